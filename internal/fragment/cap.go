@@ -7,7 +7,6 @@ import (
 
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/expr"
-	"github.com/intramuros/intramuros/internal/value"
 )
 
 // MaxPatientRows is how many rows a select's private relations may make of one patient's by being joined, where rows of
@@ -65,7 +64,7 @@ func Caps(relations []Relation, filter *expr.Expr, c *catalog.Catalog, m *Memo) 
 	}
 	conditions := conditionsOf(relations, filter)
 	var caps []Cap
-	for _, i := range s.multiplying(conditions) {
+	for _, i := range s.multiplying(s.links(conditions)) {
 		at := Cap{At: i, Filter: s.conditionsOn(i, conditions)}
 		if at.Relations, at.Patient, err = s.pathToPatient(i); err != nil {
 			return nil, err
@@ -84,7 +83,7 @@ const maxPatterns = 4
 // others: these are joined by a key, or are one row a patient. With one root, there are no more rows than it has. What
 // a left join says of the relations before it, it says where it found a row, so that with VISIT LEFT JOIN MEASUREMENT
 // by the visit's key there is a row for each measurement, or one for a visit without.
-func (s *Scope) multiplying(conditions []condition) []int {
+func (s *Scope) multiplying(links []link) []int {
 	private := 0
 	var optional []int
 	present := make([]bool, len(s.relations))
@@ -100,7 +99,6 @@ func (s *Scope) multiplying(conditions []condition) []int {
 	if private < 2 {
 		return nil
 	}
-	links := s.links(conditions)
 	if len(optional) > maxPatterns { // of many, what they say of the relations before them is not used
 		return severalOf(s.roots(links, present, true))
 	}
@@ -124,45 +122,10 @@ func severalOf(roots []int) []int {
 	return roots
 }
 
-// link says that a column of the relation to equals a column of the relation from, or a constant where from is -1.
-// leftJoin is as in condition.
-type link struct {
-	to, from, leftJoin int
-	column             string
-}
-
-// links lists what the conditions say of columns of keys, by from+1.
-func (s *Scope) links(conditions []condition) [][]link {
-	all, seen := make([][]link, len(s.relations)+1), map[link]bool{}
-	for _, c := range conditions {
-		if c.Op != expr.OpEqual {
-			continue
-		}
-		for k, a := range c.Args {
-			b := c.Args[1-k]
-			if a.Op != expr.OpColumn || !tellsApart(a, b) || b.Op != expr.OpLiteral && b.Op != expr.OpHospital && b.Op != expr.OpColumn {
-				continue
-			}
-			l := link{to: s.index[a.Relation], from: -1, leftJoin: c.leftJoin, column: fold(a.Column)}
-			if b.Op == expr.OpColumn {
-				l.from = s.index[b.Relation]
-			}
-			if l.from != l.to && !seen[l] {
-				seen[l] = true
-				all[l.from+1] = append(all[l.from+1], l)
-			}
-		}
-	}
-	return all
-}
-
-// tellsApart reports whether at most one value of a equals one of b. Two long ints may equal the same float, and of
-// floats engines may have neighbours.
-func tellsApart(a, b *expr.Expr) bool { return a.Type == b.Type && a.Type != value.TypeFloat }
-
 // roots is a set of the private relations that are present, whose rows determine those of all others. careful: without
 // what left joins say of the relations before them.
-func (s *Scope) roots(links [][]link, present []bool, careful bool) []int {
+func (s *Scope) roots(links []link, present []bool, careful bool) []int {
+	d := s.dependenciesAmong(links, present, careful)
 	var roots []int
 	for i, r := range s.relations {
 		if !r.table.Public && present[i] {
@@ -171,48 +134,33 @@ func (s *Scope) roots(links [][]link, present []bool, careful bool) []int {
 	}
 	for _, i := range slices.Clone(roots) {
 		fewer := slices.DeleteFunc(slices.Clone(roots), func(r int) bool { return r == i })
-		if len(fewer) > 0 && s.determined(fewer, links, present, careful) {
+		if len(fewer) > 0 && s.determined(fewer, d) {
 			roots = fewer
 		}
 	}
 	return roots
 }
 
-// determined reports whether rows of the roots leave at most one row of each other private relation.
-func (s *Scope) determined(roots []int, links [][]link, present []bool, careful bool) bool {
-	known, columns := make([]bool, len(s.relations)), make([]map[string]bool, len(s.relations))
-	next := []int{-1}
-	for i, r := range s.relations { // one that is not present is one row of NULLs
-		columns[i] = map[string]bool{}
-		if known[i] = !present[i] || slices.Contains(roots, i) || r.table.OneRowPerPatient || s.hasKey(i, nil); known[i] {
-			next = append(next, i)
+// dependenciesAmong are those of joined rows in which some of the relations are present. The others are one row of NULLs.
+func (s *Scope) dependenciesAmong(links []link, present []bool, careful bool) *dependencies {
+	holds := func(l link) bool { return s.holds(l, present, careful) }
+	d := s.dependenciesBy(links, holds, func(int) []int { return nil })
+	for i := range s.relations {
+		if !present[i] {
+			d.add(i)
 		}
 	}
-	for len(next) > 0 {
-		from := next[0]
-		next = next[1:]
-		reached := map[int]bool{}
-		for _, l := range links[from+1] {
-			if !known[l.to] && s.holds(l, present, careful) {
-				columns[l.to][l.column], reached[l.to] = true, true
-			}
-		}
-		for i := range reached {
-			if s.hasKey(i, columns[i]) {
-				known[i] = true
-				next = append(next, i)
-			}
-		}
-	}
-	for i, r := range s.relations {
-		if !r.table.Public && !known[i] {
-			return false
-		}
-	}
-	return true
+	return d
 }
 
-// holds reports whether a link holds of each row in which the relations are present.
+// determined reports whether rows of the roots leave at most one row of each other private relation.
+func (s *Scope) determined(roots []int, d *dependencies) bool {
+	known := d.closure(roots...)
+	return !slices.ContainsFunc(s.relations, func(r scopedRelation) bool { return !r.table.Public && !known[s.index[r.Name]] })
+}
+
+// holds reports whether a link holds of each row in which the relations are present. Of private relations alone it is
+// told apart whether a left join found a row.
 func (s *Scope) holds(l link, present []bool, careful bool) bool {
 	switch l.leftJoin {
 	case -1:
@@ -220,14 +168,7 @@ func (s *Scope) holds(l link, present []bool, careful bool) bool {
 	case l.to:
 		return true
 	}
-	return l.leftJoin == l.from && present[l.leftJoin] && !careful
-}
-
-// hasKey reports whether the columns, and the patient's id, hold a key of relation i.
-func (s *Scope) hasKey(i int, columns map[string]bool) bool {
-	return slices.ContainsFunc(s.relations[i].keys, func(key []string) bool {
-		return !slices.ContainsFunc(key, func(k string) bool { return !columns[fold(k)] && !s.isPatientID(i, k) })
-	})
+	return l.leftJoin == l.from && !s.relations[l.from].table.Public && present[l.from] && !careful
 }
 
 // own joins the conditions that read relation i alone, and that its rows fulfil wherever one counts.

@@ -78,12 +78,12 @@ func (b *budget) spendText(e *expr.Expr) error {
 // many it has.
 type Multiplicity func(table string, columns []string) (float64, error)
 
-// Memo keeps the properties of queries, so that each is derived once, however often one asks. It is of one statement, one
-// fragment or one compilation, and not for several goroutines.
+// Memo keeps the properties of queries, so that each is derived once, however often one asks. It is of one statement,
+// one fragment or one compilation, and not for several goroutines.
 //
 // What is kept cannot outlive a change: a Memo holds each query as it was when it was derived, and derives anew what is
-// not the same now, or reads another table. The price does not depend on what is kept: a query counts against the limits
-// of its reader each time that it is read.
+// not the same now, or reads another table. The limits do not depend on what is kept: a query counts each time that it
+// is read.
 type Memo struct {
 	budget *expr.Budget // of a statement; nil: each scope has one of its own
 	most   Multiplicity // tells of public tables; nil: nothing is known of them
@@ -139,12 +139,13 @@ func joinedNames(hospitals []value.Value) string {
 	return all
 }
 
-// recall gives what was derived of a query that so many levels are around, and spends what deriving it did; nil where it
-// must be derived: nothing is kept, or a limit is near, of which deriving it tells.
+// recall gives what was derived of a query that so many levels are around, and spends what deriving it did; nil where
+// it must be derived: nothing is kept, or a limit is near, of which deriving it tells.
 func (on assumptions) recall(d *Query, depth int) *properties {
 	b := on.budget
 	k := b.kept[d.memoKey(on)]
-	if k == nil || depth+k.levels > maxDerivedDepth+1 || k.texts > b.texts || k.visits > b.Left() || !k.holds(d, on.catalog) {
+	if k == nil || depth+k.levels > maxDerivedDepth+1 || k.texts > b.texts || k.visits > b.Left() ||
+		!k.holds(d, on.catalog) {
 		return nil
 	}
 	b.texts -= k.texts
@@ -157,12 +158,14 @@ func (on assumptions) recall(d *Query, depth int) *properties {
 func (k *derivation) holds(d *Query, c *catalog.Catalog) bool {
 	was := &k.query
 	if d.Grouped != was.Grouped || d.SetOp != was.SetOp || d.Patient != was.Patient || !d.Filter.Equal(was.Filter) ||
-		!slices.EqualFunc(d.Columns, was.Columns, Output.Equal) || !slices.Equal(d.Inputs, was.Inputs) || len(d.Relations) != len(was.Relations) {
+		!slices.EqualFunc(d.Columns, was.Columns, Output.Equal) || !slices.Equal(d.Inputs, was.Inputs) ||
+		len(d.Relations) != len(was.Relations) {
 		return false
 	}
 	for i, r := range d.Relations {
 		o := was.Relations[i]
-		if r.Name != o.Name || r.Table != o.Table || r.Query != o.Query || r.Join != o.Join || !r.On.Equal(o.On) || k.tables[i] != tableOf(r, c) {
+		if r.Name != o.Name || r.Table != o.Table || r.Query != o.Query || r.Join != o.Join || !r.On.Equal(o.On) ||
+			k.tables[i] != tableOf(r, c) {
 			return false
 		}
 	}
@@ -194,8 +197,8 @@ func tableOf(r Relation, c *catalog.Catalog) *catalog.Table {
 	return t
 }
 
-// derived is recall of what derive does, which it keeps. Of constants it keeps no properties: lists of them are long, and
-// they are soon derived.
+// derived is recall of what derive does, which it keeps. Of constants it keeps no properties: lists of them are long,
+// and they are soon derived.
 func (on assumptions) derived(d *Query, depth int, derive func() (*properties, error)) (*properties, error) {
 	if d.Constant() {
 		return derive()
@@ -228,7 +231,8 @@ func (on assumptions) derived(d *Query, depth int, derive func() (*properties, e
 // asItIs copies a query, but for those within, and for expressions, which do not change.
 func (d *Query) asItIs(c *catalog.Catalog) *derivation {
 	k := &derivation{query: *d, levels: 1}
-	k.query.Relations, k.query.Inputs, k.query.Columns = slices.Clone(d.Relations), slices.Clone(d.Inputs), slices.Clone(d.Columns)
+	k.query.Relations, k.query.Inputs = slices.Clone(d.Relations), slices.Clone(d.Inputs)
+	k.query.Columns = slices.Clone(d.Columns)
 	for i := range k.query.Columns {
 		k.query.Columns[i].own()
 	}

@@ -21,34 +21,21 @@ func MostRows(relations []Relation, filter *expr.Expr, c *catalog.Catalog, m *Me
 	}
 	conditions := conditionsOf(relations, filter)
 	links, single, known := s.links(conditions), s.singleRow(conditions), s.analysisWhere(filter)
-	present := make([]bool, len(relations))
-	for i := range present {
-		present[i] = true
-	}
+	present, before := make([]bool, len(relations)), make([]bool, len(relations))
 	for i, r := range s.relations { // a public relation makes one row of one where its key is given
-		if r.table.Public && !s.keyGiven(i, conditions) {
+		if r.table.Public && !s.hasKey(i, s.equatedColumns(i, before, links)) {
 			return math.Inf(1)
 		}
+		present[i], before[i] = true, true
 	}
+	d := s.dependenciesAmong(links, present, true)
 	least := math.Inf(1)
 	for i, r := range s.relations { // whose rows determine those of all others
-		if !r.table.Public && s.determined([]int{i}, links, present, true) {
+		if !r.table.Public && s.determined([]int{i}, d) {
 			least = math.Min(least, s.mostOf(i, single[i], known, keys))
 		}
 	}
 	return least
-}
-
-// keyGiven reports whether a key of relation i is equated with constants and columns of other relations.
-func (s *Scope) keyGiven(i int, conditions []condition) bool {
-	others := make([]bool, len(s.relations))
-	for k := range others {
-		others[k] = k < i
-	}
-	columns := s.equatedColumns(i, others, conditions)
-	return slices.ContainsFunc(s.relations[i].keys, func(key []string) bool {
-		return !slices.ContainsFunc(key, func(k string) bool { return !containsFold(columns, k) })
-	})
 }
 
 // mostOf bounds how many rows of relation i a patient has: the values that the columns of a key beside the patient's id

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/value"
@@ -145,12 +144,13 @@ func (s *Scope) checkOrders(d *Query) error {
 // ordersByKey reports whether the window orders rows by a key of the one relation
 // that they are of.
 func (s *Scope) ordersByKey(w *Window) bool {
-	by := w.by()
-	return len(s.relations) == 1 && slices.ContainsFunc(s.relations[0].keys, func(key []string) bool {
-		return !slices.ContainsFunc(key, func(k string) bool {
-			return !slices.ContainsFunc(by, func(e *expr.Expr) bool { return e.Op == expr.OpColumn && strings.EqualFold(e.Column, k) })
-		})
-	})
+	var columns []string
+	for _, e := range w.by() {
+		if e.Op == expr.OpColumn {
+			columns = append(columns, e.Column)
+		}
+	}
+	return len(s.relations) == 1 && s.hasKey(0, columns)
 }
 
 func sameExprs(a, b []*expr.Expr) bool { return slices.EqualFunc(a, b, (*expr.Expr).Equal) }

@@ -2,40 +2,14 @@ package fragment
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/expr"
 )
 
-// condition is a conjunct. leftJoin is the index of the relation whose left join has it in its ON, or -1: such a
-// condition holds where that join found a row, and says nothing of the relations before it.
-type condition struct {
-	*expr.Expr
-	leftJoin int
-}
-
 // conjuncts lists the conditions on the rows that the fragment reads.
 func (f *Fragment) conjuncts() []condition { return conditionsOf(f.Relations, f.Filter) }
-
-// conditionsOf lists the conjuncts of all ON and of the filter.
-func conditionsOf(relations []Relation, filter *expr.Expr) []condition {
-	var all []condition
-	for i, r := range relations {
-		leftJoin := -1
-		if r.Join == JoinLeft {
-			leftJoin = i
-		}
-		for _, e := range expr.Conjuncts(r.On) {
-			all = append(all, condition{e, leftJoin})
-		}
-	}
-	for _, e := range expr.Conjuncts(filter) {
-		all = append(all, condition{e, -1})
-	}
-	return all
-}
 
 // checkLinked refuses private relations whose rows nothing links to the patient of the first private one.
 func (s *Scope) checkLinked(conditions []condition) error {
@@ -88,33 +62,30 @@ func patientReference(t *catalog.Table, column string) string {
 }
 
 // linkedToPatient says of each private relation whether its rows are proved to belong to the patient of the first
-// private one.
+// private one. Which patient's the row of a relation is, or that there is none, stands for the row.
 func (s *Scope) linkedToPatient(conditions []condition) []bool {
-	linked := make([]bool, len(s.relations))
+	d := newDependencies(len(s.relations))
 	for i, r := range s.relations {
 		if !r.table.Public {
-			linked[i] = true
+			d.add(i)
 			break
 		}
 	}
-	for changed := true; changed; {
-		changed = false
-		for _, c := range conditions {
-			a, b, ok := equality(c.Expr)
-			if !ok || !s.samePatient(a, b) {
-				continue
-			}
-			i, j := s.index[a.Relation], s.index[b.Relation]
-			if linked[i] {
-				i, j = j, i
-			}
-			// A left join's condition ties the relation that it joins, no other.
-			if linked[j] && !linked[i] && (c.leftJoin == -1 || c.leftJoin == i) {
-				linked[i], changed = true, true
-			}
+	for _, c := range conditions {
+		a, b, ok := equality(c.Expr)
+		if !ok || !s.samePatient(a, b) {
+			continue
+		}
+		// A left join's condition ties the relation that it joins, no other.
+		i, j := s.index[a.Relation], s.index[b.Relation]
+		if c.leftJoin == -1 || c.leftJoin == i {
+			d.add(i, j)
+		}
+		if c.leftJoin == -1 || c.leftJoin == j {
+			d.add(j, i)
 		}
 	}
-	return linked
+	return d.closure()
 }
 
 // singleRow says of each relation whether the patient determines which row of it is read: all rows of a patient read
@@ -122,31 +93,21 @@ func (s *Scope) linkedToPatient(conditions []condition) []bool {
 // equated with constants or with columns of such relations. A left join reads a row or none by its whole condition,
 // which therefore must depend on such relations alone.
 func (s *Scope) singleRow(conditions []condition) []bool {
-	single := make([]bool, len(s.relations))
-	for changed := true; changed; {
-		changed = false
-		for i, r := range s.relations {
-			if !single[i] && (r.table.OneRowPerPatient || s.keyDeterminedByPatient(i, single, conditions)) && s.joinDeterminedByPatient(i, single) {
-				single[i], changed = true, true
-			}
+	holds := func(l link) bool { return l.leftJoin == -1 || l.leftJoin == l.to }
+	d := s.dependenciesBy(s.links(conditions), holds, func(i int) []int {
+		r := s.relations[i]
+		var rows []int
+		if r.Join == JoinLeft {
+			r.On.Columns(func(relation, column string) {
+				// The patient's id is the same in all rows of a patient.
+				if j := s.index[relation]; j != i && (s.relations[j].optional || !s.isPatientID(j, column)) {
+					rows = append(rows, j)
+				}
+			})
 		}
-	}
-	return single
-}
-
-// joinDeterminedByPatient reports whether the condition of relation i, if it is a left join's, reads nothing but that
-// relation, single ones, and the patient's id, which is the same in all rows of a patient.
-func (s *Scope) joinDeterminedByPatient(i int, single []bool) bool {
-	r := s.relations[i]
-	determined := true
-	if r.Join == JoinLeft {
-		r.On.Columns(func(relation, column string) {
-			j := s.index[relation]
-			id := !s.relations[j].optional && s.isPatientID(j, column)
-			determined = determined && (j == i || single[j] || id)
-		})
-	}
-	return determined
+		return rows
+	})
+	return d.closure()[:len(s.relations)]
 }
 
 // determinedByPatient reports whether all rows of a patient hold the same value in a column: it is read from the same
@@ -164,34 +125,6 @@ func (r scopedRelation) determinant(column string) string {
 		}
 	}
 	return ""
-}
-
-// keyDeterminedByPatient reports whether each column of one of relation i's keys equals a constant, the patient's id,
-// or a column of a relation that is already known to be single.
-func (s *Scope) keyDeterminedByPatient(i int, single []bool, conditions []condition) bool {
-	r := s.relations[i]
-	fixed := map[string]bool{}
-	for _, c := range conditions {
-		if c.Op != expr.OpEqual || c.leftJoin != -1 && c.leftJoin != i {
-			continue
-		}
-		for k, a := range c.Args {
-			b := c.Args[1-k]
-			known := b.Op == expr.OpLiteral || b.Op == expr.OpHospital || b.Op == expr.OpColumn && single[s.index[b.Relation]]
-			// Of one type: two long ints may equal the same float.
-			if a.Type == b.Type && a.Op == expr.OpColumn && a.Relation == r.Name && known {
-				fixed[strings.ToLower(a.Column)] = true
-			}
-		}
-	}
-	return slices.ContainsFunc(r.keys, func(key []string) bool {
-		for _, k := range key {
-			if !fixed[strings.ToLower(k)] && !s.isPatientID(i, k) {
-				return false
-			}
-		}
-		return true
-	})
 }
 
 // Unlinked returns the names of the private relations whose rows nothing links to the patient of the first private one.

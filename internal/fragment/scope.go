@@ -2,6 +2,7 @@ package fragment
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -318,6 +319,10 @@ func checkCondition(e *expr.Expr, visible int, check func(*expr.Expr, int) error
 		return fmt.Errorf("%w: %s is no condition", expr.ErrExpression, e)
 	}
 	return nil
+}
+
+func containsFold(list []string, s string) bool {
+	return slices.ContainsFunc(list, func(l string) bool { return strings.EqualFold(l, s) })
 }
 
 // fold gives names that are one in any letter case the same form: those that

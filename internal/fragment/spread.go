@@ -3,7 +3,6 @@ package fragment
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/expr"
@@ -38,12 +37,9 @@ func (f *Fragment) Spread(c *catalog.Catalog, most Multiplicity) error {
 // multiplicity is how many rows of the public relation i agree in the columns, at most.
 func (s *Scope) multiplicity(i int, columns []string) (float64, error) {
 	r := s.relations[i]
-	for _, key := range r.keys {
-		if !slices.ContainsFunc(key, func(k string) bool { return !containsFold(columns, k) }) {
-			return 1, nil
-		}
-	}
 	switch {
+	case s.hasKey(i, columns):
+		return 1, nil
 	case r.Query != nil:
 		return r.properties.multiplicity(columns)
 	case s.budget.most == nil:
@@ -56,10 +52,6 @@ func (s *Scope) multiplicity(i int, columns []string) (float64, error) {
 		}
 	}
 	return s.budget.most(r.table.Name, names)
-}
-
-func containsFold(list []string, s string) bool {
-	return slices.ContainsFunc(list, func(l string) bool { return strings.EqualFold(l, s) })
 }
 
 // most is how many rows of a list of constants agree in the columns.
@@ -90,16 +82,16 @@ func (d *Query) most(columns []string) int {
 // spread bounds how many rows the joins make: of one row of a patient, or, where all is public, in all. fixed are
 // columns whose values are given.
 func (s *Scope) spread(conditions []condition, fixed []*expr.Expr) (float64, error) {
-	placed, factor, first := make([]bool, len(s.relations)), 1.0, 1.0
+	placed, links, factor, first := make([]bool, len(s.relations)), s.links(conditions), 1.0, 1.0
 	for i, r := range s.relations {
 		if !r.table.Public {
 			placed[i] = true
-			if !s.keyedBy(i, placed, conditions) {
+			if i == 0 || !s.hasKey(i, s.equatedColumns(i, placed, links)) {
 				factor *= r.rows
 			}
 		}
 	}
-	if len(s.multiplying(conditions)) > 0 { // whatever each has, they are cut
+	if len(s.multiplying(links)) > 0 { // whatever each has, they are cut
 		s.budget.capped, factor = true, multiplied
 	}
 	start := !slices.Contains(placed, true)
@@ -109,7 +101,7 @@ func (s *Scope) spread(conditions []condition, fixed []*expr.Expr) (float64, err
 			if placed[i] {
 				continue
 			}
-			columns := s.equatedColumns(i, placed, conditions)
+			columns := s.equatedColumns(i, placed, links)
 			for _, e := range fixed {
 				if e.Relation == s.relations[i].Name {
 					columns = append(columns, e.Column)
@@ -146,29 +138,13 @@ func (s *Scope) tooWide(i int, rows float64) error {
 		Hint: "join by a column that tells the public rows apart, or shorten the list"}
 }
 
-// equated lists the columns of relation i that equal a constant, or a column of a relation that is placed.
-func (s *Scope) equatedColumns(i int, placed []bool, conditions []condition) []string {
+// equatedColumns lists the columns of relation i that equal a constant, or a column of a relation that is placed.
+func (s *Scope) equatedColumns(i int, placed []bool, links []link) []string {
 	var columns []string
-	for _, c := range conditions {
-		if c.Op != expr.OpEqual || c.leftJoin != i && (c.leftJoin != -1 || s.relations[i].Join == JoinLeft) {
-			continue
-		}
-		for k, a := range c.Args {
-			b := c.Args[1-k]
-			known := b.Op == expr.OpLiteral || b.Op == expr.OpHospital || b.Op == expr.OpColumn && s.index[b.Relation] != i && placed[s.index[b.Relation]]
-			// Of one type: two long ints may equal the same float, and of floats engines may have neighbours.
-			if a.Type == b.Type && a.Type != value.TypeFloat && a.Op == expr.OpColumn && a.Relation == s.relations[i].Name && known {
-				columns = append(columns, a.Column)
-			}
+	for _, l := range links {
+		if l.to == i && (l.leftJoin == i || l.leftJoin == -1 && s.relations[i].Join != JoinLeft) && (l.from < 0 || placed[l.from]) {
+			columns = append(columns, l.column)
 		}
 	}
 	return columns
-}
-
-// keyedBy reports whether the private relation i is joined by one of its keys with those that are placed.
-func (s *Scope) keyedBy(i int, placed []bool, conditions []condition) bool {
-	columns := s.equatedColumns(i, placed, conditions)
-	return i > 0 && slices.ContainsFunc(s.relations[i].keys, func(key []string) bool {
-		return !slices.ContainsFunc(key, func(k string) bool { return !containsFold(columns, k) && !s.isPatientID(i, k) })
-	})
 }

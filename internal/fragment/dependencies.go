@@ -1,0 +1,170 @@
+package fragment
+
+import (
+	"slices"
+
+	"github.com/intramuros/intramuros/internal/expr"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// dependencies is a set of functional dependencies among attributes of the joined rows of one patient: where two rows
+// agree in all of some attributes, they agree in another. With none before it, all rows agree.
+//
+// The first attributes are the rows of relations: which row of a relation is read, or that none is, where a left join
+// found nothing. So a dependency on a row is strict under every kind of join. The others are added by number.
+type dependencies struct {
+	all  []dependency
+	uses [][]int // by attribute, the dependencies that need it
+}
+
+type dependency struct {
+	needs int // how many attributes
+	to    int
+}
+
+func newDependencies(relations int) *dependencies {
+	return &dependencies{uses: make([][]int, relations)}
+}
+
+// attribute is one more.
+func (d *dependencies) attribute() int {
+	d.uses = append(d.uses, nil)
+	return len(d.uses) - 1
+}
+
+// add says that the attributes determine another.
+func (d *dependencies) add(to int, attributes ...int) {
+	for _, a := range attributes {
+		d.uses[a] = append(d.uses[a], len(d.all))
+	}
+	d.all = append(d.all, dependency{len(attributes), to})
+}
+
+// closure says of each attribute whether some of them determine it (Beeri and Bernstein 1979: in linear time).
+func (d *dependencies) closure(of ...int) []bool {
+	known, needs, next := make([]bool, len(d.uses)), make([]int, len(d.all)), slices.Clone(of)
+	for i, one := range d.all {
+		if needs[i] = one.needs; one.needs == 0 {
+			next = append(next, one.to)
+		}
+	}
+	for len(next) > 0 {
+		a := next[len(next)-1]
+		next = next[:len(next)-1]
+		if known[a] {
+			continue
+		}
+		known[a] = true
+		for _, i := range d.uses[a] {
+			if needs[i]--; needs[i] == 0 {
+				next = append(next, d.all[i].to)
+			}
+		}
+	}
+	return known
+}
+
+// condition is a conjunct. leftJoin is the index of the relation whose left join has it in its ON, or -1: such a
+// condition holds where that join found a row, and says nothing of the relations before it.
+type condition struct {
+	*expr.Expr
+	leftJoin int
+}
+
+// conditionsOf lists the conjuncts of all ON and of the filter.
+func conditionsOf(relations []Relation, filter *expr.Expr) []condition {
+	var all []condition
+	for i, r := range relations {
+		leftJoin := -1
+		if r.Join == JoinLeft {
+			leftJoin = i
+		}
+		for _, e := range expr.Conjuncts(r.On) {
+			all = append(all, condition{e, leftJoin})
+		}
+	}
+	for _, e := range expr.Conjuncts(filter) {
+		all = append(all, condition{e, -1})
+	}
+	return all
+}
+
+// link says that a column of the relation to equals a column of the relation from, or a constant where from is -1.
+// leftJoin is as in condition.
+type link struct {
+	to, from, leftJoin int
+	column             string
+}
+
+// links lists what the conditions say of columns, such as those of keys. Of two columns of one type at most one value
+// equals one: two long ints may equal the same float. Of floats engines may have neighbours.
+func (s *Scope) links(conditions []condition) []link {
+	var all []link
+	seen := map[link]bool{}
+	for _, c := range conditions {
+		if c.Op != expr.OpEqual {
+			continue
+		}
+		for k, a := range c.Args {
+			b := c.Args[1-k]
+			if a.Op != expr.OpColumn || a.Type != b.Type || a.Type == value.TypeFloat ||
+				b.Op != expr.OpLiteral && b.Op != expr.OpHospital && b.Op != expr.OpColumn {
+				continue
+			}
+			l := link{to: s.index[a.Relation], from: -1, leftJoin: c.leftJoin, column: fold(a.Column)}
+			if b.Op == expr.OpColumn {
+				l.from = s.index[b.Relation]
+			}
+			if l.from != l.to && !seen[l] {
+				seen[l] = true
+				all = append(all, l)
+			}
+		}
+	}
+	return all
+}
+
+// dependenciesBy are those by keys, of which links that hold give the columns. given lists on which rows of others the
+// row of a relation depends besides.
+func (s *Scope) dependenciesBy(links []link, holds func(link) bool, given func(i int) []int) *dependencies {
+	d := newDependencies(len(s.relations))
+	keys := map[link]int{}
+	for i, r := range s.relations {
+		rest := given(i)
+		if r.table.OneRowPerPatient {
+			d.add(i, rest...)
+		}
+		for _, key := range r.keys {
+			needs := slices.Clone(rest)
+			for _, name := range key {
+				if s.isPatientID(i, name) {
+					continue
+				}
+				at := link{to: i, column: fold(name)}
+				if _, ok := keys[at]; !ok {
+					keys[at] = d.attribute()
+				}
+				needs = append(needs, keys[at])
+			}
+			d.add(i, needs...)
+		}
+	}
+	for _, l := range links {
+		to, ok := keys[link{to: l.to, column: l.column}]
+		switch {
+		case !ok || !holds(l):
+		case l.from < 0:
+			d.add(to)
+		default:
+			d.add(to, l.from)
+		}
+	}
+	return d
+}
+
+// hasKey reports whether columns of relation i, and the patient's id, hold a key of it.
+func (s *Scope) hasKey(i int, columns []string) bool {
+	return slices.ContainsFunc(s.relations[i].keys, func(key []string) bool {
+		return !slices.ContainsFunc(key, func(k string) bool { return !containsFold(columns, k) && !s.isPatientID(i, k) })
+	})
+}
