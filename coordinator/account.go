@@ -18,8 +18,8 @@ import (
 // afterTimeout is how long a reservation outlives its query's time.
 const afterTimeout = time.Minute
 
-// caps are what bounds a query of the researcher under the study: the study's
-// budget first, and where there is one, the researcher's own over all studies.
+// caps are the budgets that bound a query of the researcher under the study: the study's first, then the researcher's
+// own over all studies, if there is one.
 func (c *Coordinator) caps(who Researcher, name string, terms *study.Document) []ledger.Cap {
 	caps := []ledger.Cap{{Scope: "study:" + name, Budget: terms.Budget}}
 	if own := c.config.Researchers[who.Name].Budget; own != nil {
@@ -78,8 +78,8 @@ func (q *query) reserve(ctx context.Context, loss dp.Loss) (string, error) {
 	return id, err
 }
 
-// recordRefusal notes in the ledger that a budget refused the query, unless the researcher's refusals have filled what
-// they may of it.
+// recordRefusal records in the ledger that a budget refused the query, unless the researcher's refusals have used up
+// their bytes of it.
 func (q *query) recordRefusal(ctx context.Context, why error) {
 	e := ledger.Entry{
 		Kind: ledger.KindRefuse, Study: q.name, Researcher: q.who.Name, Query: q.id, Loss: q.plan.Loss,
@@ -93,7 +93,7 @@ func (q *query) recordRefusal(ctx context.Context, why error) {
 	}
 }
 
-// affordable says what one more query may cost, in the words in which it is asked for.
+// affordable says what one more query may cost, in the unit in which researchers ask for it.
 func (q *query) affordable(ctx context.Context) string {
 	left, err := q.left(ctx)
 	if err != nil {
@@ -114,7 +114,7 @@ func firstLine(err error) string {
 	return line
 }
 
-// charge spends the reservation for good; durable when it returns nil.
+// charge spends the reservation for good. The charge is durable when it returns nil.
 func (q *query) charge(ctx context.Context, reservation string) error {
 	var names []string
 	for _, p := range q.parts {
@@ -127,8 +127,7 @@ func (q *query) charge(ctx context.Context, reservation string) error {
 	return q.c.ledger.Charge(ctx, reservation, detail)
 }
 
-// giveBack returns the reservation of a query that no hospital runs. One that
-// stays runs out.
+// giveBack returns the reservation of a query that no hospital runs. A reservation that is not given back expires.
 func (q *query) giveBack(ctx context.Context, reservation string) {
 	if err := q.c.ledger.Abandon(context.WithoutCancel(ctx), reservation); err != nil {
 		q.c.log.Error("reservation not given back; it will run out", slog.String("query", q.id), slog.Any("error", err))

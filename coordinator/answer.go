@@ -7,7 +7,7 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// Answer is a release, and what it stands on.
+// Answer is the answer to a query: its releases, which hospitals took part, and what it cost.
 type Answer struct {
 	Query string // the query's id, 32 hexadecimal digits
 	planner.Answer
@@ -17,7 +17,8 @@ type Answer struct {
 	Answered   []string     // hospitals, by name
 	Missing    []Absence
 	Stored     bool // given before over the same data: this time it cost nothing
-	// Sealed: each hospital covered its numbers with noise of its own before they left; else this side added the noise.
+	// Sealed: each hospital covered its numbers with noise of its own before they left. Otherwise the coordinator added
+	// the noise.
 	Sealed   bool
 	Warnings []string
 	Public   bool // public tables alone were read: the rows are as they are, and cost nothing
@@ -33,7 +34,7 @@ type Cost struct {
 	Rho        float64 // as zCDP counts it; 0 under pure accounting
 }
 
-// cost adds up what releases cost; the noise is named after the first.
+// cost adds up what releases cost. The mechanism is that of the first.
 func cost(releases []*planner.Plan, accounting dp.Accounting) Cost {
 	c := Cost{Accounting: accounting}
 	for i, p := range releases {

@@ -14,7 +14,8 @@ import (
 // caveats are what hospitals say of how they read the tables of a query, by hospital.
 type caveats map[string][]fragment.Caveat
 
-// add adds what a hospital says, as far as it speaks of the catalog: nothing else of it is shown.
+// add adds a hospital's caveats. Those that do not name a table and column of the catalog are dropped, so nothing else
+// is shown.
 func (c caveats) add(of *catalog.Catalog, hospital string, said []fragment.Caveat) {
 	for _, s := range said {
 		t, ok := of.Table(s.Table)
@@ -43,7 +44,7 @@ func (c caveats) add(of *catalog.Catalog, hospital string, said []fragment.Cavea
 	}
 }
 
-// sentences tells them, of so many hospitals that answer, sorted.
+// sentences writes the caveats as sentences, sorted. hospitals is how many answer.
 func (c caveats) sentences(hospitals int) []string {
 	at := map[fragment.Caveat][]string{} // by all but the share
 	most := map[fragment.Caveat]float64{}

@@ -62,8 +62,8 @@ type Sealed struct {
 	Masks bool `yaml:"masks"`
 }
 
-// Public says where rows of public tables are read, if the coordinator has a copy of them; without, hospitals are
-// asked.
+// Public says where rows of public tables are read, if the coordinator has a copy of them. Without a copy, hospitals
+// are asked.
 type Public struct {
 	DuckDB *PublicDuckDB `yaml:"duckdb"`
 }
@@ -81,12 +81,12 @@ type KeyPair struct {
 	Key         string `yaml:"key"`
 }
 
-// Door is a further way in for researchers, with the certificate of the HTTPS API.
+// Door is another address for researchers, with the certificate of the HTTPS API.
 type Door struct {
 	Listen string `yaml:"listen"` // host:port; empty: closed
 }
 
-// HospitalDoor is where hospitals wait that accept no connection.
+// HospitalDoor is where hospitals dial in that accept no connection themselves.
 type HospitalDoor struct {
 	Listen    string `yaml:"listen"`    // host:port; empty: no address of its own
 	WebSocket bool   `yaml:"websocket"` // lines are taken in by the HTTPS API as well, at outward.Path
@@ -102,8 +102,8 @@ type PostgresDoor struct {
 	ProcessMemory string `yaml:"process_memory"`
 }
 
-// Identity is how the coordinator shows itself to the nodes, and which
-// authority it believes; PEM files.
+// Identity holds the PEM files with which the coordinator authenticates to the nodes, and of the authority that it
+// trusts.
 type Identity struct {
 	CA          string `yaml:"ca"`
 	Certificate string `yaml:"certificate"`
@@ -126,16 +126,16 @@ type Limits struct {
 	StudyAtOnce    int `yaml:"study_at_once"`    // of a study
 }
 
-// DefaultLimits hold where the file says nothing.
+// DefaultLimits are the limits that the file does not set.
 var DefaultLimits = Limits{PerMinute: 120, AtOnce: 16, StudyPerMinute: 1200, StudyAtOnce: 200}
 
-// Access lets a researcher in: by a bearer token, given as its SHA-256 in
-// hexadecimal digits or where the token itself is kept, one of the two.
+// Access is a local account. It has a bearer token: either its SHA-256 in hexadecimal digits, or where the token itself
+// is kept.
 type Access struct {
 	TokenSHA256 string        `yaml:"token_sha256"`
 	Token       config.Secret `yaml:"token"`
-	// Scram is what lets the token's bearer sign in at the PostgreSQL door without sending it, as identity.ScramKeys
-	// has it. Empty: the token is sent there, over TLS; beside Token it is derived, and stays empty.
+	// Scram holds the SCRAM keys with which the token's bearer signs in at the PostgreSQL door without sending it
+	// (identity.ScramKeys). Empty: the token is sent there, over TLS. With Token it is derived, and stays empty.
 	Scram string `yaml:"scram"`
 	// Roles are researcher, custodian, operator. Empty: researcher.
 	Roles []string `yaml:"roles"`
@@ -169,7 +169,7 @@ func (r Require) of(hospitals int) int {
 	return r.atLeast
 }
 
-// builtinPrefix begins the name of a built-in catalog, where a file is meant otherwise.
+// builtinPrefix begins the name of a built-in catalog. A name without it is a file.
 const builtinPrefix = "builtin:"
 
 // LoadConfig reads and checks the file at path. Paths in it become relative to
@@ -381,7 +381,7 @@ func (c Access) token() ([]byte, error) {
 	return token, err
 }
 
-// enter puts the account into the book of those that can prove their token, if it can.
+// enter adds the account to the book of those that can sign in by SCRAM, if it can.
 func (c Access) enter(book *identity.Book, name string) error {
 	if c.Scram != "" {
 		keys, err := identity.ParseScramKeys(c.Scram)

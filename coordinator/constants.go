@@ -6,8 +6,8 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// constants gives the one row of SELECT 1 and its like, with which pools and drivers try a connection, and its columns;
-// nil where a statement is anything else.
+// constants gives the one row and the columns of SELECT 1 and similar statements, with which pools and drivers test a
+// connection. It returns nil for any other statement.
 func constants(s *syntax.Statement) (columns []planner.Column, row []planner.Estimate) {
 	q := s.Query
 	if s.Kind != syntax.KindSelect || q == nil || q.Select == nil || len(q.With) > 0 || len(q.OrderBy) > 0 || q.Limit != nil || q.Offset != nil {

@@ -54,12 +54,11 @@ type Coordinator struct {
 	log           *slog.Logger
 
 	now func() time.Time
-	// noise prepares what covers one partial aggregate. It is dp.Noise.Adder, but in
-	// this package's own tests.
+	// noise prepares the noise of one partial aggregate. It is dp.Noise.Adder, except in this package's own tests.
 	noise func(n dp.Noise, c dp.Coordinate) (adder, error)
 }
 
-// adder covers a number with noise. Several goroutines may.
+// adder adds noise to a number. Several goroutines may call it.
 type adder interface {
 	Add(x int64) (int64, error)
 }
@@ -150,7 +149,7 @@ func (c *Coordinator) Close() error {
 	return errors.Join(err, c.ledger.Close())
 }
 
-// openDoor lets hospitals in that accept no connection, if the configuration does.
+// openDoor opens the door for hospitals that accept no connection, if the configuration names one.
 func (c *Coordinator) openDoor(ctx context.Context) error {
 	if !c.config.Door.open() {
 		return nil
@@ -171,7 +170,8 @@ func (c *Coordinator) openDoor(ctx context.Context) error {
 	return nil
 }
 
-// WebSocket takes hospitals' lines in at outward.Path of the HTTPS API; nil where the configuration does not.
+// WebSocket is the handler of hospitals' lines at outward.Path of the HTTPS API. It is nil if the configuration does
+// not allow them.
 func (c *Coordinator) WebSocket() http.Handler {
 	if !c.config.Door.WebSocket {
 		return nil
@@ -194,7 +194,7 @@ func openCatalog(name string) (*catalog.Catalog, error) {
 	return c, nil
 }
 
-// outlines is how many may be asked for in the time of one query: consoles do while somebody types.
+// outlines is how many outlines may be asked for in the time of one query. Consoles ask for them while somebody types.
 const outlines = 10
 
 // Bytes of the ledger that a researcher's refused queries under one study may take.

@@ -22,12 +22,11 @@ const (
 	readMail      = time.Second      // how often records of studies are looked for
 	exchangeEvery = 10 * time.Second // how often hospitals are told and asked how things stand
 	exchangeTime  = 5 * time.Second  // of one hospital
-	// keepEvery is how often the checkpoint of a hospital that nobody asks is written down;
-	// after a query, always.
+	// keepEvery is how often the checkpoint of an idle hospital is written down. After a query it is always written.
 	keepEvery = 10 * time.Minute
 )
 
-// custody is what coordinator and hospitals know of each other's studies and ledgers.
+// custody holds what coordinator and hospitals know of each other's studies and ledgers.
 type custody struct {
 	key ed25519.PrivateKey // signs this ledger's checkpoints, and tokens of local accounts
 
@@ -43,14 +42,14 @@ type custody struct {
 	termsRead time.Time
 }
 
-// exchange is when a hospital was last asked, and how often in vain since it last answered.
+// exchange records when a hospital was last asked, and how often in vain since it last answered.
 type exchange struct {
 	asked time.Time
 	vain  int
 }
 
-// due is when it is asked again: one that does not answer ever later, since a hundred of them would keep this
-// coordinator busy with connections that lead to nothing.
+// due is when the hospital is asked again. One that does not answer is asked later and later: a hundred of them would
+// keep this coordinator busy with useless connections.
 func (e exchange) due() time.Time {
 	pause := exchangeEvery
 	if e.vain > 0 {
@@ -86,8 +85,8 @@ func (c *Coordinator) Run(ctx context.Context) {
 	}
 }
 
-// touch exchanges with the hospitals whose turn it is: those that came, and those that were
-// asked a while ago, or before a study came.
+// touch exchanges with the hospitals whose turn it is: new ones, and those last asked a while ago or before a new
+// study.
 func (c *Coordinator) touch(ctx context.Context) {
 	present, _ := c.Federation().split()
 	var due []*part
@@ -120,7 +119,7 @@ func (c *Coordinator) touch(ctx context.Context) {
 	})
 }
 
-// meet tells a hospital of studies and ledgers, and hears how they stand there.
+// meet sends a hospital studies and checkpoints, and receives its own.
 func (c *Coordinator) meet(ctx context.Context, h Hospital) error {
 	own, err := c.ledger.Checkpoint(ctx, c.custody.key)
 	if err != nil {
@@ -163,7 +162,7 @@ func (c *Coordinator) known(ctx context.Context, hospital string) *ledger.Checkp
 
 func nodeOwner(hospital string) string { return "node " + hospital }
 
-// keep writes down what fresh gives.
+// keep writes down the checkpoints that fresh returns.
 func (c *Coordinator) keep(ctx context.Context, shown map[string]ledger.Checkpoint, known map[string]*ledger.Checkpoint, age time.Duration) error {
 	fresh := c.fresh(shown, known, age)
 	if len(fresh) == 0 {
@@ -172,10 +171,10 @@ func (c *Coordinator) keep(ctx context.Context, shown map[string]ledger.Checkpoi
 	return c.ledger.Keep(ctx, fresh...)
 }
 
-// fresh checks what hospitals say of their ledgers against what they said before, and gives what is to be written
-// down where that is older than age. The first checkpoint of a hospital tells its key: it came over a
-// connection that the hospital's certificate vouches for. known are those that were kept when the
-// hospitals were asked: an answer that another one overtook is older than what is kept by then, and no lie.
+// fresh compares hospitals' checkpoints with the ones they showed before. It returns those to be written down: where
+// the kept one is older than age. The first checkpoint of a hospital tells its key, since it came over a connection
+// that the hospital's certificate authenticates. known are the checkpoints that were kept when the hospitals were
+// asked. A slow answer may be older than what is kept by now; that is no lie.
 func (c *Coordinator) fresh(shown map[string]ledger.Checkpoint, known map[string]*ledger.Checkpoint, age time.Duration) []ledger.Checkpoint {
 	var fresh []ledger.Checkpoint
 	for hospital, s := range shown {
@@ -207,7 +206,7 @@ func (c *Coordinator) fresh(shown map[string]ledger.Checkpoint, known map[string
 	return fresh
 }
 
-// reflect compares what a hospital keeps of this coordinator's ledger with the ledger.
+// reflect compares the checkpoint that a hospital keeps of this coordinator's ledger with the ledger.
 func (c *Coordinator) reflect(ctx context.Context, kept ledger.Checkpoint) {
 	if kept.Verify(c.custody.key.Public().(ed25519.PublicKey)) != nil {
 		return // nobody can stop this coordinator with a forgery
@@ -231,7 +230,7 @@ func (c *Coordinator) reflect(ctx context.Context, kept ledger.Checkpoint) {
 		slog.String("see", "intramuros ledger acknowledge --checkpoint "+path))
 }
 
-// ledgerIntact refuses where this ledger was found to lack something.
+// ledgerIntact refuses if a part of this ledger was found to be missing.
 func (c *Coordinator) ledgerIntact() error {
 	c.custody.mu.Lock()
 	defer c.custody.mu.Unlock()
@@ -254,8 +253,8 @@ func (c *Coordinator) terms() []pki.Term {
 	return c.custody.terms
 }
 
-// certified refuses where a certificate of this coordinator, or its authority's, is over: no hospital would answer, and
-// this says why.
+// certified refuses if a certificate of this coordinator, or its authority's, has expired. No hospital would answer
+// then, and the error says why.
 func (c *Coordinator) certified() error {
 	now := c.now()
 	for _, t := range c.terms() {
@@ -270,7 +269,7 @@ func (c *Coordinator) certified() error {
 	return nil
 }
 
-// closed tells why a hospital is not asked under a study, as far as is known here: the hospital decides.
+// closed tells why a hospital is not asked under a study, as far as the coordinator knows. The hospital itself decides.
 func (c *Coordinator) closed(hospital, id string) *Absence {
 	c.custody.mu.Lock()
 	defer c.custody.mu.Unlock()
@@ -305,7 +304,7 @@ func withCheckpoint(ctx context.Context, key string, c *ledger.Checkpoint) conte
 	return metadata.AppendToOutgoingContext(ctx, key, string(b))
 }
 
-// trailing is the checkpoint in an answer's trailer; nil: there is none that can be read.
+// trailing is the checkpoint in an answer's trailer, or nil if none can be read.
 func trailing(md metadata.MD) *ledger.Checkpoint {
 	values := md.Get(study.MetadataCheckpoint)
 	if len(values) != 1 {

@@ -12,7 +12,7 @@ import (
 // that errors.Is(err, CodeTimeout) tells what happened.
 type Code string
 
-// The codes beyond those of package planner.
+// These codes come on top of those of package planner.
 const (
 	CodeUnauthorized        Code = "UNAUTHORIZED"         // no token, or one that nobody here has
 	CodeIdentityUnavailable Code = "IDENTITY_UNAVAILABLE" // the token's provider cannot be reached
@@ -66,7 +66,7 @@ type Error struct {
 	Hint    string // what to do instead; may be empty
 	// Place in the SQL text. Line 0: none.
 	planner.Position
-	// Charged: the study has paid for the query nonetheless.
+	// Charged: the study has paid for the query although it failed.
 	Charged bool
 	// Hospitals tells which hospitals were the reason, and why.
 	Hospitals []Absence
@@ -117,7 +117,7 @@ func planError(err error) error {
 	return &Error{Code: Code(p.Code), Message: p.Message, Hint: p.Hint, Position: p.Position, cause: err}
 }
 
-// Crowded is the error of a door that has too many connections, of all or of this person: err, of internal/lobby, says
+// Crowded is the error of a door that has too many connections, in all or of this person. err, of internal/lobby, says
 // which.
 func Crowded(err error) *Error {
 	return &Error{Code: CodeTooMany, Message: err.Error(), Hint: "close some, let your tool share fewer, or try again in a moment", cause: err}

@@ -22,15 +22,15 @@ type Explanation struct {
 	Expected   []planner.Expected
 	Confidence float64 // of the expected half-widths
 	Engines    []EngineSQL
-	// Keys are those by which hospitals know each other's masks, one of each hospital that would mask, by name. They are
-	// this coordinator's word: a person compares them with the hospitals' custodians.
+	// Keys are the hospitals' keys for masking, one of each hospital that would mask, by name. The coordinator only relays
+	// them, so a person compares them with the hospitals' custodians.
 	Keys     []HospitalKey
 	Problems []Absence // hospitals that would not answer, as it is now
 	Allowed  bool      // the budgets suffice
 	Warnings []string  // what the answer would say beside its numbers, as far as it is known before
 }
 
-// EngineSQL is what an engine would run, and at which hospitals.
+// EngineSQL is the SQL that an engine would run, and at which hospitals.
 type EngineSQL struct {
 	Engine    string
 	SQL       string
@@ -40,12 +40,12 @@ type EngineSQL struct {
 // HospitalKey is a hospital's key, as the hospital tells it.
 type HospitalKey struct {
 	Hospital string `json:"hospital"`
-	// Fingerprint is as `intramuros ledger show --kind config` shows it there; empty where the hospital's release is too
-	// early to tell.
+	// Fingerprint is what `intramuros ledger show --kind config` shows there. It is empty if the hospital's release is too
+	// early to tell it.
 	Fingerprint string `json:"fingerprint"`
 }
 
-// KeysNote is what to know of Explanation.Keys.
+// KeysNote is the note for people beside Explanation.Keys.
 const KeysNote = "The coordinator relays these fingerprints, and could relay wrong ones: compare each with the hospital's custodian by telephone."
 
 // Told is the key in words.
@@ -56,10 +56,9 @@ func (k HospitalKey) Told() string {
 	return k.Hospital + " " + k.Fingerprint
 }
 
-// Explain plans a query, prices it, and asks the hospitals what they would run.
-// It reserves and spends nothing. It answers at the ticks of the AnswerGrid as well,
-// since a hospital that computes for somebody takes longer to say something. Errors
-// are those of Query up to planning.
+// Explain plans a query, prices it, and asks the hospitals what they would run. It reserves and spends nothing. It
+// answers at the ticks of the AnswerGrid as well, since a hospital that computes for somebody else answers more slowly.
+// Errors are those of Query up to planning.
 func (c *Coordinator) Explain(ctx context.Context, who Researcher, req Request) (*Explanation, error) {
 	return c.explain(ctx, who, read(req))
 }
@@ -123,8 +122,8 @@ func (q *query) explain(ctx context.Context) (*Explanation, error) {
 	return e, nil
 }
 
-// narrow looks at the budgets of the hospitals that would be asked: what the narrowest has left is what is left, and
-// one that has too little would not answer.
+// narrow applies the budgets of the hospitals that would be asked. The least that one of them has left is what is left.
+// A hospital that has too little would not answer.
 func (e *Explanation) narrow(ctx context.Context, q *query, own Balance, loss dp.Loss) error {
 	all, err := q.limits(ctx, own)
 	if err != nil {

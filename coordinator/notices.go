@@ -11,8 +11,8 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 )
 
-// notices are what the federation's operators are to be told now: what studies have spent, which hospitals have closed
-// one or have a ledger that went back, and certificates.
+// notices are the messages that the federation's operators should get now: what studies have spent, which hospitals
+// have closed one or have a ledger that was rolled back, and certificates.
 func (c *Coordinator) notices(ctx context.Context) ([]notify.Event, error) {
 	now, l := c.now(), c.config.Notify.Language
 	var all []notify.Event

@@ -11,8 +11,8 @@ import (
 	"github.com/intramuros/intramuros/internal/telemetry"
 )
 
-// Operation is what those who run the federation see of it. Nothing in it is exact of a patient, and nothing comes
-// before researchers were told it: budgets stand still while a query of their study runs, as metrics do.
+// Operation is what operators see of the federation. Nothing in it is exact about patients, and nothing is shown before
+// researchers were told it: budgets do not move while a query of their study runs, like metrics.
 type Operation struct {
 	Program      string // release of this coordinator
 	Wire         membership.Wire
@@ -41,8 +41,8 @@ type Operated struct {
 // OperatedStudy is a study as operators see it.
 type OperatedStudy struct {
 	Standing
-	// Left is the share of the study's budget that is left here, from 1 down to 0; nil: while a query of it runs, and
-	// nothing was shown before.
+	// Left is the share of the study's budget that is left here, from 1 down to 0. It is nil while a query of the study
+	// runs and nothing was shown before.
 	Left *float64
 }
 

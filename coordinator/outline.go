@@ -10,11 +10,11 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// Outline is what can be told of a query without asking a hospital: the form of its
-// answer, its price, and what to know before paying it. Doors whose clients prepare a query before they run it show it.
+// Outline describes a query without asking a hospital: the columns of its answer, its price, and the warnings to know
+// before paying. Doors whose clients prepare a query before they run it show it.
 type Outline struct {
-	// Parameters are those of the text, in their order, where the request gives no values
-	// for them; what else is told is then what some values of these types would give.
+	// Parameters are those of the text, in their order, if the request gives no values for them. The rest of the outline
+	// is then what some values of these types would give.
 	Parameters []Parameter
 	Columns    []planner.Column // nil where they depend on the parameters' values
 	Cost       Cost             // of the answer, if it is not stored already
@@ -34,9 +34,8 @@ type Parameter struct {
 	Array bool
 }
 
-// Outline plans a query and prices it, looks whether its answer is stored, and does nothing else: it asks no hospital,
-// and costs nothing. Errors are those of Query up to planning;
-// of outlines ten times as many may be asked for as of queries.
+// Outline plans a query, prices it, and checks whether its answer is stored. It asks no hospital, and costs nothing.
+// Errors are those of Query up to planning. Ten times as many outlines may be asked for as queries.
 func (c *Coordinator) Outline(ctx context.Context, who Researcher, req Request) (*Outline, error) {
 	leave, err := c.outline(who)
 	if err != nil {
@@ -66,7 +65,7 @@ func (c *Coordinator) Outline(ctx context.Context, who Researcher, req Request) 
 	return o, err
 }
 
-// outline tells what is planned, but not whether it is stored.
+// outline describes the planned query, but not whether its answer is stored.
 func (q *query) outline() *Outline {
 	confidence := q.c.config.Confidence
 	o := &Outline{
@@ -79,9 +78,9 @@ func (q *query) outline() *Outline {
 	return o
 }
 
-// Forewarned is Query, and tells once what is planned, before anything is spent: before gets its outline, and must
-// return soon. A canceled ctx then costs nothing. Of what asks for no data, and of what is refused as it is planned,
-// nothing is told.
+// Forewarned is Query with a warning before anything is spent: it calls before once with the query's outline, and
+// before must return soon. Canceling ctx then costs nothing. before is not called for statements that ask for no data,
+// nor for queries that planning refuses.
 func (c *Coordinator) Forewarned(ctx context.Context, who Researcher, req Request, before func(*Outline)) (*Answer, error) {
 	return c.query(ctx, who, req, before, nil)
 }
@@ -109,7 +108,7 @@ func (q *query) answered(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// dependent are the refusals that other values of the parameters may not meet.
+// dependent are the refusals that depend on the parameters' values: other values may be accepted.
 var dependent = []planner.Code{
 	planner.CodeType, planner.CodeBounds, planner.CodeParameter, planner.CodeTooLarge, planner.CodeNotSupported, planner.CodeAccuracy,
 }
@@ -132,7 +131,7 @@ var samples = []struct {
 	{value.TypeText, func(int) value.Value { return noValue }},
 }
 
-// noValue is a text, and a list of one, that reads as nothing else.
+// noValue is a text that can be read as no other type, and a list of one text.
 var noValue = value.Text("{x}")
 
 // supposing looks for types that the parameters of a query may have.
@@ -143,9 +142,9 @@ type supposing struct {
 	plan       func() error // with these values
 }
 
-// suppose finds types of parameters, and values of these, with which the query can
-// be planned: one type for all, or else one for each while the others are NULL. Where a text is read as what it is
-// compared with, that is the type.
+// suppose finds types of parameters, and values of these types, with which the query can be planned: one type for all,
+// or else one for each while the others are NULL. Where a text takes the type of what it is compared with, that is the
+// type.
 func (c *Coordinator) suppose(who Researcher, req parsedRequest) ([]Parameter, map[string]value.Value) {
 	s := supposing{values: map[string]value.Value{}}
 	req.Parameters = s.values
@@ -188,7 +187,7 @@ func (s *supposing) oneForAll() bool {
 	return false // and texts they are, as long as nothing else is found
 }
 
-// each finds a type for each parameter that has none, and tells whether that was some and not all.
+// each finds a type for each parameter that has none. again reports whether it found some but not all.
 func (s *supposing) each() (again bool) {
 	some, all := false, true
 	for i := range s.parameters[:min(len(s.parameters), maxSupposed)] {
@@ -198,7 +197,7 @@ func (s *supposing) each() (again bool) {
 	return some && !all
 }
 
-// one finds a type for one parameter, and a value unless it is the value that is refused.
+// one finds a type for one parameter, and a value unless the value is what is refused.
 func (s *supposing) one(i int) bool {
 	p := &s.parameters[i]
 	wanted := s.wanted(i)
@@ -218,7 +217,7 @@ func (s *supposing) one(i int) bool {
 	return wanted != ""
 }
 
-// wanted is the type as which a text is read in the parameter's place; empty where there is none.
+// wanted is the type as which a text is read in the parameter's place, or empty if there is none.
 func (s *supposing) wanted(i int) value.Type {
 	name := s.parameters[i].Name
 	before := s.values[name]

@@ -11,7 +11,7 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 )
 
-// Permit is what a hospital permits a study, as it said last. All of it is public in the federation.
+// Permit is what a hospital permits a study, by its last word. All of it is public in the federation.
 type Permit struct {
 	Hospital string
 	// Status of the study there; empty: the hospital has not been met since this coordinator started.
@@ -89,7 +89,7 @@ func join(all []study.Aggregate) string {
 	return strings.Join(words, ", ")
 }
 
-// readable names tables and their columns; those of which every column may be read come by their name alone.
+// readable names tables and their columns. A table of which every column may be read is named without columns.
 func readable(tables map[string][]string) string {
 	var all []string
 	for _, t := range slices.Sorted(maps.Keys(tables)) {

@@ -7,7 +7,7 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// plan admits and plans a query; it touches nothing.
+// plan admits and plans a query. It has no side effects.
 func (c *Coordinator) plan(who Researcher, req parsedRequest) (*query, error) {
 	if err := c.ledgerIntact(); err != nil {
 		return nil, err

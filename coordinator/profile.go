@@ -19,17 +19,17 @@ import (
 	"github.com/intramuros/intramuros/planner/estimate"
 )
 
-// Profile tells of a table what nobody may look up: about how many rows its patients have, and between which powers of
-// two the values of columns lie that the catalog gives no bounds. It is made of ordinary queries, which the study paid
-// for as for any other; what is told of it afterwards is made of their noisy answers, and free.
+// Profile tells about how many rows a table's patients have, and between which powers of two the values of columns
+// without bounds lie. Nobody may look these up exactly. A profile is made of ordinary queries, which the study pays
+// for. What is computed from their noisy answers afterwards is free (post-processing).
 type Profile struct {
 	Study string    `json:"study"`
 	Table string    `json:"table"`
 	Taken time.Time `json:"taken"`
 	// Patients are about how many there are with rows, at each hospital counted by itself.
 	Patients int `json:"patients"`
-	// Half, NineInTen and NinetyNine are how many rows at most half, 90 % and 99 % of the patients have at a hospital, up
-	// to the next power of two. 0: noise is all there is, or the catalog has one row a patient.
+	// Half, NineInTen and NinetyNine are how many rows at most half, 90 % and 99 % of the patients have at a hospital,
+	// rounded up to a power of two. 0: noise hides it, or the catalog says one row a patient.
 	Half       int `json:"half"`
 	NineInTen  int `json:"nine_in_ten"`
 	NinetyNine int `json:"ninety_nine"`
@@ -37,8 +37,7 @@ type Profile struct {
 	Steps estimate.Ladder `json:"steps,omitempty"`
 	// Hidden is about how many patients may be on a step without being seen.
 	Hidden float64 `json:"hidden,omitempty"`
-	// Key is the usual key of the table, a column that says which of a public table's rows a row is of; empty: there is
-	// none.
+	// Key is the usual key of the table: a column that refers to a public table. Empty: there is none.
 	Key string `json:"key,omitempty"`
 	// Groups are about how many patients have how many distinct values of the key, and OfGroup, by value, rows with it.
 	Groups  estimate.Ladder            `json:"groups,omitempty"`
@@ -60,7 +59,7 @@ type ProfileRequest struct {
 	Again bool
 }
 
-// DefaultProfileShare is how much of a study's budget profiles cost where nobody says.
+// DefaultProfileShare is how much of a study's budget profiles cost by default.
 const DefaultProfileShare = 0.02
 
 // profileForm begins the keys of profiles among the stored answers.
@@ -128,7 +127,8 @@ func (c *Coordinator) Profile(ctx context.Context, who Researcher, req ProfileRe
 	return append(all, closed...), nil
 }
 
-// lacking reports whether hospitals refused because they lack the table, or closed it: before anything was charged.
+// lacking reports whether hospitals refused because they lack the table, or closed it. That happens before anything is
+// charged.
 func lacking(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Code == CodeHospitalRefused && !e.Charged &&
@@ -181,8 +181,8 @@ func lists(d *study.Document, t *catalog.Table, c *catalog.Column) bool {
 	return slices.Contains(allowed, study.Any) || slices.Contains(allowed, c.Name)
 }
 
-// usualKey is the first column that every row has and that refers to a public table, as a diagnosis to its concept,
-// where groups that are not declared may be asked for. Empty: there is none.
+// usualKey is the first column that every row has and that refers to a public table, like a diagnosis to its concept.
+// Empty: there is none, or undeclared groups may not be asked for.
 func (c *Coordinator) usualKey(t *catalog.Table, d *study.Document) string {
 	if t.OneRowPerPatient || !(d.DefaultDelta > 0) {
 		return ""
@@ -279,7 +279,7 @@ func (q profiling) questions() []profileQuestion {
 	return all
 }
 
-// profile asks of one table what is to be known.
+// profile asks the questions of one table.
 func (c *Coordinator) profile(ctx context.Context, who Researcher, name string, q profiling, epsilon float64) (Profile, error) {
 	p := Profile{Study: name, Table: q.table.Name, Taken: c.now().UTC()}
 	for _, question := range q.questions() {
@@ -292,9 +292,9 @@ func (c *Coordinator) profile(ctx context.Context, who Researcher, name string, 
 	return p, nil
 }
 
-// surely is how many half-widths of its 95 % interval a step's count must be above 0: under Gaussian noise 3.3 standard
-// deviations, which noise alone makes up once in 2000 steps, and so one of the 16 in less than one profile of a
-// hundred.
+// surely is how many half-widths of its 95 % interval a step's count must be above 0. Under Gaussian noise that is 3.3
+// standard deviations. Noise alone reaches it once in 2000 steps, and so at one of the 16 steps in less than one
+// profile of a hundred.
 const surely = 1.7
 
 // rows reads quantiles from noisy counts.
@@ -323,8 +323,8 @@ func (p *Profile) byKey(rows [][]planner.Estimate) {
 	}
 }
 
-// readSteps reads noisy counts. A step counts where noise alone would not make it up: else the noise of many empty
-// steps would be a tail. Of those that would not be seen, a third may be hidden.
+// readSteps reads noisy counts. A step counts only where noise alone would not reach it: otherwise the noise of many
+// empty steps would look like a tail. hidden is a third of the patients that could be on a step without being seen.
 func readSteps(rows [][]planner.Estimate) (seen estimate.Ladder, hidden float64) {
 	for _, row := range rows {
 		e := row[1]
@@ -429,9 +429,8 @@ func (k *profiles) take(p Profile) {
 	}
 }
 
-// profiled is what planning under a study knows of the federation's tables beside the catalog: how many rows a patient
-// has, where the catalog does not say, and which bounds a column may need; and by table how many patients have how
-// many.
+// profiled is what planning under a study knows of the federation's tables from profiles: how many rows a patient has,
+// if the catalog does not say, which bounds a column may need, and by table how many patients have how many rows.
 func (c *Coordinator) profiled(name string) (*catalog.Catalog, map[string]planner.Likely, map[string]estimate.Ladder) {
 	copied, likely, ladders := *c.catalog, map[string]planner.Likely{}, map[string]estimate.Ladder{}
 	copied.Tables = slices.Clone(c.catalog.Tables)

@@ -24,8 +24,8 @@ const (
 type Progress struct {
 	Hospital string
 	State    State
-	// Seconds from the query's start to the tick of the grid at which the step is
-	// told: when it was taken before, or which hospital was first, is not.
+	// Seconds from the query's start to the tick at which the step is told. The exact time, and which hospital was first,
+	// are not told.
 	Seconds float64
 	Absent  *Absence // why a hospital failed
 }
@@ -98,7 +98,7 @@ func (r *reporter) end(tick time.Duration) {
 	}
 }
 
-// drop tells no more, at once.
+// drop stops the reporter at once; it tells no more.
 func (r *reporter) drop() {
 	r.once.Do(func() { close(r.stop) })
 	<-r.ended

@@ -8,14 +8,14 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// Protocols is what a code is called in the protocols of the doors.
+// Protocols is a code in the protocols of the doors.
 type Protocols struct {
 	HTTP     int        // status
 	GRPC     codes.Code // only what has cost nothing may be Unavailable, since some clients then try again by themselves
 	SQLState string     // of PostgreSQL
 }
 
-// statusClientClosed is nginx's number where nobody is there to read the answer.
+// statusClientClosed is nginx's status for a client that has gone away.
 const statusClientClosed = 499
 
 // protocols has every code, of this package and of the planner.
@@ -63,7 +63,7 @@ var protocols = map[Code]Protocols{
 	CodeInternal:            {http.StatusInternalServerError, codes.Internal, "XX000"}, // internal_error
 }
 
-// Protocols tells what the code is called in the protocols of the doors.
+// Protocols gives the code in the protocols of the doors.
 func (c Code) Protocols() Protocols {
 	if p, ok := protocols[c]; ok {
 		return p

@@ -19,7 +19,7 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// query is one query on its way.
+// query is one query under way.
 type query struct {
 	c     *Coordinator
 	id    string
@@ -27,7 +27,7 @@ type query struct {
 	name  string          // of the study
 	study *study.Document // what holds here
 	sql   string
-	// storedOnly takes no answer but one that is stored.
+	// storedOnly accepts only a stored answer.
 	storedOnly bool
 	program    *planner.Program
 	plan       *planner.Plan // the release that is being made: one of the program's
@@ -39,7 +39,7 @@ type query struct {
 	course     *timeline
 	charged    bool     // hospitals may have computed: nothing comes back
 	sources    []source // of public rows that were read
-	// vouched are the hospitals' checkpoints that are to be on the disk before anything is released.
+	// vouched are the hospitals' checkpoints that must be on the disk before anything is released.
 	vouched []ledger.Checkpoint
 }
 
@@ -54,7 +54,7 @@ func (c *Coordinator) Query(ctx context.Context, who Researcher, req Request, pr
 	return c.query(ctx, who, req, nil, progress)
 }
 
-// query is Query; before, if not nil, is told what is planned.
+// query is Query; before, if not nil, gets the outline of the planned query.
 func (c *Coordinator) query(ctx context.Context, who Researcher, req Request, before func(*Outline), progress func(Progress)) (*Answer, error) {
 	question := read(req)
 	if question.metadata() != nil {
@@ -67,7 +67,7 @@ func (c *Coordinator) query(ctx context.Context, who Researcher, req Request, be
 	return a, err
 }
 
-// answer is Query's, for what asks for data.
+// answer is Query for statements that ask for data.
 func (c *Coordinator) answer(
 	ctx context.Context, who Researcher, req parsedRequest, course *timeline, before func(*Outline), progress func(Progress),
 ) (*Answer, error) {
@@ -107,8 +107,8 @@ func (c *Coordinator) answer(
 		}
 	}
 	q.progress.end(tick)
-	// Storing comes after the tick: Explain tells whether an answer is stored. What was
-	// released is kept even if a later release of the query was not.
+	// Storing comes after the tick, because Explain tells whether an answer is stored. What was released is kept even if a
+	// later release of the query fails.
 	for i := range releases {
 		if r := &releases[i]; !r.stored {
 			for _, cell := range r.cells {
@@ -150,8 +150,8 @@ type released struct {
 	stored bool
 }
 
-// releases makes the query's releases, one after the other, each charged by itself.
-// With an error come those that were made before it.
+// releases makes the query's releases one after the other. Each is charged by itself. With an error it returns those
+// made before.
 func (q *query) releases(ctx context.Context, ticks grid.Ticks) ([]released, error) {
 	if len(q.program.Releases) > 1 {
 		if err := q.affords(ctx); err != nil {
@@ -160,8 +160,8 @@ func (q *query) releases(ctx context.Context, ticks grid.Ticks) ([]released, err
 	}
 	var all []released
 	for i := range q.program.Releases {
-		// When the next reservation is made, which others may watch, must not tell how long
-		// the hospitals computed for the last.
+		// Others may watch when the next reservation is made. That must not tell how long the hospitals computed for the last
+		// one.
 		if q.charged {
 			if err := ticks.Wait(ctx, ticks.Next(0)); err != nil {
 				return all, err

@@ -57,7 +57,7 @@ func verify(ctx context.Context, d Data) (*verified, error) {
 	return v, nil
 }
 
-// checked is a fragment that this node can run, for somebody who may ask it.
+// checked is a fragment that this node can run, from a researcher who may ask it.
 type checked struct {
 	request *fragment.Request
 	proof   *fragment.Proof
@@ -89,8 +89,8 @@ func decode(body []byte) (*fragment.Request, error) {
 	return r, nil
 }
 
-// permit decides whether this researcher may ask under this study here, and gives its terms. The
-// coordinator's word on either counts for nothing.
+// permit decides whether this researcher may ask under this study here, and returns its terms. The coordinator's word
+// counts for nothing.
 func (p *policy) permit(ctx context.Context, r *fragment.Request, now time.Time) (*study.Document, error) {
 	document, err := p.open(r.Study, now)
 	if err != nil {
@@ -151,8 +151,8 @@ func (p *policy) check(ctx context.Context, r *fragment.Request, document *study
 	if f := r.Fragment; f.MaxGroups > p.limits.MaxGroups || f.MaxRows > p.limits.MaxRows {
 		return checked{}, refuse(CodeLimit, fmt.Errorf("max_groups is %d of %d, max_rows %d of %d", f.MaxGroups, p.limits.MaxGroups, f.MaxRows, p.limits.MaxRows))
 	}
-	// The coordinator is told the same as of a table that is not mapped: whether the
-	// data is as the catalog says depends on it.
+	// The coordinator is told the same as for a table that is not mapped: whether the data keeps the catalog's promises
+	// depends on the data.
 	for _, table := range r.Fragment.Tables() {
 		if over.wrong[strings.ToLower(table)] {
 			return checked{}, refuse(CodeSource, fmt.Errorf("the data of table %s contradicts the catalog", table))

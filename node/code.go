@@ -41,8 +41,8 @@ const (
 	CodeCanceled   Code = "NODE_CANCELED"   // the caller went away
 )
 
-// answers gives each code its gRPC code, and its text, which follows the
-// hospital's name. Nothing is ever put into the text, but for what refusal.told says.
+// answers gives each code its gRPC code and its text, which follows the hospital's name. The text is fixed, except for
+// what refusal.told allows.
 var answers = map[Code]struct {
 	grpc codes.Code
 	text string
@@ -80,7 +80,7 @@ var answers = map[Code]struct {
 // Error gives the code, so that errors.Is(err, CodeBudget) tells what happened.
 func (c Code) Error() string { return string(c) }
 
-// beforeToken tells whether the code refuses before the researcher's token was found good.
+// beforeToken reports whether the code refuses before the researcher's token was verified.
 func (c Code) beforeToken() bool {
 	switch c {
 	case CodePeer, CodeRequest, CodeSuspended, CodeRestored, CodeFailures, CodeStudy, CodeToken, CodeResearcher:
@@ -95,12 +95,12 @@ func (c Code) GRPCStatus() *status.Status {
 	return status.New(a.grpc, string(c)+": "+a.text)
 }
 
-// refusal is a code with its cause, which stays in this node, unless it is told.
+// refusal is a code with its cause. The cause stays in this node unless told is set.
 type refusal struct {
 	Code
 	cause error
 	told  bool // the cause is of names of the catalog and of the study alone, and crosses too
-	// recorded: the ledger has it, as the end of what was charged.
+	// recorded: the ledger has the refusal as the end of a charged execution.
 	recorded bool
 }
 

@@ -22,9 +22,9 @@ import (
 	"github.com/intramuros/intramuros/internal/telemetry"
 )
 
-// Config is a hospital's policy and its place in the federation: the file
-// node.yaml but for its part `engine`. docs/node.yaml explains each key. The zero
-// value lets nobody propose or approve a study, and believes nobody about who asks.
+// Config is a hospital's policy and its place in the federation: the file node.yaml without its part `engine`.
+// docs/node.yaml explains each key. The zero value lets nobody propose or approve a study, and trusts nobody's word on
+// who asks.
 type Config struct {
 	Name       string            `yaml:"name"`       // the hospital's, as in its certificate
 	Federation string            `yaml:"federation"` // as in its certificate
@@ -40,12 +40,13 @@ type Config struct {
 	Operators  map[string]string `yaml:"operators"`  // public keys of those who may propose studies: files, by name
 	Custodians map[string]string `yaml:"custodians"` // likewise, of those who decide about studies here
 	Former     []string          `yaml:"former"`     // names of both who left: their keys sign nothing more
-	// SignaturesRequired is how many custodians must sign what opens a study; what closes one takes one. 0: one.
+	// SignaturesRequired is how many custodians must sign an act that opens a study. An act that closes one needs one
+	// signature. 0 means 1.
 	SignaturesRequired int `yaml:"signatures_required"`
 	// CoordinatorKey is the file of the coordinator's public key: it signs its checkpoints and
 	// the tokens of its local accounts.
 	CoordinatorKey string `yaml:"coordinator_key"`
-	// LocalAccounts: the coordinator is believed about who its local accounts' researchers are.
+	// LocalAccounts: the node trusts the coordinator's word on who the researchers of its local accounts are.
 	LocalAccounts bool              `yaml:"local_accounts"`
 	Issuers       []identity.Issuer `yaml:"issuers"` // identity providers that are believed
 	Limits        Limits            `yaml:"limits"`
@@ -58,8 +59,8 @@ type Config struct {
 // Sealed says when this hospital covers its numbers before they leave, beside the studies that say so themselves.
 type Sealed struct {
 	Required bool `yaml:"required"` // in every study
-	// Hospitals is how many hospitals the federation has, this one included: a patient may be at all of them, or at
-	// the catalog's max_sites. A sealed study that lists its hospitals goes before.
+	// Hospitals is how many hospitals the federation has, this one included. A patient may be at all of them, or at the
+	// catalog's max_sites if that is less. A sealed study's own list of hospitals takes precedence.
 	Hospitals int `yaml:"hospitals"`
 	// Peers are the other hospitals with which this one masks its numbers: files of their ledgers' public keys, by name.
 	Peers map[string]string `yaml:"peers"`
@@ -82,11 +83,11 @@ func (s Sealed) validate() error {
 type Console struct {
 	Listen string        `yaml:"listen"` // host:port; empty: no page
 	Token  config.Secret `yaml:"token"`  // lets its bearer in, without a name
-	// People are let in by name: each with a token of their own, or, where that is not set, as an identity provider
-	// names them. Providers let in everybody besides who has the role custodian.
+	// People are let in by name: each with a personal token or, if none is set, as an identity provider names them.
+	// Providers also let in everybody who has the role custodian.
 	People map[string]config.Secret `yaml:"people"`
-	// Issuers are the providers that are believed about custodians: others than those of researchers, whose tokens
-	// the coordinator sees.
+	// Issuers are the providers that are trusted about custodians. They are not those of researchers, whose tokens the
+	// coordinator sees.
 	Issuers []identity.Issuer `yaml:"issuers"`
 	SignIn  signin.Config     `yaml:"sign_in"`
 	// PEM files of the page's HTTPS. Without them Listen must be an address of the machine itself.
@@ -120,7 +121,7 @@ func (c Console) validate() error {
 	return c.people()
 }
 
-// people lists what is wrong with who is let in.
+// people lists what is wrong with People and Issuers.
 func (c Console) people() error {
 	problems := []error{c.SignIn.Validate("console.sign_in", c.Issuers)}
 	if err := identity.Validate(c.Issuers); err != nil {
@@ -170,8 +171,8 @@ type Outward struct {
 	Door string `yaml:"door"` // host:port, or wss://host of a WebSocket; empty: the node listens
 	// Proxy is which HTTP proxy leads there: env (or empty), none, or its address.
 	Proxy string `yaml:"proxy"`
-	// CA is a PEM file of authorities that are believed, beside the system's and the federation's, about the certificate
-	// of a WebSocket's HTTPS, such as a proxy's that looks into it; empty: no others.
+	// CA is a PEM file of further authorities, beside the system's and the federation's, for the certificate of a
+	// WebSocket's HTTPS: for example that of a proxy that breaks TLS open. Empty: none.
 	CA string `yaml:"ca"`
 }
 
@@ -242,7 +243,7 @@ func (c *Config) Resolve(path string) {
 	}
 }
 
-// present are the names of those who have not left.
+// present are the names of the people who have not left.
 func (c *Config) present(keys map[string]string) []string {
 	names := slices.Sorted(maps.Keys(keys))
 	return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(c.Former, name) })
@@ -311,7 +312,7 @@ func (c *Config) terms() (all []pki.Term) {
 	return all
 }
 
-// reached lists what is wrong with how coordinators reach the node.
+// reached lists what is wrong with the settings by which coordinators reach the node.
 func (c *Config) reached() (problems []error) {
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	for _, n := range []struct{ key, value string }{

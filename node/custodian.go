@@ -13,9 +13,9 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 )
 
-// What a custodian sees of the node and does with it; package console is the page.
+// This file has what a custodian sees of the node and does with it. Package console is the page.
 
-// Standing is how the node stands.
+// Standing is the state of the node, for its custodian.
 type Standing struct {
 	Hospital    string       `json:"hospital"`
 	Federation  string       `json:"federation"`
@@ -42,7 +42,7 @@ type StudyStanding struct {
 	Holds    *study.Document `json:"holds"`    // what was approved last; null: nothing
 	Last     string          `json:"last"`     // the last act, in plain words
 	LastAct  *study.Record   `json:"last_act"` // the same; null where there was none
-	// Pending is what lacks the signatures of others; null: nothing does.
+	// Pending is the act that still needs other signatures; null if there is none.
 	Pending *study.Pending `json:"pending"`
 	// Failures is how many queries failed after they were charged since the last approval, of Allowed; Failed: the
 	// study is suspended for it, until it is resumed.
@@ -93,11 +93,10 @@ func (n *Node) Standing(ctx context.Context) (*Standing, error) {
 // Ledger is the node's, to read.
 func (n *Node) Ledger() *ledger.Ledger { return n.service.ledger }
 
-// SetHold stops the hospital (h.Since is set), at once and with the queries that run, or lets it answer again.
-// Stopping needs no signature, since it opens nothing. Its end needs none where one custodian opens a study, since
-// studies then allow what signed approvals allow; where more must sign, so they must that it ends (TakeRelease), and
-// the error here wraps study.ErrRecord. Other errors are the ledger's; after an error a stop holds nonetheless until
-// the node ends.
+// SetHold stops the hospital (h.Since is set), at once and with the queries that run, or lets it answer again. Stopping
+// needs no signature, since it opens nothing. Ending a stop needs none if one custodian is enough to open a study. If
+// more must sign, they sign the end too (TakeRelease), and the error here wraps study.ErrRecord. Other errors are the
+// ledger's. Even after an error a stop holds until the node ends.
 func (n *Node) SetHold(ctx context.Context, h Hold) error {
 	err := n.service.suspension.set(ctx, n.service.ledger, h, n.service.now())
 	n.log.Warn("the custodian's stop", "on", h.On, "by", h.By, "recorded", err == nil)
@@ -114,8 +113,8 @@ func (n *Node) DraftRelease(by, reason string) (*Release, error) {
 		Time: n.service.now().UTC().Truncate(time.Second), Reason: strings.TrimSpace(reason)}, nil
 }
 
-// TakeRelease takes a custodian's signature under a stop's end, which comes with the last that is needed. Errors wrap
-// study.ErrRecord, or are the ledger's.
+// TakeRelease takes a custodian's signature under the end of a stop. The stop ends with the last signature that is
+// needed. Errors wrap study.ErrRecord, or are the ledger's.
 func (n *Node) TakeRelease(ctx context.Context, r *Release) error {
 	err := n.service.suspension.release(ctx, n.service.ledger, r)
 	n.log.Warn("a signature under the end of the custodian's stop", "by", r.By, "taken", err == nil)
@@ -128,7 +127,7 @@ type Decision struct {
 	Study  string    `json:"study"`
 	By     string    `json:"by"` // one of Standing.Custodians
 	Reason string    `json:"reason"`
-	// Join signs what others have signed and what lacks signatures, as it is (StudyStanding.Pending, whose act this is).
+	// Join adds a signature to the pending act, unchanged (StudyStanding.Pending).
 	Join bool `json:"join"`
 	// Narrowing of the proposal, for an approval; of what holds, for an act that narrows.
 	study.Narrowing

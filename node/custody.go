@@ -20,10 +20,10 @@ import (
 	"github.com/intramuros/intramuros/internal/telemetry"
 )
 
-// keepEvery is how often an idle coordinator's checkpoint is written down; after a query, always.
+// keepEvery is how often an idle coordinator's checkpoint is written down. After a query it is always written.
 const keepEvery = 10 * time.Minute
 
-// custody is what this node and the coordinator vouch for to each other about their ledgers.
+// custody holds the checkpoints by which this node and the coordinator vouch for their ledgers to each other.
 type custody struct {
 	key         ed25519.PrivateKey // signs this node's checkpoints
 	coordinator ed25519.PublicKey
@@ -62,7 +62,7 @@ func openIdentity(c Config) (*identity.Verifier, error) {
 	return identity.Open(issuers, time.Now)
 }
 
-// openPlace reads who decides about studies here.
+// openPlace reads the keys of those who decide about studies here.
 func openPlace(c Config) (study.Place, error) {
 	place := study.Place{Federation: c.Federation, Hospital: c.Name, Required: c.SignaturesRequired, Former: c.Former}
 	var err error
@@ -92,8 +92,8 @@ func openStudies(ctx context.Context, c Config, place study.Place, book *ledger.
 	return studies, studies.Collect(ctx, study.Inbox(c.Ledger))
 }
 
-// whole refuses where a checkpoint that this node has signed shows that its ledger lacks something.
-// known is what the coordinator keeps; nil: nothing.
+// whole refuses if a checkpoint that this node has signed shows that a part of its ledger is missing. known is the
+// checkpoint that the coordinator keeps; nil: none.
 func (c *custody) whole(ctx context.Context, book *ledger.Ledger, known *ledger.Checkpoint) error {
 	c.state.mu.Lock()
 	defer c.state.mu.Unlock()
@@ -125,7 +125,7 @@ func (c *custody) whole(ctx context.Context, book *ledger.Ledger, known *ledger.
 	return nil
 }
 
-// fromMetadata reads a checkpoint beside a call; nil: there is none that can be read.
+// fromMetadata reads a checkpoint from a call's metadata, or returns nil if none can be read.
 func fromMetadata(ctx context.Context, key string) *ledger.Checkpoint {
 	values := metadata.ValueFromIncomingContext(ctx, key)
 	if len(values) != 1 {
@@ -186,7 +186,7 @@ func (s *service) exchange(ctx context.Context, body []byte) (*study.State, erro
 			}
 		}
 	}
-	// Whatever it finds, it answers: the next query is refused.
+	// The answer is sent in any case. If a part is missing, the next query is refused.
 	_ = s.custody.whole(ctx, s.ledger, offer.Known)
 	own, err := s.ledger.Checkpoint(ctx, s.custody.key)
 	if err != nil {

@@ -22,7 +22,7 @@ import (
 
 const actionExecute = "execute" // what DoGet and DoExchange do
 
-// line is how an answer leaves.
+// line is the stream on which an answer leaves.
 type line interface {
 	Send(*flight.FlightData) error
 	SetTrailer(metadata.MD)
@@ -33,8 +33,8 @@ func (s *service) DoGet(t *flight.Ticket, stream flight.FlightService_DoGetServe
 	return s.serve(stream.Context(), string(t.GetTicket()), stream, nil)
 }
 
-// DoExchange executes a reservation, once, names groups where they are not declared, tells that it is done where
-// numbers are masked, and sends what it covers for what it is then told of.
+// DoExchange executes a reservation, once, in a conversation. If groups are not declared it names its own and hears
+// all. If numbers are masked it says that it is done and hears who else is. Then it sends the covered vector.
 func (s *service) DoExchange(stream flight.FlightService_DoExchangeServer) error {
 	first, err := stream.Recv()
 	if err != nil {

@@ -28,7 +28,8 @@ func newRefusals() refusals {
 	return refusals{each: rate.NewVolume(refusalBytes, refusalBytesDay), all: rate.NewVolume(refusalsBytes, refusalsBytesDay)}
 }
 
-// allow tells whether an entry of so many bytes about somebody's request is recorded, and how many before it were not.
+// allow reports whether an entry of that many bytes about somebody's request is recorded. left is how many before it
+// were not.
 func (r *refusals) allow(who string, bytes int, now time.Time) (ok bool, left int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -24,7 +24,7 @@ type reservations struct {
 	running map[string]execution
 }
 
-// execution is how a reservation that is being executed is ended, by the peer to whom it belongs.
+// execution is a running reservation, which the peer to whom it belongs can end.
 type execution struct {
 	peer pki.Identity
 	end  context.CancelCauseFunc
@@ -64,8 +64,8 @@ type reservation struct {
 	bytes   int
 }
 
-// promise makes room for one more, or says that there is none. Each promise ends
-// in one put or one withdraw.
+// promise reserves room for one more, or reports that there is none. Each promise must be followed by one put or one
+// withdraw.
 func (rs *reservations) promise(bytes int) bool {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
@@ -109,7 +109,7 @@ func (rs *reservations) take(id string, peer pki.Identity) (reservation, bool) {
 	return r, true
 }
 
-// expired takes what ran out.
+// expired removes and returns the expired reservations.
 func (rs *reservations) expired(now time.Time) map[string]reservation {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()

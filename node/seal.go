@@ -19,11 +19,11 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// A covered answer is a vector as long, and in the order, that the fragment alone decides, to each number of which this
-// node has added its share of the noise. It leaves at a tick of the time grid, and nothing leaves before.
+// A covered answer is a vector. The fragment alone decides its length and order. This node has added its share of the
+// noise to each number. The vector leaves at a tick of the time grid, and nothing leaves before.
 
-// checkCover decides whether the numbers may leave as the request says: covered or not, and by how much noise.
-// Nothing of the noise is the coordinator's word: it may only ask for more.
+// checkCover decides whether the numbers may leave as the request says: covered or not, and with how much noise. The
+// coordinator may only ask for more noise, never for less.
 func (p *policy) checkCover(r *fragment.Request, proof *fragment.Proof, d *study.Document) error {
 	if r.Cover == nil {
 		if p.sealed.Required || d.Sealed {
@@ -66,10 +66,10 @@ func (p *policy) checkCover(r *fragment.Request, proof *fragment.Proof, d *study
 	return nil
 }
 
-// sites is at how many hospitals of a study one patient may be: those that the study lists as it was approved here,
-// else those that node.yaml counts, and no more than the catalog tells. What a list says goes before node.yaml, which
-// may be of a time when there were fewer. The list of a study that is not sealed does not count: each custodian may
-// narrow it to less than the others know of.
+// sites is at how many hospitals of a study one patient may be. It is the number that the study lists as it was
+// approved here, else the number in node.yaml, and at most the catalog's max_sites. The list takes precedence over
+// node.yaml, which may be from a time when there were fewer. The list of a study that is not sealed does not count,
+// because each custodian may narrow it without the others' knowledge.
 func (p *policy) sites(d *study.Document) (int, error) {
 	asked := p.sealed.Hospitals
 	if d.Sealed && len(d.Hospitals) > 0 {
@@ -84,7 +84,7 @@ func (p *policy) sites(d *study.Document) (int, error) {
 	return asked, nil
 }
 
-// exactly computes a covered answer, which nobody else sees before it is covered.
+// exactly computes the exact numbers of a covered answer. Nobody else sees them before they are covered.
 func (s *service) exactly(ctx context.Context, r reservation, out *countingWriter, take func(arrow.Record) error) error {
 	if err := s.run(ctx, r, out, take); err != nil {
 		return err
@@ -93,7 +93,7 @@ func (s *service) exactly(ctx context.Context, r reservation, out *countingWrite
 }
 
 // drawing is the grid on which masked numbers leave after the members are known. How long a draw of the noise takes
-// depends on what is drawn (Jin et al. 2022), and for one number that is most of what is done.
+// depends on the drawn value (Jin et al. 2022), and for one number drawing is most of the work.
 var drawing = grid.Grid{First: 5 * time.Millisecond, Ratio: 1.2}
 
 // tick waits for the next tick, at which something leaves.
@@ -104,7 +104,7 @@ func tick(ctx context.Context, ticks grid.Ticks) error {
 	return nil
 }
 
-// shares are this hospital's of the noise, where so many hospitals answer.
+// shares are this hospital's shares of the noise, if that many hospitals answer.
 func (r reservation) shares(hospitals int) ([]*dp.Share, error) {
 	shares, err := r.request.Fragment.Shares(*r.request.Cover, hospitals, r.request.Noise, r.proof)
 	if err != nil {
@@ -113,7 +113,7 @@ func (r reservation) shares(hospitals int) ([]*dp.Share, error) {
 	return shares, nil
 }
 
-// ended is the refusal where covering ended with the call.
+// ended turns an error into the refusal of a canceled call, if the call has ended.
 func ended(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return refuse(stopped(ctx), errors.New("while it drew noise"))
@@ -121,7 +121,7 @@ func ended(ctx context.Context, err error) error {
 	return err
 }
 
-// sendVector is how covered numbers leave.
+// sendVector sends a covered vector.
 func (s *service) sendVector(vector []int64, out *countingWriter) error {
 	if err := fragment.WriteCovered(vector, s.alloc, out.send); err != nil {
 		return refuse(CodeCanceled, errors.New("the stream broke"))
@@ -129,8 +129,8 @@ func (s *service) sendVector(vector []int64, out *countingWriter) error {
 	return out.close()
 }
 
-// late keeps a failure until a tick, before it is recorded: when it failed may depend on the data, and any coordinator
-// is told how long the ledger is, at any time. Of one that is ended meanwhile, nobody learns that it had failed.
+// late delays a failure until a tick, before it is recorded. When it failed may depend on the data, and any coordinator
+// can ask at any time how long the ledger is. If the execution is ended meanwhile, nobody learns that it had failed.
 func late(ctx context.Context, ticks grid.Ticks, err error) error {
 	if ended := tick(ctx, ticks); ended != nil {
 		return ended
@@ -158,21 +158,21 @@ func (s *service) cover(ctx context.Context, r reservation, out *countingWriter,
 	return s.sendVector(vector, out)
 }
 
-// talks is what a coordinator is asked while a query is answered.
+// talks is the conversation with a coordinator while a query is answered.
 type talks interface {
-	// names tells the groups that this hospital names, and hears those that any has named.
+	// names sends the groups that this hospital names, and receives those that any hospital named.
 	names(ctx context.Context, f *fragment.Fragment, own [][]value.Value) ([][]value.Value, error)
-	// members tells that this hospital is done, and hears the hospitals with which it is to seal.
+	// members says that this hospital is done, and receives the hospitals with which it masks.
 	members(ctx context.Context, own seal.Member) ([]seal.Member, error)
 }
 
-// talked tells whether the answer is for a conversation: about which groups there are, or who is done.
+// talked reports whether the answer needs a conversation: about groups, or about who is done.
 func (r reservation) talked() bool {
 	return r.request.Cover != nil && (r.request.Cover.Masked() || r.request.Cover.Names)
 }
 
-// talk computes, names groups where they are not declared, tells that it is done where numbers are masked, and covers
-// what was agreed on. rest gives back the turn to run: others may take longer.
+// talk computes the answer, names groups if they are not declared, says that it is done if numbers are masked, and
+// covers what was agreed on. rest gives back the turn to run, since other hospitals may take longer.
 func (s *service) talk(ctx context.Context, r reservation, out *countingWriter, ticks grid.Ticks, with talks, rest func()) error {
 	key, err := seal.NewKey()
 	if err != nil {
@@ -218,16 +218,16 @@ func (s *service) talk(ctx context.Context, r reservation, out *countingWriter, 
 	return s.seal(ctx, r, out, request, key, with, numbers)
 }
 
-// covering is how masked numbers are covered: for as many hospitals as are asked before this one says that it is done,
-// and anew where fewer are. Only one of the two ever leaves.
+// covering holds how masked numbers are covered: for all hospitals that were asked, before this one says that it is
+// done, and anew if fewer are done. Only one of the two vectors ever leaves.
 type covering struct {
 	hospitals int     // for which vector is covered; 0: for none
 	vector    []int64 // drawn before the tick at which this hospital says that it is done
 	anew      func(hospitals int) ([]int64, error)
 }
 
-// of gives the numbers for so many hospitals. What was drawn before hides how long that took; what is drawn now leaves
-// at a tick.
+// of gives the covered numbers for that many hospitals. Noise that was drawn before hides how long drawing took; noise
+// that is drawn now leaves at a tick.
 func (c covering) of(ctx context.Context, hospitals int, told grid.Ticks) ([]int64, error) {
 	if c.hospitals == hospitals {
 		return c.vector, nil
@@ -239,13 +239,13 @@ func (c covering) of(ctx context.Context, hospitals int, told grid.Ticks) ([]int
 	return vector, tick(ctx, told)
 }
 
-// since are the ticks at which leaves what follows from what this hospital was told at that time.
+// since are the ticks, counted from the time told, at which the rest of the answer leaves.
 func (s *service) since(told time.Time) grid.Ticks {
 	return grid.Ticks{Grid: drawing, Started: told, Timeout: s.limits.QueryTimeout}
 }
 
-// named computes, and names the groups that its own noise lets it name. It gives what covers those that the coordinator
-// then tells of, and a digest of the request with them.
+// named computes the answer, and names the groups whose covered count passes the threshold. It returns a function that
+// covers the groups of the coordinator's list, and a digest of the request with that list.
 func (s *service) named(ctx context.Context, r reservation, out *countingWriter, ticks grid.Ticks, with talks, rest func()) (covered func(int) ([]int64, error), digest [sha256.Size]byte, err error) {
 	f := &r.request.Fragment
 	naming, err := f.Naming(*r.request.Cover, r.request.Noise, r.request.ThresholdDelta, r.proof)
@@ -278,8 +278,8 @@ func (s *service) named(ctx context.Context, r reservation, out *countingWriter,
 	}, fragment.DigestOf(r.request.Digest(), groups), nil
 }
 
-// seal tells that this hospital is done, adds noise for the hospitals that are, and masks it for exactly them. The key
-// is made for this query and forgotten with it, so that nothing is ever masked twice with the same numbers.
+// seal says that this hospital is done, adds noise for the hospitals that are done, and masks the sum for exactly them.
+// The key is made for this query and forgotten with it, so no two vectors are ever masked with the same numbers.
 func (s *service) seal(ctx context.Context, r reservation, out *countingWriter, request seal.Request, key seal.Key, with talks, numbers covering) error {
 	all, err := with.members(ctx, request.Member(s.name, key, s.custody.key))
 	if err != nil {
@@ -304,12 +304,12 @@ func (s *service) seal(ctx context.Context, r reservation, out *countingWriter, 
 	return s.sendVector(vector, out)
 }
 
-// conversation is a line on which the coordinator answers.
+// conversation is a stream on which the coordinator answers.
 type conversation struct {
 	flight.FlightService_DoExchangeServer
 }
 
-// hear gives what the coordinator says next.
+// hear returns the coordinator's next message.
 func (c conversation) hear(ctx context.Context) ([]byte, error) {
 	type said struct {
 		data *flight.FlightData

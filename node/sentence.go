@@ -7,8 +7,8 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-// maxSentence bounds a ledger's sentence, in bytes but for the signs that something is cut; the whole fragment is in
-// the entry's detail.
+// maxSentence bounds a sentence of the ledger, in bytes, without the marks where something is cut. The entry's detail
+// has the whole fragment.
 const maxSentence = 2000
 
 // sentence says for a custodian what a request asks for.
@@ -72,7 +72,7 @@ func sentence(r *fragment.Request) string {
 	return all.String() + "."
 }
 
-// short is a text that the ledger takes, cut where it is longer than so many bytes.
+// short is the text, cut if it is longer than that many bytes.
 func short(s string, most int) string {
 	s = strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", "\uFFFD"), "\uFFFD")
 	if len(s) > most {

@@ -61,8 +61,8 @@ type service struct {
 	alloc        memory.Allocator
 }
 
-// caller gives the peer's identity, which TLS has verified. Each call looks again, so
-// that a connection does not outlive its certificate or its revocation.
+// caller gives the peer's identity, which TLS has verified. Each call checks again, so that a connection does not
+// outlive its certificate or its revocation.
 func (s *service) caller(ctx context.Context) (pki.Identity, error) {
 	p, ok := peer.FromContext(ctx)
 	if !ok {
@@ -176,15 +176,14 @@ func (s *service) failed(ctx context.Context, what string, id pki.Identity, r *f
 	return refused.GRPCStatus().Err()
 }
 
-// record adds to the ledger what does not change what is spent. It outlasts the
-// caller.
+// record adds an entry that does not change what is spent. It completes even if the caller's context ends.
 func (s *service) record(ctx context.Context, e ledger.Entry) {
 	if err := s.ledger.Record(context.WithoutCancel(ctx), e); err != nil {
 		s.log.Error("the ledger did not take an entry", slog.String("kind", string(e.Kind)), slog.Any("error", err))
 	}
 }
 
-// stopped tells why a context has ended, "" if it has not.
+// stopped is the code of why a context has ended, or "" if it has not.
 func stopped(ctx context.Context) Code {
 	switch err := ctx.Err(); {
 	case err == nil:
@@ -196,7 +195,7 @@ func stopped(ctx context.Context) Code {
 	}
 }
 
-// class is all that may be logged of an error that may quote data.
+// class is the kind of an error that may quote data. Nothing else of it may be logged.
 func class(err error) string {
 	var named interface{ Class() string } // an engine's error that knows a safe name for what happened
 	if errors.As(err, &named) {

@@ -9,19 +9,20 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-// spreads remembers how public tables multiply rows, for one state of the data: what is public may decide what is
-// refused.
+// spreads caches how public tables multiply rows, for one state of the data. They are public, so they may decide what
+// is refused.
 type spreads struct {
 	data Data
-	// turn waits for a turn of the queries that run, and tells how to give it back: what waited for the database itself
-	// would be told to the microsecond when another query's computing ended. Turns end at ticks.
+	// turn waits for a query's turn, and returns a function to give it back. A request that waited for the database itself
+	// would learn to the microsecond when another query's computing ended. Turns end at ticks.
 	turn    func(ctx context.Context) (rest func(), err error)
 	mu      sync.Mutex
 	version string
 	known   map[string]float64
 }
 
-// reading refuses lookups that do as check says: they cost nothing, and would keep what is charged waiting.
+// reading refuses lookups whose joins make too many rows, like check. They cost nothing, and would keep charged queries
+// waiting.
 func (s *spreads) reading(ctx context.Context, p *policy, r *fragment.Reading, over *verified) error {
 	return s.check(ctx, p, &fragment.Fragment{Relations: []fragment.Relation{{Name: "answer", Query: r.Relation}}}, over)
 }

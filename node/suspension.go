@@ -20,12 +20,12 @@ type Hold struct {
 	Reason string    `json:"reason"`
 	By     string    `json:"by"`    // who did it, as the console knows them; empty: not known by name
 	Since  time.Time `json:"since"` // UTC; zero where it was never on
-	// Signed are the custodians who have signed that it ends, where more than one must.
+	// Signed are the custodians who have signed the end of the stop, if more than one must.
 	Signed []string `json:"signed,omitempty"`
 }
 
-// Release is a custodian's signature under that a stop ends and the hospital answers again, as many of which are needed
-// as to open a study, where that is more than one.
+// Release is a custodian's signature under the end of a stop: the hospital answers again. As many are needed as to open
+// a study, if that is more than one.
 type Release struct {
 	Federation string    `json:"federation"`
 	Hospital   string    `json:"hospital"`
@@ -36,10 +36,10 @@ type Release struct {
 	Signature  []byte    `json:"signature"` // Ed25519, over Message
 }
 
-// releasePrefix keeps a signature of a release from being one of something else.
+// releasePrefix separates signatures of releases from all other signatures.
 const releasePrefix = "intramuros/hold/1\n"
 
-// Message is what the signature is of.
+// Message is the text that is signed.
 func (r Release) Message() ([]byte, error) {
 	r.Signature = nil
 	r.Since, r.Time = r.Since.UTC(), r.Time.UTC().Truncate(time.Second)
@@ -47,8 +47,8 @@ func (r Release) Message() ([]byte, error) {
 	return append([]byte(releasePrefix), b...), err
 }
 
-// holdEntry is a hold as the ledger keeps it, in an entry of kind config. One with a Release says that the hold goes on
-// until others have signed as well.
+// holdEntry is a hold as the ledger keeps it, in an entry of kind config. With a Release, the hold goes on until others
+// have signed as well.
 type holdEntry struct {
 	Suspended *bool    `json:"suspended"`
 	Reason    string   `json:"reason"`
@@ -56,7 +56,8 @@ type holdEntry struct {
 	Release   *Release `json:"release,omitempty"`
 }
 
-// holdOf reads an entry of the ledger; ok is false for any but that of a hold. r is a signature under its end, or nil.
+// holdOf reads an entry of the ledger. ok is false if the entry is not a hold's. r is a signature under its end, or
+// nil.
 func holdOf(e ledger.Entry) (h Hold, r *Release, ok bool) {
 	var x holdEntry
 	if e.Kind != ledger.KindConfig || json.Unmarshal(e.Detail, &x) != nil || x.Suspended == nil {
@@ -103,7 +104,7 @@ func (b *suspension) keyOf(name string) (key ed25519.PublicKey, ok bool) {
 	return key, ok && !b.place.Left(name)
 }
 
-// sign counts a signature, if whose it is may sign still.
+// sign counts a signature, if its custodian may still sign.
 func (b *suspension) sign(r *Release) {
 	if key, ok := b.keyOf(r.By); ok && !b.signed[string(key)] {
 		b.signed[string(key)] = true

@@ -18,7 +18,7 @@ import (
 	"github.com/intramuros/intramuros/internal/pki"
 )
 
-// countingWriter is the only way for data to leave, and measures it.
+// countingWriter is the only way by which data leaves. It counts rows and bytes.
 type countingWriter struct {
 	writer      *flight.Writer
 	rows, bytes int64
@@ -46,7 +46,7 @@ func (o *countingWriter) close() error {
 	return nil
 }
 
-// what is what has left, for the ledger.
+// what describes what has left, for the ledger.
 func (o *countingWriter) what() string {
 	if o.named > 0 {
 		named := *o
@@ -71,7 +71,7 @@ func (o *countingWriter) send(r arrow.Record) error {
 	return nil
 }
 
-// answer is the ledger's entry on what left.
+// answer is the ledger's entry about what left.
 func answer(id pki.Identity, r *fragment.Request, out *countingWriter, whole bool) ledger.Entry {
 	text := fmt.Sprintf("%s left for %s.", out.what(), id)
 	text = strings.ToUpper(text[:1]) + text[1:]
@@ -86,7 +86,7 @@ func answer(id pki.Identity, r *fragment.Request, out *countingWriter, whole boo
 		Whole   bool    `json:"whole"`
 		Covered bool    `json:"covered,omitempty"`
 		Named   int     `json:"named,omitempty"`
-		// Members are the hospitals of a masked answer.
+		// Members is how many hospitals a masked answer has.
 		Members  int     `json:"members,omitempty"`
 		Exposure float64 `json:"exposure,omitempty"`
 	}{out.rows, out.bytes, out.took.Seconds(), whole, out.covered, out.named, out.members, out.exposure})
