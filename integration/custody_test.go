@@ -1,18 +1,11 @@
 package integration
 
 import (
-	"crypto"
 	"crypto/rand"
-	"crypto/rsa"
 	"encoding/hex"
-	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"math"
-	"net/http"
-	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -20,10 +13,10 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
-	"github.com/go-jose/go-jose/v4/jwt"
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/identity/identitytest"
 	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/internal/study"
 	"github.com/intramuros/intramuros/planner"
@@ -179,63 +172,17 @@ func TestRestoredBackups(t *testing.T) {
 	})
 }
 
-// keycloak is an identity provider with real HTTPS and real tokens.
-type keycloak struct {
-	*httptest.Server
-	ca  string
-	key jose.SigningKey
-	set jose.JSONWebKeySet
-}
-
-func newKeycloak(t *testing.T) *keycloak {
-	t.Helper()
-	k := &keycloak{}
-	mux := http.NewServeMux()
-	mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
-		json.NewEncoder(w).Encode(map[string]any{"issuer": k.URL, "jwks_uri": k.URL + "/certs", "authorization_endpoint": k.URL, "token_endpoint": k.URL,
-			"id_token_signing_alg_values_supported": []string{"RS256"}})
-	})
-	mux.HandleFunc("/certs", func(w http.ResponseWriter, _ *http.Request) { json.NewEncoder(w).Encode(k.set) })
-	k.rotate(t, "first")
-	k.Server = httptest.NewTLSServer(mux)
-	t.Cleanup(k.Close)
-	k.ca = filepath.Join(t.TempDir(), "idp.pem")
-	if err := os.WriteFile(k.ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: k.Certificate().Raw}), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return k
-}
-
-func (k *keycloak) rotate(t *testing.T, id string) {
-	t.Helper()
-	private, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	k.key = jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: private, KeyID: id}}
-	k.set.Keys = append(k.set.Keys, jose.JSONWebKey{Key: crypto.Signer(private).Public(), KeyID: id, Use: "sig"})
-}
-
-func (k *keycloak) token(t *testing.T, name, audience string) string {
-	t.Helper()
-	s, err := jose.NewSigner(k.key, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	token, err := jwt.Signed(s).Claims(map[string]any{"iss": k.URL, "aud": audience, "sub": "u-" + name, "preferred_username": name,
-		"iat": time.Now().Unix(), "exp": time.Now().Add(5 * time.Minute).Unix()}).Serialize()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return token
-}
-
 // Researchers of an identity provider: nodes check its signature themselves, and believe no local account
 // where they are told not to, so that who controls the coordinator can ask in nobody's name.
 func TestIdentityProvider(t *testing.T) {
-	idp := newKeycloak(t)
+	idp := identitytest.New(t, "")
+	key := idp.Key(t, "first", jose.RS256, true)
+	sign := func(audience string) string {
+		return identitytest.Sign(t, key, map[string]any{"iss": idp.Issuer, "aud": audience, "sub": "u-marie", "preferred_username": "marie",
+			"iat": time.Now().Unix(), "exp": time.Now().Add(5 * time.Minute).Unix()})
+	}
 	f := newFederation(t, wards(t))
-	issuers := "\nissuers: [{issuer: " + idp.URL + ", ca: " + idp.ca + ", audience: intramuros, name: preferred_username, suffix: \"@chu\"}]\n"
+	issuers := "\nissuers: [{issuer: " + idp.Issuer + ", ca: " + idp.CA + ", audience: intramuros, name: preferred_username, suffix: \"@chu\"}]\n"
 	for _, name := range append([]string{"coordinator"}, f.hospitals...) {
 		b, err := os.ReadFile(f.path(name + ".yaml"))
 		if err != nil {
@@ -255,18 +202,18 @@ func TestIdentityProvider(t *testing.T) {
 		_, err := f.query(request{SQL: sql, Epsilon: 0.5})
 		return err
 	}
-	if err := ask(idp.token(t, "marie", "intramuros"), quick); err != nil {
+	if err := ask(sign("intramuros"), quick); err != nil {
 		t.Fatal(err)
 	}
 	if show := f.must("ledger", "show", "--file", f.path("east.ledger"), "--kind", "charge"); !strings.Contains(show, "marie@chu") {
 		t.Errorf("the ledger does not name her:\n%s", show)
 	}
 	var r *refusal
-	if err := ask(idp.token(t, "marie", "another-service"), quick); !errors.As(err, &r) || r.Code != "UNAUTHORIZED" {
+	if err := ask(sign("another-service"), quick); !errors.As(err, &r) || r.Code != "UNAUTHORIZED" {
 		t.Errorf("a token for somebody else: %v", err)
 	}
-	idp.rotate(t, "second")
-	f.eventually(func() bool { return ask(idp.token(t, "marie", "intramuros"), "SELECT COUNT(*) FROM reading") == nil })
+	key = idp.Key(t, "second", jose.RS256, true)
+	f.eventually(func() bool { return ask(sign("intramuros"), "SELECT COUNT(*) FROM reading") == nil })
 
 	// The coordinator's own word, as of its local account or forged with its stolen key.
 	if err := ask("", "SELECT COUNT(*) FROM reading WHERE x > 50"); !errors.As(err, &r) || r.Code != "HOSPITAL_REFUSED" || r.Hospitals[0].Code != "NODE_TOKEN" {

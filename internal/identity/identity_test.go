@@ -2,18 +2,12 @@ package identity
 
 import (
 	"context"
-	"crypto"
-	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,6 +18,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 	"go.uber.org/goleak"
+
+	"github.com/intramuros/intramuros/internal/identity/identitytest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -33,101 +29,6 @@ func must(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-// provider is an OpenID Connect provider with real HTTP and real signatures.
-type fakeProvider struct {
-	*httptest.Server
-	ca string // file
-
-	mu      sync.Mutex
-	keys    []jose.JSONWebKey // public
-	fetches int
-	broken  bool
-}
-
-func newProvider(t *testing.T) *fakeProvider {
-	t.Helper()
-	p := &fakeProvider{}
-	mux := http.NewServeMux()
-	mux.HandleFunc("/realms/chu/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if p.broken {
-			http.Error(w, "away", http.StatusServiceUnavailable)
-			return
-		}
-		json.NewEncoder(w).Encode(map[string]any{
-			"issuer": p.issuer(), "jwks_uri": p.URL + "/certs", "authorization_endpoint": p.URL + "/auth", "token_endpoint": p.URL + "/token",
-			"id_token_signing_alg_values_supported": []string{"RS256"},
-		})
-	})
-	mux.HandleFunc("/certs", func(w http.ResponseWriter, _ *http.Request) {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.fetches++
-		json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: p.keys})
-	})
-	p.Server = httptest.NewTLSServer(mux)
-	t.Cleanup(p.Close)
-	p.ca = filepath.Join(t.TempDir(), "ca.pem")
-	must(t, os.WriteFile(p.ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.Certificate().Raw}), 0o600))
-	return p
-}
-
-func (p *fakeProvider) issuer() string { return p.URL + "/realms/chu" }
-
-func (p *fakeProvider) count() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.fetches
-}
-
-// key makes a signing key that the provider publishes or not.
-func (p *fakeProvider) key(t *testing.T, id string, algorithm jose.SignatureAlgorithm, publish bool) jose.SigningKey {
-	t.Helper()
-	var private crypto.Signer
-	var err error
-	switch algorithm {
-	case jose.RS256, jose.PS256:
-		private, err = rsa.GenerateKey(rand.Reader, 2048)
-	case jose.ES256:
-		private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	default:
-		_, private, err = ed25519.GenerateKey(rand.Reader)
-	}
-	must(t, err)
-	if publish {
-		p.publish(jose.JSONWebKey{Key: private.Public(), KeyID: id, Use: "sig"})
-	}
-	return jose.SigningKey{Algorithm: algorithm, Key: jose.JSONWebKey{Key: private, KeyID: id}}
-}
-
-func (p *fakeProvider) publish(k jose.JSONWebKey) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.keys = append(p.keys, k)
-}
-
-func (p *fakeProvider) withdraw(id string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var kept []jose.JSONWebKey
-	for _, k := range p.keys {
-		if k.KeyID != id {
-			kept = append(kept, k)
-		}
-	}
-	p.keys = kept
-}
-
-func sign(t *testing.T, key jose.SigningKey, claims map[string]any) string {
-	t.Helper()
-	s, err := jose.NewSigner(key, (&jose.SignerOptions{}).WithType("JWT"))
-	must(t, err)
-	token, err := jwt.Signed(s).Claims(claims).Serialize()
-	must(t, err)
-	return token
 }
 
 // clock can be set.
@@ -148,9 +49,9 @@ func (c *clock) pass(d time.Duration) {
 	c.t = c.t.Add(d)
 }
 
-func (p *fakeProvider) claims(c *clock, change ...any) map[string]any {
+func claims(p *identitytest.Provider, c *clock, change ...any) map[string]any {
 	all := map[string]any{
-		"iss": p.issuer(), "aud": "intramuros", "sub": "f2a1", "preferred_username": "ada", "jti": "t-1",
+		"iss": p.Issuer, "aud": "intramuros", "sub": "f2a1", "preferred_username": "ada", "jti": "t-1",
 		"iat": c.now().Unix(), "exp": c.now().Add(5 * time.Minute).Unix(),
 		"realm_access": map[string]any{"roles": []string{"chercheur", "offline_access"}},
 	}
@@ -164,9 +65,9 @@ func (p *fakeProvider) claims(c *clock, change ...any) map[string]any {
 	return all
 }
 
-func (p *fakeProvider) config() Issuer {
+func issuer(p *identitytest.Provider) Issuer {
 	return Issuer{
-		Issuer: p.issuer(), Audience: "intramuros", CA: p.ca, Name: "preferred_username", Suffix: "@chu",
+		Issuer: p.Issuer, Audience: "intramuros", CA: p.CA, Name: "preferred_username", Suffix: "@chu",
 		RolesClaim: "realm_access.roles", Roles: map[string]string{"chercheur": "researcher", "dpo": "custodian"},
 	}
 }
@@ -179,33 +80,33 @@ func verifier(t *testing.T, c *clock, issuers ...Issuer) *Verifier {
 }
 
 func TestProvider(t *testing.T) {
-	p, c := newProvider(t), &clock{t: time.Now()}
-	v := verifier(t, c, p.config())
+	p, c := identitytest.New(t, "/realms/chu"), &clock{t: time.Now()}
+	v := verifier(t, c, issuer(p))
 	for _, algorithm := range algorithms {
-		key := p.key(t, "k-"+string(algorithm), algorithm, true)
+		key := p.Key(t, "k-"+string(algorithm), algorithm, true)
 		c.pass(time.Minute) // the key is new: it is fetched, as nothing was for a while
-		who, err := v.Verify(t.Context(), sign(t, key, p.claims(c)))
+		who, err := v.Verify(t.Context(), identitytest.Sign(t, key, claims(p, c)))
 		must(t, err)
-		if who.Name != "ada@chu" || !who.Has(RoleResearcher) || who.Has(RoleCustodian) || who.Issuer != p.issuer() || who.Token != "t-1" {
+		if who.Name != "ada@chu" || !who.Has(RoleResearcher) || who.Has(RoleCustodian) || who.Issuer != p.Issuer || who.Token != "t-1" {
 			t.Errorf("%s: %+v", algorithm, who)
 		}
 	}
 }
 
 func TestRefusedTokens(t *testing.T) {
-	p, c := newProvider(t), &clock{t: time.Now()}
-	other := newProvider(t)
-	key := p.key(t, "k", jose.RS256, true)
-	strange := other.key(t, "k", jose.RS256, true)
-	v := verifier(t, c, p.config())
-	good := sign(t, key, p.claims(c))
+	p, c := identitytest.New(t, "/realms/chu"), &clock{t: time.Now()}
+	other := identitytest.New(t, "/realms/chu")
+	key := p.Key(t, "k", jose.RS256, true)
+	strange := other.Key(t, "k", jose.RS256, true)
+	v := verifier(t, c, issuer(p))
+	good := identitytest.Sign(t, key, claims(p, c))
 	if _, err := v.Verify(t.Context(), good); err != nil {
 		t.Fatal(err)
 	}
 	parts := strings.Split(good, ".")
 	secret, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: jose.JSONWebKey{Key: []byte(strings.Repeat("k", 32)), KeyID: "k"}}, nil)
 	must(t, err)
-	symmetric, err := jwt.Signed(secret).Claims(p.claims(c)).Serialize()
+	symmetric, err := jwt.Signed(secret).Claims(claims(p, c)).Serialize()
 	must(t, err)
 	in := func(d time.Duration) int64 { return c.now().Add(d).Unix() }
 	for name, token := range map[string]string{
@@ -214,25 +115,25 @@ func TestRefusedTokens(t *testing.T) {
 		"too long":                good + strings.Repeat("A", maxToken),
 		"no signature":            parts[0] + "." + parts[1] + ".",
 		"algorithm none":          "eyJhbGciOiJub25lIn0." + parts[1] + ".",
-		"signature of another":    parts[0] + "." + parts[1] + "." + strings.Split(sign(t, key, p.claims(c, "sub", "x")), ".")[2],
-		"claims of another":       parts[0] + "." + strings.Split(sign(t, key, p.claims(c, "preferred_username", "mallory")), ".")[1] + "." + parts[2],
-		"another provider's key":  sign(t, strange, p.claims(c)),
+		"signature of another":    parts[0] + "." + parts[1] + "." + strings.Split(identitytest.Sign(t, key, claims(p, c, "sub", "x")), ".")[2],
+		"claims of another":       parts[0] + "." + strings.Split(identitytest.Sign(t, key, claims(p, c, "preferred_username", "mallory")), ".")[1] + "." + parts[2],
+		"another provider's key":  identitytest.Sign(t, strange, claims(p, c)),
 		"a symmetric key":         symmetric,
-		"an algorithm not listed": sign(t, jose.SigningKey{Algorithm: jose.PS256, Key: key.Key}, p.claims(c)),
-		"another issuer":          sign(t, key, p.claims(c, "iss", other.issuer())),
-		"no issuer":               sign(t, key, p.claims(c, "iss", nil)),
-		"another audience":        sign(t, key, p.claims(c, "aud", "intranet")),
-		"no audience":             sign(t, key, p.claims(c, "aud", nil)),
-		"expired":                 sign(t, key, p.claims(c, "exp", in(-Skew-time.Second))),
-		"never expires":           sign(t, key, p.claims(c, "exp", nil)),
-		"good for too long":       sign(t, key, p.claims(c, "exp", in(48*time.Hour))),
-		"not yet":                 sign(t, key, p.claims(c, "nbf", in(Skew+10*time.Second))),
-		"issued later":            sign(t, key, p.claims(c, "iat", in(Skew+10*time.Second))),
-		"no name":                 sign(t, key, p.claims(c, "preferred_username", nil)),
-		"a number for a name":     sign(t, key, p.claims(c, "preferred_username", 7)),
-		"a line for a name":       sign(t, key, p.claims(c, "preferred_username", "ada\nroot")),
-		"capitals":                sign(t, key, p.claims(c, "preferred_username", "Ada")),
-		"a name with a suffix":    sign(t, key, p.claims(c, "preferred_username", "ada@psc")),
+		"an algorithm not listed": identitytest.Sign(t, jose.SigningKey{Algorithm: jose.PS256, Key: key.Key}, claims(p, c)),
+		"another issuer":          identitytest.Sign(t, key, claims(p, c, "iss", other.Issuer)),
+		"no issuer":               identitytest.Sign(t, key, claims(p, c, "iss", nil)),
+		"another audience":        identitytest.Sign(t, key, claims(p, c, "aud", "intranet")),
+		"no audience":             identitytest.Sign(t, key, claims(p, c, "aud", nil)),
+		"expired":                 identitytest.Sign(t, key, claims(p, c, "exp", in(-Skew-time.Second))),
+		"never expires":           identitytest.Sign(t, key, claims(p, c, "exp", nil)),
+		"good for too long":       identitytest.Sign(t, key, claims(p, c, "exp", in(48*time.Hour))),
+		"not yet":                 identitytest.Sign(t, key, claims(p, c, "nbf", in(Skew+10*time.Second))),
+		"issued later":            identitytest.Sign(t, key, claims(p, c, "iat", in(Skew+10*time.Second))),
+		"no name":                 identitytest.Sign(t, key, claims(p, c, "preferred_username", nil)),
+		"a number for a name":     identitytest.Sign(t, key, claims(p, c, "preferred_username", 7)),
+		"a line for a name":       identitytest.Sign(t, key, claims(p, c, "preferred_username", "ada\nroot")),
+		"capitals":                identitytest.Sign(t, key, claims(p, c, "preferred_username", "Ada")),
+		"a name with a suffix":    identitytest.Sign(t, key, claims(p, c, "preferred_username", "ada@psc")),
 	} {
 		if who, err := v.Verify(t.Context(), token); !errors.Is(err, ErrToken) {
 			t.Errorf("%s: %+v, %v", name, who, err)
@@ -242,10 +143,10 @@ func TestRefusedTokens(t *testing.T) {
 	}
 	// Within the skew, and for several audiences.
 	for name, token := range map[string]string{
-		"just expired":   sign(t, key, p.claims(c, "exp", in(-Skew+5*time.Second))),
-		"just not yet":   sign(t, key, p.claims(c, "nbf", in(Skew-5*time.Second), "iat", in(Skew-5*time.Second))),
-		"two audiences":  sign(t, key, p.claims(c, "aud", []string{"account", "intramuros"})),
-		"no roles at us": sign(t, key, p.claims(c, "realm_access", nil)),
+		"just expired":   identitytest.Sign(t, key, claims(p, c, "exp", in(-Skew+5*time.Second))),
+		"just not yet":   identitytest.Sign(t, key, claims(p, c, "nbf", in(Skew-5*time.Second), "iat", in(Skew-5*time.Second))),
+		"two audiences":  identitytest.Sign(t, key, claims(p, c, "aud", []string{"account", "intramuros"})),
+		"no roles at us": identitytest.Sign(t, key, claims(p, c, "realm_access", nil)),
 	} {
 		who, err := v.Verify(t.Context(), token)
 		if err != nil {
@@ -260,59 +161,57 @@ func TestRefusedTokens(t *testing.T) {
 // A new key is found without a restart; a withdrawn one is forgotten within the hour; and forged
 // tokens make nobody fetch in a loop.
 func TestRotation(t *testing.T) {
-	p, c := newProvider(t), &clock{t: time.Now()}
-	first := p.key(t, "first", jose.ES256, true)
-	v := verifier(t, c, p.config())
+	p, c := identitytest.New(t, "/realms/chu"), &clock{t: time.Now()}
+	first := p.Key(t, "first", jose.ES256, true)
+	v := verifier(t, c, issuer(p))
 	accepted := func(key jose.SigningKey) bool {
-		_, err := v.Verify(t.Context(), sign(t, key, p.claims(c)))
+		_, err := v.Verify(t.Context(), identitytest.Sign(t, key, claims(p, c)))
 		return err == nil
 	}
-	if !accepted(first) || p.count() != 1 {
-		t.Fatalf("the first key is not accepted; %d fetches", p.count())
+	if !accepted(first) || p.Fetches() != 1 {
+		t.Fatalf("the first key is not accepted; %d fetches", p.Fetches())
 	}
-	second := p.key(t, "second", jose.ES256, true)
+	second := p.Key(t, "second", jose.ES256, true)
 	c.pass(fetchRest)
-	if !accepted(second) || !accepted(first) || p.count() != 2 {
-		t.Errorf("after rotation; %d fetches", p.count())
+	if !accepted(second) || !accepted(first) || p.Fetches() != 2 {
+		t.Errorf("after rotation; %d fetches", p.Fetches())
 	}
-	forged := p.key(t, "forged", jose.ES256, false)
+	forged := p.Key(t, "forged", jose.ES256, false)
 	for range 100 {
 		if accepted(forged) {
 			t.Fatal("forged")
 		}
 	}
-	if p.count() != 2 {
-		t.Errorf("%d fetches for forged tokens", p.count()-2)
+	if p.Fetches() != 2 {
+		t.Errorf("%d fetches for forged tokens", p.Fetches()-2)
 	}
-	p.withdraw("first")
+	p.Withdraw("first")
 	c.pass(freshFor + time.Second)
 	if accepted(first) || !accepted(second) {
 		t.Error("a withdrawn key is still good after an hour")
 	}
 	// Without the provider the known keys serve for a day.
-	p.mu.Lock()
-	p.broken = true
-	p.mu.Unlock()
+	p.SetAway(true)
 	c.pass(2 * time.Hour)
 	if !accepted(second) {
 		t.Error("the provider is away for two hours, and nobody gets in")
 	}
 	c.pass(staleFor)
-	if _, err := v.Verify(t.Context(), sign(t, second, p.claims(c))); !errors.Is(err, ErrUnavailable) {
+	if _, err := v.Verify(t.Context(), identitytest.Sign(t, second, claims(p, c))); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("after a day: %v", err)
 	}
 }
 
 func TestUnreachable(t *testing.T) {
-	p, c := newProvider(t), &clock{t: time.Now()}
-	key := p.key(t, "k", jose.RS256, true)
-	conf := p.config()
+	p, c := identitytest.New(t, "/realms/chu"), &clock{t: time.Now()}
+	key := p.Key(t, "k", jose.RS256, true)
+	conf := issuer(p)
 	conf.CA = "" // its certificate is not one of the system's
 	v := verifier(t, c, conf)
-	if _, err := v.Verify(t.Context(), sign(t, key, p.claims(c))); !errors.Is(err, ErrUnavailable) {
+	if _, err := v.Verify(t.Context(), identitytest.Sign(t, key, claims(p, c))); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("%v", err)
 	}
-	if p.count() > 0 {
+	if p.Fetches() > 0 {
 		t.Error("fetched over HTTPS that nobody vouches for")
 	}
 }
@@ -361,16 +260,15 @@ func TestPinned(t *testing.T) {
 
 // No provider can name another's people.
 func TestNamesNeverMeet(t *testing.T) {
-	p, q, c := newProvider(t), newProvider(t), &clock{t: time.Now()}
-	conf, plainConf := p.config(), q.config()
+	p, q, c := identitytest.New(t, "/realms/chu"), identitytest.New(t, "/realms/chu"), &clock{t: time.Now()}
+	conf, plainConf := issuer(p), issuer(q)
 	plainConf.Suffix = ""
 	v := verifier(t, c, conf, plainConf)
-	key := q.key(t, "k", jose.RS256, true)
-	claims := q.claims(c, "preferred_username", "ada@chu")
-	if who, err := v.Verify(t.Context(), sign(t, key, claims)); !errors.Is(err, ErrToken) {
+	key := q.Key(t, "k", jose.RS256, true)
+	if who, err := v.Verify(t.Context(), identitytest.Sign(t, key, claims(q, c, "preferred_username", "ada@chu"))); !errors.Is(err, ErrToken) {
 		t.Errorf("%+v, %v", who, err)
 	}
-	who, err := v.Verify(t.Context(), sign(t, key, q.claims(c, "preferred_username", "ada@elsewhere.fr")))
+	who, err := v.Verify(t.Context(), identitytest.Sign(t, key, claims(q, c, "preferred_username", "ada@elsewhere.fr")))
 	if err != nil || who.Name != "ada@elsewhere.fr" {
 		t.Errorf("%+v, %v", who, err)
 	}
@@ -413,13 +311,13 @@ func FuzzVerify(f *testing.F) {
 // While a provider does not answer, tokens that known keys have signed are believed without a wait, and who waits
 // for an unknown key waits no longer than they want to.
 func TestSilentProvider(t *testing.T) {
-	p, c := newProvider(t), &clock{t: time.Now()}
-	key := p.key(t, "k", jose.RS256, true)
-	v := verifier(t, c, p.config())
-	_, err := v.Verify(t.Context(), sign(t, key, p.claims(c)))
+	p, c := identitytest.New(t, "/realms/chu"), &clock{t: time.Now()}
+	key := p.Key(t, "k", jose.RS256, true)
+	v := verifier(t, c, issuer(p))
+	_, err := v.Verify(t.Context(), identitytest.Sign(t, key, claims(p, c)))
 	must(t, err)
 	asked, answer := make(chan struct{}), make(chan struct{})
-	v.issuers[p.issuer()].keys.fetch = func(context.Context) ([]jose.JSONWebKey, error) {
+	v.issuers[p.Issuer].keys.fetch = func(context.Context) ([]jose.JSONWebKey, error) {
 		asked <- struct{}{}
 		<-answer
 		return nil, errors.New("no answer")
@@ -427,20 +325,20 @@ func TestSilentProvider(t *testing.T) {
 	c.pass(freshFor + time.Second)
 	first := make(chan error, 1)
 	go func() {
-		_, err := v.Verify(context.Background(), sign(t, key, p.claims(c)))
+		_, err := v.Verify(context.Background(), identitytest.Sign(t, key, claims(p, c)))
 		first <- err
 	}()
 	<-asked // somebody waits for the provider
-	_, err = v.Verify(t.Context(), sign(t, key, p.claims(c)))
+	_, err = v.Verify(t.Context(), identitytest.Sign(t, key, claims(p, c)))
 	must(t, err)
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := v.Verify(gone, sign(t, p.key(t, "new", jose.RS256, false), p.claims(c))); !errors.Is(err, ErrToken) {
+	if _, err := v.Verify(gone, identitytest.Sign(t, p.Key(t, "new", jose.RS256, false), claims(p, c))); !errors.Is(err, ErrToken) {
 		t.Errorf("a key that is not known: %v", err)
 	}
 	close(answer)
 	must(t, <-first)
 	// The rest begins when the fetch has ended, not when it began.
-	_, err = v.Verify(t.Context(), sign(t, key, p.claims(c)))
+	_, err = v.Verify(t.Context(), identitytest.Sign(t, key, claims(p, c)))
 	must(t, err)
 }

@@ -1,12 +1,9 @@
 package signin
 
 import (
-	"crypto/ed25519"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"log/slog"
@@ -22,11 +19,11 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
-	"github.com/go-jose/go-jose/v4/jwt"
 	"go.uber.org/goleak"
 
 	"github.com/intramuros/intramuros/internal/config"
 	"github.com/intramuros/intramuros/internal/identity"
+	"github.com/intramuros/intramuros/internal/identity/identitytest"
 )
 
 func TestMain(m *testing.M) {
@@ -43,41 +40,26 @@ func must(t *testing.T, err error) {
 // idp is an OpenID Connect provider over real HTTP. It signs everybody in at once, and holds the
 // client to PKCE, to its secret and to one use of codes and refresh tokens.
 type idp struct {
-	*httptest.Server
-	t   *testing.T
-	key ed25519.PrivateKey
+	*identitytest.Provider
+	key jose.SigningKey
 
 	mu       sync.Mutex
 	codes    map[string]url.Values // what was asked with, by code
 	refresh  string
 	renewals int
-	away     bool
 	claims   func(map[string]any) // changes what a token says
 	answer   func(url.Values)     // changes what the browser brings back
 }
 
 func newIDP(t *testing.T) *idp {
-	p := &idp{t: t, codes: map[string]url.Values{}, claims: func(map[string]any) {}, answer: func(url.Values) {}}
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	must(t, err)
-	p.key = key
-	mux := http.NewServeMux()
+	p := &idp{Provider: identitytest.New(t, ""), codes: map[string]url.Values{}, claims: func(map[string]any) {}, answer: func(url.Values) {}}
+	p.key = p.Key(t, "k", jose.EdDSA, true)
 	write := func(w http.ResponseWriter, code int, body any) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(code)
 		json.NewEncoder(w).Encode(body)
 	}
-	mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
-		if p.isAway() {
-			write(w, http.StatusServiceUnavailable, nil)
-			return
-		}
-		write(w, http.StatusOK, map[string]any{"issuer": p.URL, "jwks_uri": p.URL + "/certs", "authorization_endpoint": p.URL + "/auth", "token_endpoint": p.URL + "/token"})
-	})
-	mux.HandleFunc("/certs", func(w http.ResponseWriter, _ *http.Request) {
-		write(w, http.StatusOK, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: p.key.Public(), KeyID: "k", Use: "sig"}}})
-	})
-	mux.HandleFunc("/auth", func(w http.ResponseWriter, r *http.Request) {
+	p.Mux.HandleFunc("/auth", func(w http.ResponseWriter, r *http.Request) {
 		asked := r.URL.Query()
 		if asked.Get("response_type") != "code" || asked.Get("client_id") != "intramuros" || asked.Get("code_challenge_method") != "S256" ||
 			asked.Get("scope") != "openid profile" || asked.Get("nonce") == "" {
@@ -91,8 +73,8 @@ func newIDP(t *testing.T) *idp {
 		p.answer(told)
 		http.Redirect(w, r, asked.Get("redirect_uri")+"?"+told.Encode(), http.StatusFound)
 	})
-	mux.HandleFunc("/token", func(w http.ResponseWriter, r *http.Request) {
-		if p.isAway() {
+	p.Mux.HandleFunc("/token", func(w http.ResponseWriter, r *http.Request) {
+		if p.Away() {
 			write(w, http.StatusServiceUnavailable, nil)
 			return
 		}
@@ -126,31 +108,15 @@ func newIDP(t *testing.T) *idp {
 		p.refresh = fmt.Sprintf("refresh-%d", p.renewals)
 		claims := map[string]any{"iss": p.URL, "aud": "intramuros", "sub": "ada", "nonce": nonce, "jti": fmt.Sprint(p.renewals), "iat": time.Now().Unix(), "exp": time.Now().Add(5 * time.Minute).Unix()}
 		p.claims(claims)
-		write(w, http.StatusOK, map[string]any{"access_token": "a", "token_type": "Bearer", "id_token": p.sign(claims), "refresh_token": p.refresh, "expires_in": 300})
+		write(w, http.StatusOK, map[string]any{"access_token": "a", "token_type": "Bearer", "id_token": identitytest.Sign(t, p.key, claims), "refresh_token": p.refresh, "expires_in": 300})
 	})
-	p.Server = httptest.NewTLSServer(mux)
-	t.Cleanup(p.Close)
 	return p
-}
-
-func (p *idp) isAway() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.away
 }
 
 func (p *idp) set(f func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f()
-}
-
-func (p *idp) sign(claims map[string]any) string {
-	s, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.EdDSA, Key: jose.JSONWebKey{Key: p.key, KeyID: "k"}}, nil)
-	must(p.t, err)
-	token, err := jwt.Signed(s).Claims(claims).Serialize()
-	must(p.t, err)
-	return token
 }
 
 // clock runs with the machine's, and can be put forward.
@@ -183,8 +149,7 @@ func newPlace(t *testing.T) *place {
 	t.Helper()
 	p := &place{idp: newIDP(t), clock: &clock{}}
 	folder := t.TempDir()
-	ca, secretFile := filepath.Join(folder, "ca.pem"), filepath.Join(folder, "secret")
-	must(t, os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.idp.Certificate().Raw}), 0o600))
+	secretFile := filepath.Join(folder, "secret")
 	must(t, os.WriteFile(secretFile, []byte("the client's secret\n"), 0o600))
 	var h http.Handler
 	p.console = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(w, r) }))
@@ -194,7 +159,7 @@ func newPlace(t *testing.T) *place {
 	h, err = NewHandler(api, Config{Address: p.console.URL, Providers: map[string]Provider{
 		"chu":   {Issuer: p.idp.URL, Title: "CHU", Secret: config.Secret{File: secretFile}},
 		"other": {Issuer: p.idp.URL, Secret: config.Secret{File: secretFile}},
-	}}, []identity.Issuer{{Issuer: p.idp.URL, Audience: "intramuros", CA: ca}}, p.clock.now, slog.New(slog.DiscardHandler))
+	}}, []identity.Issuer{{Issuer: p.idp.URL, Audience: "intramuros", CA: p.CA}}, p.clock.now, slog.New(slog.DiscardHandler))
 	must(t, err)
 	p.browser = p.anybody(t)
 	return p
@@ -355,9 +320,9 @@ func TestRefusals(t *testing.T) {
 		"never expires":    {func(p *idp) { p.claims = func(c map[string]any) { delete(c, "exp") } }, failedRefused},
 		"no name":          {claims("sub", "Not A Name"), failedRefused},
 		"signed by another key": {func(p *idp) {
-			p.claims = func(map[string]any) { _, p.key, _ = ed25519.GenerateKey(rand.Reader) }
+			p.claims = func(map[string]any) { p.key = p.Key(t, "k", jose.EdDSA, false) }
 		}, failedRefused},
-		"the provider is away": {func(p *idp) { p.answer = func(url.Values) { p.away = true } }, failedUnavailable},
+		"the provider is away": {func(p *idp) { p.answer = func(url.Values) { p.SetAway(true) } }, failedUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlace(t)
@@ -410,7 +375,7 @@ func TestAnswerElsewhere(t *testing.T) {
 	if _, at, _ := get(t, p.browser, "GET", p.console.URL+"/signin/none", ""); at.Fragment != "signin="+string(failedUnknown) {
 		t.Errorf("no such provider: at %s", at)
 	}
-	p.set(func() { p.away = true })
+	p.SetAway(true)
 	p.clock.pass(2 * time.Hour) // what the provider told of itself is old, and is used on
 	if _, at, _ := get(t, p.browser, "GET", p.console.URL+"/signin/chu", ""); at.Fragment != "signin="+string(failedUnavailable) {
 		t.Errorf("away: at %s", at)
@@ -447,7 +412,7 @@ func TestRenewal(t *testing.T) {
 	}
 	// A provider that is away for a moment ends nothing.
 	p.clock.pass(5 * time.Minute)
-	p.set(func() { p.away = true })
+	p.SetAway(true)
 	if got := p.me(t); got != "ada" {
 		t.Errorf("%q while the provider is away and the token is good", got)
 	}
@@ -455,7 +420,7 @@ func TestRenewal(t *testing.T) {
 	if got := p.me(t); got != "" {
 		t.Errorf("%q with a token that has run out", got)
 	}
-	p.set(func() { p.away = false })
+	p.SetAway(false)
 	p.set(func() { p.claims = func(c map[string]any) { c["exp"] = time.Now().Add(time.Hour).Unix() } })
 	if got := p.me(t); got != "ada" {
 		t.Errorf("%q once the provider is back", got)
