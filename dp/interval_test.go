@@ -145,8 +145,8 @@ func TestHalfWidthCovers(t *testing.T) {
 	}
 }
 
-// TestHalfWidthIsTheSmallest: the noise is of whole numbers, so that no half-width has exactly the confidence; a smaller one
-// has less.
+// TestHalfWidthIsTheSmallest: the noise is of whole numbers, so that no half-width has exactly the confidence; a
+// smaller one has less.
 func TestHalfWidthIsTheSmallest(t *testing.T) {
 	for scale := 0.2; scale < 100; scale *= 1.3 {
 		for _, d := range []Distribution{laplaceOf(scale), gaussianOf(scale)} {

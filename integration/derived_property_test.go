@@ -1025,9 +1025,9 @@ func (c *forgery) String() string {
 	return b.String()
 }
 
-// TestSensitivityOfDerived: of whatever fragment Check accepts, leaving out one patient, and keeping the rest in another
-// order, changes no more than the proof says, and no row of another patient; and what is believed of derived relations
-// holds on the data.
+// TestSensitivityOfDerived: of whatever fragment Check accepts, leaving out one patient, and keeping the rest in
+// another order, changes no more than the proof says, and no row of another patient; and what is believed of derived
+// relations holds on the data.
 func TestSensitivityOfDerived(t *testing.T) {
 	seed, n := newSeed(t), 10*triples(t) // about 10 s; each of a dozen holes cut into Check was seen within them
 	accepted, refused := 0, 0

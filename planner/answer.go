@@ -152,7 +152,8 @@ func (g group) column(e *expr.Expr) value.Value {
 // asReleased is a partial aggregate of one integer, as released.
 func (g group) asReleased(i int) float64 { return float64(g.cell.Noisy[g.plan.places[i].start]) }
 
-// noisy is the best estimate of a partial aggregate of one integer: what was released, or what it agrees on with others.
+// noisy is the best estimate of a partial aggregate of one integer: what was released, or what it agrees on with
+// others.
 func (g group) noisy(i int) float64 {
 	if t := g.fit.of(i); t != nil {
 		return t.estimates[g.position]

@@ -75,7 +75,8 @@ func Compose(q Query, fed Federation) (program *Program, err error) {
 	return program, err
 }
 
-// otherwise is a query that was refused for how it joins patients, joined after their release; ok is false where it cannot be.
+// otherwise is a query that was refused for how it joins patients, joined after their release; ok is false where it
+// cannot be.
 func otherwise(code Code, q *syntax.Query, fed Federation) (again *syntax.Query, ok bool) {
 	columns := func(table string) (names []string) {
 		if t, ok := fed.Catalog.Table(table); ok {

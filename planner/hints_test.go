@@ -109,8 +109,8 @@ var hints = []hint{
 	}},
 }
 
-// TestHints takes each refusal of the goldens whose hint names what to write, writes it, and plans the result: it is planned, or
-// refused for something else. A hint that leads back to itself is worth nothing.
+// TestHints takes each refusal of the goldens whose hint names what to write, writes it, and plans the result: it is
+// planned, or refused for something else. A hint that leads back to itself is worth nothing.
 func TestHints(t *testing.T) {
 	applied, planned := 0, 0
 	datadriven.Walk(t, "testdata/plan", func(t *testing.T, path string) {

@@ -13,8 +13,8 @@ import (
 // ErrExpression and holds no value of any row.
 func Check(f *Fragment, c *catalog.Catalog) (*Proof, error) { return CheckWithin(f, c, NewMemo(nil)) }
 
-// CheckWithin is Check with what a memo keeps. It spends no statement's budget: what a node refuses depends on nothing but
-// the fragment.
+// CheckWithin is Check with what a memo keeps. It spends no statement's budget: what a node refuses depends on nothing
+// but the fragment.
 func CheckWithin(f *Fragment, c *catalog.Catalog, m *Memo) (*Proof, error) {
 	on := m.assumed(c)
 	on.budget.Budget = expr.NewScopeBudget()

@@ -10,8 +10,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// What may leave out a guard follows from the SQL alone. The same expressions are known better where the catalog and the
-// filters are believed, which is for accuracy.
+// What may leave out a guard follows from the SQL alone. The same expressions are known better where the catalog and
+// the filters are believed, which is for accuracy.
 func TestEnforced(t *testing.T) {
 	c := testcatalog.Parse(t, `
 catalog: promises

@@ -39,8 +39,8 @@ func memoQuery(t *testing.T) (outer, inner, values *Query) {
 	return outer, inner, values
 }
 
-// TestMemoOfWhatChanges changes each part of queries whose properties are kept: what is then said of them is what a memo
-// says that has kept nothing.
+// TestMemoOfWhatChanges changes each part of queries whose properties are kept: what is then said of them is what a
+// memo says that has kept nothing.
 func TestMemoOfWhatChanges(t *testing.T) {
 	c := testCatalog(t)
 	zero, days := exprtest.Int(0), stayColumn("days")

@@ -119,8 +119,8 @@ func (f *Forest) Between(i, j int) (variance float64) {
 	return variance
 }
 
-// covered is of how many nodes of that many leaves each the leaves from i on, up to before j, are, parts of nodes as parts;
-// and the sum of the squares of these parts.
+// covered is of how many nodes of that many leaves each the leaves from i on, up to before j, are, parts of nodes as
+// parts; and the sum of the squares of these parts.
 func covered(i, j, span int) (parts, squares float64) {
 	first, last := i/span, j/span
 	if first == last {

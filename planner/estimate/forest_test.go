@@ -53,7 +53,8 @@ func TestForest(t *testing.T) {
 	}
 }
 
-// TestSpread: the errors of what lies between two edges, and of any sum of the numbers under edges, have the variance that is told.
+// TestSpread: the errors of what lies between two edges, and of any sum of the numbers under edges, have the variance
+// that is told.
 func TestSpread(t *testing.T) {
 	const branching, draws = 4, 20_000
 	r := rand.New(rand.NewPCG(3, 4))

@@ -105,21 +105,23 @@ func (l Ladder) leastError(of func(limit int) float64) int {
 	return best
 }
 
-// By how much, of half of the bounds' range, who has more rows than a limit is supposed to differ from who has fewer: in a
-// mean, of which the data of docs/accuracy.md have 0.002 to 0.04; and in a share, where what is counted often decides how
-// many rows there are, as a death does (informative cluster size; Hoffman, Sen & Weinberg 2001, Biometrika 88): a small
-// effect (0.2 standard deviations; Cohen 1988) on a share of 7 %, whose standard deviation is half of half its range.
+// By how much, of half of the bounds' range, who has more rows than a limit is supposed to differ from who has fewer:
+// in a mean, of which the data of docs/accuracy.md have 0.002 to 0.04; and in a share, where what is counted often
+// decides how many rows there are, as a death does (informative cluster size; Hoffman, Sen & Weinberg 2001, Biometrika
+// 88): a small effect (0.2 standard deviations; Cohen 1988) on a share of 7 %, whose standard deviation is half of half
+// its range.
 const (
 	differingInMean  = 0.01
 	differingInShare = 0.1
 )
 
-// BestOfMean is the limit with which a mean errs least, in units of half of its bounds' range: as it weighs who has more
-// rows less, and by noise of that scale for a limit of one row in a sum of all rows.
+// BestOfMean is the limit with which a mean errs least, in units of half of its bounds' range: as it weighs who has
+// more rows less, and by noise of that scale for a limit of one row in a sum of all rows.
 func (l Ladder) BestOfMean(scale float64) int { return l.bestOfQuotient(scale, differingInMean) }
 
 // BestOfShare is the limit with which a share of 7 % of the rows errs least: by noise of that scale, for a limit of one
-// row, in each of those that it is of and those that it is not of; so by twice √(0.07² + 0.93²) as much of half its range.
+// row, in each of those that it is of and those that it is not of; so by twice √(0.07² + 0.93²) as much of half its
+// range.
 func (l Ladder) BestOfShare(scale float64) int {
 	return l.bestOfQuotient(2*math.Hypot(0.07, 0.93)*scale, differingInShare)
 }

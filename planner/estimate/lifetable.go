@@ -21,8 +21,8 @@ type LifeTable struct {
 }
 
 // Buckets are one a step and one beyond the horizon, with the event and without, in as many levels as err least: more
-// levels share the budget, as their number under L2 and its square under L1, and fewer tell less of sums of many buckets. The
-// branching is even, so that each half is of whole nodes.
+// levels share the budget, as their number under L2 and its square under L1, and fewer tell less of sums of many
+// buckets. The branching is even, so that each half is of whole nodes.
 func (s LifeTable) Buckets(norm fragment.Norm) (best fragment.Buckets) {
 	least := math.Inf(1)
 	for levels := 1; levels <= 4; levels++ {
@@ -49,14 +49,15 @@ func (s LifeTable) Buckets(norm fragment.Norm) (best fragment.Buckets) {
 // the row before, survival and the ends of its interval, standard error, and the interval
 // for the population from which the subjects come.
 //
-// Estimates are those of least squares over the tree (Forest), and fit each other: subjects who have left, with the event and without, are each a series that never falls (the
-// closest one, Isotonic), so that numbers at risk and survival never rise and no event is counted twice.
+// Estimates are those of least squares over the tree (Forest), and fit each other: subjects who have left, with the
+// event and without, are each a series that never falls (the closest one, Isotonic), so that numbers at risk and
+// survival never rise and no event is counted twice.
 //
 // The interval of survival is for the noise alone: it covers what the table would be
 // without noise. lower and upper add to the variance of log survival that of Greenwood
-// (1926), as R's survfit does. Both are by the delta method on the logarithm, at the estimates, around what all of the tree
-// says by least squares (one step of Newton's from the estimate), of which the errors are known; then the ends of the
-// first are made to fall as the curve does (flatten).
+// (1926), as R's survfit does. Both are by the delta method on the logarithm, at the estimates, around what all of the
+// tree says by least squares (one step of Newton's from the estimate), of which the errors are known; then the ends of
+// the first are made to fall as the curve does (flatten).
 // After the last step at which enough are at risk (enough), nothing is told of survival.
 func (s LifeTable) Lines(t Tree, confidence float64) [][]float64 {
 	c := s.curve(t, confidence)
@@ -107,14 +108,15 @@ func (s LifeTable) curve(t Tree, confidence float64) curve {
 	}
 }
 
-// side is a half of the tree: the subjects without the event, or with it, from that bucket on. Each half is of whole trees
-// of the forest, so that the errors of the two are independent.
+// side is a half of the tree: the subjects without the event, or with it, from that bucket on. Each half is of whole
+// trees of the forest, so that the errors of the two are independent.
 type side struct {
 	*Forest
 	from int
 }
 
-// below is how many subjects of the side are in its first i buckets, and the variance of its error in units of one count's.
+// below is how many subjects of the side are in its first i buckets, and the variance of its error in units of one
+// count's.
 func (s side) below(i int) (n, variance float64) {
 	n, _ = s.Under(s.from+i, 0)
 	before, _ := s.Under(s.from, 0)
@@ -232,8 +234,8 @@ func (c *curve) line(time float64, r int, events float64, top int) lifeLine {
 	return l
 }
 
-// flatten makes of the noise's intervals the closest that do not rise, and writes the rows. A mean of ends that rise lies as far
-// from a curve that falls as these do, or less.
+// flatten makes of the noise's intervals the closest that do not rise, and writes the rows. A mean of ends that rise
+// lies as far from a curve that falls as these do, or less.
 func flatten(table []lifeLine) (lines [][]float64) {
 	told := slices.IndexFunc(table, func(l lifeLine) bool { return math.IsNaN(l.survival) })
 	if told < 0 {

@@ -10,8 +10,9 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-// TestQuantileEnds: where buckets hold few beside the noise, intervals of quantiles cover 95 to 98 %; where they hold so many that
-// one bucket is much, no interval is longer than it must be: without its first bucket, or its last, it would cover less than 95 %.
+// TestQuantileEnds: where buckets hold few beside the noise, intervals of quantiles cover 95 to 98 %; where they hold
+// so many that one bucket is much, no interval is longer than it must be: without its first bucket, or its last, it
+// would cover less than 95 %.
 func TestQuantileEnds(t *testing.T) {
 	const n = 500
 	r := rand.New(rand.NewPCG(5, 5))

@@ -63,7 +63,8 @@ func isOfHospital(e *expr.Expr) bool {
 	return e.Op == expr.OpHospital || slices.ContainsFunc(e.Args, isOfHospital)
 }
 
-// isPublic reports whether a derived relation reads public tables of the catalog, and nothing that was released or looked up.
+// isPublic reports whether a derived relation reads public tables of the catalog, and nothing that was released or
+// looked up.
 func (p *Planner) isPublic(r fragment.Relation) bool {
 	f := fragment.Fragment{Relations: []fragment.Relation{r}}
 	tables := f.Tables()

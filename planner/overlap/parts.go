@@ -9,8 +9,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// PartOf reports whether a patient's x is l to u times their y, in rows or patients. Both are made of the same rows, and a patient
-// who is clipped is scaled as a whole, so that fewer stay fewer.
+// PartOf reports whether a patient's x is l to u times their y, in rows or patients. Both are made of the same rows,
+// and a patient who is clipped is scaled as a whole, so that fewer stay fewer.
 func PartOf(x, y fragment.Partial) (l, u float64, ok bool) {
 	switch x.Kind {
 	case fragment.PartialPatients:

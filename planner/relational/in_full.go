@@ -9,8 +9,8 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-// InFull is the range of an expression of the rows that are read, if no patient has more rows of a table than so many times as
-// count in full (max_rows). Nothing promises that: whoever relies on it clamps the expression.
+// InFull is the range of an expression of the rows that are read, if no patient has more rows of a table than so many
+// times as count in full (max_rows). Nothing promises that: whoever relies on it clamps the expression.
 func (r *Resolver) InFull(e *expr.Expr, times int) expr.Range {
 	f := fullRows{r, float64(times), expr.NewScopeBudget(), map[outputName]expr.Range{}}
 	return f.of(e, r.Relations(), r.Filter)

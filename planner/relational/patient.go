@@ -146,8 +146,8 @@ func (r *Resolver) LinkByForeignKeys() {
 	}
 }
 
-// derivePath puts a derived relation in the place of a table that reaches its patient through others, and is joined by a
-// foreign key: the table's rows with their patient's id, which can then be tied, in whatever order and kind of join.
+// derivePath puts a derived relation in the place of a table that reaches its patient through others, and is joined by
+// a foreign key: the table's rows with their patient's id, which can then be tied, in whatever order and kind of join.
 func (r *Resolver) derivePath(name string) bool {
 	s := r.Of(name)
 	if s.Query != nil || r.IsPatientID(s, s.Schema.Patient) || !slices.ContainsFunc(r.joinedBy(s), func(p keyPair) bool {
@@ -267,8 +267,8 @@ func keyOfColumn(s *Source, column string) string {
 	return ""
 }
 
-// ByPatient reports whether a SELECT that groups its rows does so by patient, or reads none: by the patient's id, or by the
-// key of something that one patient has.
+// ByPatient reports whether a SELECT that groups its rows does so by patient, or reads none: by the patient's id, or by
+// the key of something that one patient has.
 func (r *Resolver) ByPatient(s *syntax.Select) bool {
 	if r.Patient == nil {
 		return true

@@ -11,8 +11,8 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// Resolver gives the names of one SELECT their columns and its terms their types. Once Read has been called, Sources are
-// what FROM reads, and what was joined besides; Filter is WHERE, or nil.
+// Resolver gives the names of one SELECT their columns and its terms their types. Once Read has been called, Sources
+// are what FROM reads, and what was joined besides; Filter is WHERE, or nil.
 type Resolver struct {
 	Catalog *Vocabulary
 	Scope   *Scope    // the queries of WITH that the SELECT sees
@@ -96,7 +96,8 @@ func (r *Resolver) Read(s *syntax.Select) {
 	}
 }
 
-// aliasesInWhere is WHERE with items of SELECT in the place of their names, where no column has them, as Snowflake reads it.
+// aliasesInWhere is WHERE with items of SELECT in the place of their names, where no column has them, as Snowflake
+// reads it.
 func (r *Resolver) aliasesInWhere(s *syntax.Select) *syntax.Expr {
 	return s.Where.Rewrite(func(t *syntax.Expr) *syntax.Expr {
 		if t.Kind != syntax.Column || t.Qualifier != "" || r.Resolves(t) {
@@ -109,8 +110,8 @@ func (r *Resolver) aliasesInWhere(s *syntax.Select) *syntax.Expr {
 	})
 }
 
-// refuseBeyond refuses a condition of WHERE that lies beyond the bounds of a column, which reads what is beyond them as the
-// nearest: no row fulfils it, whatever the table holds, and an answer of 0 would say more than is known.
+// refuseBeyond refuses a condition of WHERE that lies beyond the bounds of a column, which reads what is beyond them as
+// the nearest: no row fulfils it, whatever the table holds, and an answer of 0 would say more than is known.
 func (r *Resolver) refuseBeyond(where *syntax.Expr) {
 	conditions := []*syntax.Expr{where}
 	if where.Kind == syntax.Operator && where.Name == "and" {

@@ -9,8 +9,8 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-// BaseTable is the one table of whose rows a patient has as many in a relation, or fewer; nil where there is none. grouped: several may
-// have become one row.
+// BaseTable is the one table of whose rows a patient has as many in a relation, or fewer; nil where there is none.
+// grouped: several may have become one row.
 func (r *Resolver) BaseTable(of fragment.Relation, t *catalog.Table) (base *catalog.Table, grouped bool) {
 	d := of.Query
 	switch {
@@ -40,8 +40,8 @@ func (r *Resolver) BaseTable(of fragment.Relation, t *catalog.Table) (base *cata
 	return base, grouped || d.Grouped
 }
 
-// countedIn is the table of which rows are told apart by what a relation groups a patient's rows by, as by a visit's id; nil: by
-// something else.
+// countedIn is the table of which rows are told apart by what a relation groups a patient's rows by, as by a visit's
+// id; nil: by something else.
 func (r *Resolver) countedIn(d *fragment.Query, t *catalog.Table) *catalog.Table {
 	var counted *catalog.Table
 	for _, o := range d.Columns {
@@ -83,8 +83,8 @@ func LookedUp(of fragment.Relation, t *catalog.Table) bool {
 	})
 }
 
-// RowLimit is how many rows of a relation a patient may have and count in full, as the catalog says of tables: a derived one has
-// no more than what it reads.
+// RowLimit is how many rows of a relation a patient may have and count in full, as the catalog says of tables: a
+// derived one has no more than what it reads.
 func (r *Resolver) RowLimit(of fragment.Relation, t *catalog.Table) int {
 	d := of.Query
 	switch {
@@ -107,8 +107,8 @@ func (r *Resolver) RowLimit(of fragment.Relation, t *catalog.Table) int {
 	return limit
 }
 
-// rowLimitOf is that of what several relations are put together to: those of one table have its rows between them, as where each
-// has a kind.
+// rowLimitOf is that of what several relations are put together to: those of one table have its rows between them, as
+// where each has a kind.
 func (r *Resolver) rowLimitOf(d *fragment.Query) int {
 	limit, seen := 0, map[string]bool{}
 	apart := d.SetOp == fragment.SetOpUnionAll && fragment.Apart(d.Inputs, r.Catalog.Catalog, r.Catalog.Memo)

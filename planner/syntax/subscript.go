@@ -7,7 +7,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// BigQuery's APPROX_QUANTILES(x, 4) AS q is a column for each quantile here, and q[OFFSET(1)] around it reads one of them.
+// BigQuery's APPROX_QUANTILES(x, 4) AS q is a column for each quantile here, and q[OFFSET(1)] around it reads one of
+// them.
 
 // elementOf is what q[OFFSET(k)] is called until the query that q comes from is known.
 const elementOf = internal + "element"

@@ -10,7 +10,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// The steps before a select in which rows of a patient multiply, see fragment.Cap. Names of tables are less likely to be these.
+// The steps before a select in which rows of a patient multiply, see fragment.Cap. Names of tables are less likely to
+// be these.
 const (
 	many = "intramuros_many" // the patients whose rows are cut, and how many of each relation stay
 	side = "intramuros_side" // and a number: a derived relation that is cut
@@ -23,8 +24,9 @@ type capped struct {
 	columns []string // that are read of it
 }
 
-// caps writes the steps before a select of relations of which some are cut, and notes what stands in the place of these. Most
-// patients are in no step: their rows are read as they would be otherwise, and only those of the others are put in order.
+// caps writes the steps before a select of relations of which some are cut, and notes what stands in the place of
+// these. Most patients are in no step: their rows are read as they would be otherwise, and only those of the others are
+// put in order.
 func (c *compiler) caps(relations []fragment.Relation, filter *expr.Expr) string {
 	caps, err := fragment.Caps(relations, filter, c.target.Catalog, c.memo)
 	if err != nil {
@@ -70,7 +72,8 @@ func (c *compiler) caps(relations []fragment.Relation, filter *expr.Expr) string
 	return "WITH " + strings.Join(steps, ",\n") + "\n"
 }
 
-// multiplied is the step of the patients whose rows multiply to more than the limit, with how many of each relation stay.
+// multiplied is the step of the patients whose rows multiply to more than the limit, with how many of each relation
+// stay.
 func (c *compiler) multiplied(sides []capped) string {
 	var counts []string
 	totals, most := []column{{"patient", "patient"}}, []column{{"patient", "whose"}}
@@ -101,8 +104,8 @@ func (c *compiler) multiplied(sides []capped) string {
 	return many + " AS" + c.target.Dialect.stored + " (\n  " + indent(selectFrom(most, "(\n  "+indent(all)+"\n) AS n", over, nil)) + "\n)"
 }
 
-// cut writes the rows of relation k that stay: of most patients all, and of the others the first by a keyed hash of what is read, and then
-// by that itself. So rows that change places are alike.
+// cut writes the rows of relation k that stay: of most patients all, and of the others the first by a keyed hash of
+// what is read, and then by that itself. So rows that change places are alike.
 func (s *capped) cut(k int) string {
 	o := s.ordered()
 	all := s.selectAll(s.Relations, s.Filter, o.plainly, o.id+" NOT IN (SELECT whose FROM "+many+")")
@@ -110,8 +113,8 @@ func (s *capped) cut(k int) string {
 	return all + "\nUNION ALL\n" + selectFrom(o.kept, "(\n  "+indent(placed)+"\n) AS r", "place <= most"+strconv.Itoa(k), nil)
 }
 
-// cutOnce is cut, but puts everybody's rows in order, and so reads each step once. An engine that stores no step computes it at each
-// reading, and where what is joined is itself joined, as often as the product of the readings.
+// cutOnce is cut, but puts everybody's rows in order, and so reads each step once. An engine that stores no step
+// computes it at each reading, and where what is joined is itself joined, as often as the product of the readings.
 func (s *capped) cutOnce(k int) string {
 	o := s.ordered()
 	most := "most" + strconv.Itoa(k)

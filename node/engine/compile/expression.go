@@ -12,8 +12,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// ErrTooLarge means that a fragment's SQL would exceed what this engine compiles. It is a fragment.Limit, and ends with the
-// expression that is too much, where there is one.
+// ErrTooLarge means that a fragment's SQL would exceed what this engine compiles. It is a fragment.Limit, and ends with
+// the expression that is too much, where there is one.
 var ErrTooLarge error = &fragment.Limit{Message: "the SQL of an expression would be longer than this engine compiles", Hint: "compute a part of it in a simpler way"}
 
 // tooLarge is ErrTooLarge of an expression.
@@ -226,7 +226,8 @@ func (c *compiler) column(e *expr.Expr) code {
 
 func isText(e *expr.Expr) bool { return e.Type == value.TypeText }
 
-// whole gives the SQL of what is compared, ordered, grouped by or passed on: the text of a bare column is read to its end.
+// whole gives the SQL of what is compared, ordered, grouped by or passed on: the text of a bare column is read to its
+// end.
 func (c *compiler) whole(e *expr.Expr) string {
 	if e.Op != expr.OpColumn || !isText(e) {
 		return c.strict(e)
@@ -238,8 +239,8 @@ func (c *compiler) whole(e *expr.Expr) string {
 	return c.byBytes(s, e.Type)
 }
 
-// cut gives the first n characters of e's text, of which s is the SQL. Where it may be much longer, its bytes are counted first: that
-// reads none of it.
+// cut gives the first n characters of e's text, of which s is the SQL. Where it may be much longer, its bytes are
+// counted first: that reads none of it.
 func (c *compiler) cut(s string, e *expr.Expr, n int) string {
 	switch {
 	case e.Op == expr.OpColumn:

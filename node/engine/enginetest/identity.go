@@ -37,7 +37,8 @@ func ID(column, of, refuse string, values ...string) Identity {
 const Unspelled = "tells patients apart, and holds values that are no int as one is written (without zeros, a sign, blanks or a point more than it needs): " +
 	"they could be one patient's or several's; mend them, or declare the column as text in all tables of the catalog"
 
-// Mistyped is the finding over a column of a type of the database of which two values could be read as one of the catalog's type.
+// Mistyped is the finding over a column of a type of the database of which two values could be read as one of the
+// catalog's type.
 func Mistyped(local, in string) string {
 	return "tells patients apart, and is of type " + local + " here and " + in + " in the catalog: values that differ could be read as one; give a column of whole numbers or texts"
 }
