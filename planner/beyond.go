@@ -34,7 +34,6 @@ func (b *builder) measure() {
 	if !b.plan.Proof.Unclipped {
 		of, alone = b.measurable()
 	}
-	b.plan.unmeasured = b.unmeasured()
 	asked, places := slices.Clone(b.fragment.Partials), len(b.plan.places)
 	if b.buy(of, alone, b.clamps()) == nil {
 		return

@@ -319,6 +319,17 @@ func TestProfiledRows(t *testing.T) {
 	if said := strings.Join(program.Warnings(), ""); !strings.Contains(said, "about 12 % of all rows are beyond the limit of 2 a patient (max_rows)") {
 		t.Errorf("explain says %q", said)
 	}
+	for where, want := range map[string]string{
+		"hospitalid = 7":       " % of the rows of this kind are beyond the limit of 2",
+		"admissionweight > 80": " % of all rows of patient (of those that the query keeps it may be far more or less) are beyond the limit of 2",
+	} {
+		if program, err = Compose(Query{SQL: "SELECT AVG(admissionweight) FROM patient WHERE " + where, Ask: Ask{Epsilon: 2, MaxRows: 2}}, fed); err != nil {
+			t.Fatal(err)
+		}
+		if said := strings.Join(program.Warnings(), ""); !strings.Contains(said, want) {
+			t.Errorf("of rows where %s explain says %q", where, said)
+		}
+	}
 }
 
 // TestLimitsOfDerivedRelations: a relation of which the rows are those of a table, or fewer, has that table's limit,
@@ -378,6 +389,29 @@ func TestClampsAreMeasured(t *testing.T) {
 		}
 		if len(p.clamped) != want || len(a.Bias) > 0 {
 			t.Errorf("%s: %d are measured, and the answer says %q", sql, len(p.clamped), a.Bias)
+		}
+	}
+}
+
+// TestBoundsAreTold before anything is paid, for how many values are beyond a column's bounds is not measured; not where a narrower
+// CLAMP is, which counts them, nor where nothing is added up.
+func TestBoundsAreTold(t *testing.T) {
+	const told = "values beyond the catalog's bounds count as the nearest, and how many is not measured: "
+	for sql, want := range map[string]string{
+		"SELECT AVG(admissionweight) FROM patient":                                                                   told + "patient.admissionweight 0 to 300",
+		"SELECT SUM(admissionweight / 2), STDDEV(admissionheight) FROM patient":                                      told + "patient.admissionheight 0 to 250, patient.admissionweight 0 to 300",
+		"SELECT AVG(CLAMP(admissionweight, 0, 100)) FROM patient":                                                    told + "patient.admissionweight 0 to 300",
+		"SELECT AVG(CLAMP(admissionweight, 50, 100)) FROM patient":                                                   "",
+		"SELECT COUNT(*), MEDIAN(admissionweight) FROM patient":                                                      "",
+		"SELECT AVG(w) FROM (SELECT uniquepid, CLAMP(MAX(admissionweight), 50, 100) AS w FROM patient GROUP BY 1) p": "what CLAMP moves in a query within this one is not measured",
+	} {
+		program, err := Compose(Query{SQL: sql, Ask: Ask{Epsilon: 1}}, federation(t, "eicu"))
+		if err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+		all := strings.Join(program.Warnings(), "\n")
+		if want != "" && !slices.Contains(program.Warnings(), want) || want == "" && strings.Contains(all, "not measured") {
+			t.Errorf("%s: explain says %q, and %q is wanted", sql, all, want)
 		}
 	}
 }

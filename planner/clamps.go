@@ -50,34 +50,58 @@ func (b *builder) clamps() []clampCount {
 }
 
 // unmeasured says what may move values that are added up, beside what clamps finds: a column's bounds, beyond which a
-// hospital reads the nearest, and CLAMP in a query within this one.
+// hospital reads the nearest before anything else, and CLAMP in a query within this one.
 func (b *builder) unmeasured() (all []string) {
-	add := func(text string) {
-		if !slices.Contains(all, text) {
-			all = append(all, text)
+	var bounded []string
+	add := func(to *[]string, text string) {
+		if !slices.Contains(*to, text) {
+			*to = append(*to, text)
 		}
 	}
 	for _, partial := range b.fragment.Partials {
 		if partial.Kind != fragment.PartialSum {
 			continue
 		}
-		partial.Expr.Columns(func(relation, column string) {
+		b.unclamped(partial.Expr, func(relation, column string) {
 			s := b.Of(relation)
 			if s.Query != nil {
 				if clamp.Makes(s.Query) {
-					add("what CLAMP moves in a query within this one is not measured")
+					add(&all, "what CLAMP moves in a query within this one is not measured")
 				}
 				return
 			}
 			if c, ok := s.Schema.Column(column); ok && c.Lower.Valid() && c.Type.Numeric() {
-				add(fmt.Sprintf("%s.%s beyond the catalog's bounds, %s to %s, counts as the nearest; how often is not measured", s.Schema.Name, c.Name, c.Lower, c.Upper))
+				add(&bounded, fmt.Sprintf("%s.%s %s to %s", s.Schema.Name, c.Name, c.Lower, c.Upper))
 			}
 		})
 		if b.federation.Uncounted && len(clamp.Within(partial.Expr)) > 0 {
-			add("what CLAMP moves is not measured, since the study may not count values")
+			add(&all, "what CLAMP moves is not measured, since the study may not count values")
 		}
 	}
+	if len(bounded) > 0 {
+		all = append(all, fmt.Sprintf("values beyond the catalog's bounds count as the nearest, and how many is not measured: %s", strings.Join(bounded, ", ")))
+	}
 	return all
+}
+
+// unclamped calls fn for the columns of an expression, but for those within a CLAMP that is measured and narrower than
+// their bounds: what is beyond the bounds is then beyond the CLAMP, and counted.
+func (b *builder) unclamped(e *expr.Expr, fn func(relation, column string)) {
+	switch {
+	case e.Op == expr.OpColumn:
+		fn(e.Relation, e.Column)
+	case e.Op == expr.OpIsNull: // which bounds do not make of a value
+		return
+	case clamp.Is(e) && !b.federation.Uncounted && e.Args[0].Args[0].Op == expr.OpColumn:
+		x, upper, lower := e.Args[0].Args[0], e.Args[0].Args[1].Value, e.Args[1].Value
+		s := b.Of(x.Relation)
+		if c, ok := s.Schema.Column(x.Column); ok && s.Query == nil && c.Lower.Valid() && lower.Float64() > c.Lower.Float64() && upper.Float64() < c.Upper.Float64() {
+			return
+		}
+	}
+	for _, a := range e.Args {
+		b.unclamped(a, fn)
+	}
 }
 
 // countOf is the partial aggregate that counts the values of one of the sums; -1: there is none.

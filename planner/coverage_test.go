@@ -108,6 +108,10 @@ var wider = map[string]string{
 // divided by nothing, what is made of several is bounded by parts, and ends are those of what is possible.
 const plenty = 3000
 
+// plentyOf are the forms that need more: they are divided by a variance, which is the small difference of large numbers, so that
+// errors are skewed, and the interval holds 95 % by being long on one side.
+var plentyOf = map[string]float64{"REGR_SLOPE": 10 * plenty, "REGR_INTERCEPT": 10 * plenty}
+
 // somePatients have a row each: weights around 80, heights that go with them, some of neither.
 func somePatients(n int) []map[string]value.Value {
 	r := rand.New(rand.NewPCG(uint64(n), 1))
@@ -227,7 +231,7 @@ func TestIntervalCoverage(t *testing.T) {
 					if got < floor {
 						t.Errorf("%d patients at epsilon %v: %.4f of the intervals cover, want at least %.4f", size, epsilon, got, floor)
 					}
-					if wider[c.name] == "" && float64(size)*epsilon >= plenty && epsilon <= 1 && (got > ceiling || wide > 1.5) {
+					if wider[c.name] == "" && float64(size)*epsilon >= max(plenty, plentyOf[c.name]) && epsilon <= 1 && (got > ceiling || wide > 1.5) {
 						t.Errorf("%d patients at epsilon %v: %.4f of the intervals cover, want at most %.4f; they are %.2f times as wide as 95 %% of the errors",
 							size, epsilon, got, ceiling, wide)
 					}

@@ -243,9 +243,6 @@ func (p *Plan) Describe() string {
 		line("node", "%s; size %s%s, noise of scale %s", abridged(partial.String()), whole(float64(p.Proof.Sizes[i])/unit), share, number(p.noise[i].Scale/unit))
 	}
 	line("limits", "%s", p.limits())
-	for _, text := range p.unmeasured {
-		line("limits", "%s", text)
-	}
 	if p.Proof.Capped {
 		line("limits", "rows of a patient that a join multiplies to more than %d are left out, chosen by a keyed hash", fragment.MaxPatientRows)
 	}

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -190,6 +191,21 @@ func (b *builder) ladder() estimate.Ladder {
 		}
 	}
 	return l
+}
+
+// laddered says which rows the ladder is of: those that WHERE keeps may have another.
+func (b *builder) laddered(l estimate.Ladder) string {
+	for _, s := range b.Sources {
+		base, _ := b.BaseTable(s.Relation, s.Schema)
+		switch {
+		case base == nil || b.federation.Ladders[base.Name] == nil || b.Filter == nil && s.Query == nil:
+		case slices.Equal(b.federation.Ladders[base.Name], l):
+			return fmt.Sprintf("all rows of %s (of those that the query keeps it may be far more or less)", base.Name)
+		default:
+			return "the rows of this kind"
+		}
+	}
+	return "all rows"
 }
 
 // ladderWhere is that of a table's rows with the one value that WHERE gives of a column, or what is known of all rows.

@@ -105,8 +105,6 @@ type Plan struct {
 	// measured, if not nil, tells how much of the data was left out of the answer by clipping.
 	measured *measured
 	clamped  []clampCount // how much CLAMP moved, as measured
-	// unmeasured says what else may move values, and is not measured.
-	unmeasured []string
 	// inFull says which operands were clamped since they are made of how many rows a patient has.
 	inFull []string
 	// noise on each partial aggregate, in its own unit; of a covered release with as many hospitals as were asked, until

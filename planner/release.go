@@ -245,7 +245,7 @@ func (b *builder) biasWarnings() {
 	}
 	if rows && len(ladder) > 0 && !proof.OneRow && !grouped {
 		lost, all := ladder.Lost(proof.Rows)
-		text := fmt.Sprintf("by the profile about %s %% of all rows are beyond the limit of %d a patient (max_rows), and left out", number(math.Round(100*lost/all)), proof.Rows)
+		text := fmt.Sprintf("by the profile about %s %% of %s are beyond the limit of %d a patient (max_rows), and left out", number(math.Round(100*lost/all)), b.laddered(ladder), proof.Rows)
 		if lost > 0.01*all {
 			text += ": counts and sums come out low, and who has more weighs less in averages and shares; " + p.unbiased()
 		}
@@ -271,6 +271,9 @@ func (b *builder) biasWarnings() {
 	if !proof.Unclipped && p.measured == nil {
 		_, limit := p.limited()
 		warn("%s", unmeasured(limit))
+	}
+	for _, text := range b.unmeasured() {
+		warn("%s", text)
 	}
 	bounds := sync.OnceValue(func() *expr.RangeAnalysis { return b.scope().BoundsWhere(b.Filter) }) // for all: clamps stand within clamps
 	for _, text := range p.inFull {

@@ -147,7 +147,7 @@ function body(file, name) {
 
 // Where sentences about answers are written.
 const writes = [
-  ['planner/release.go', 'biasWarnings'], ['planner/release.go', 'warnOfClamps'], ['planner/beyond.go', 'bias'], ['planner/clamps.go', 'moves'], ['planner/text.go', 'unmeasured'],
+  ['planner/release.go', 'biasWarnings'], ['planner/release.go', 'warnOfClamps'], ['planner/beyond.go', 'bias'], ['planner/clamps.go', 'moves'], ['planner/clamps.go', 'unmeasured'], ['planner/text.go', 'unmeasured'],
   ['planner/consistent.go', 'tooFew'], ['planner/reconcile.go', 'fit'], ['planner/describe.go', 'Warnings'], ['coordinator/query.go', 'finish'], ['coordinator/query.go', 'emptiness'], ['coordinator/caveat.go', 'sentences'],
   ['coordinator/lookup.go', 'told'],
 ];
@@ -156,6 +156,10 @@ const unbiased = 'COUNT(DISTINCT patient), and means of each patient\'s mean or 
 const sentences = [ // each begins as a literal of the source does, which is what is looked for
   'by the profile about 3 % of all rows are beyond the limit of 5 a patient (max_rows), and left out',
   `by the profile about 3 % of all rows are beyond the limit of 5 a patient (max_rows), and left out: counts and sums come out low, and who has more weighs less in averages and shares; ${unbiased}`,
+  `by the profile about 3 % of all rows of stay (of those that the query keeps it may be far more or less) are beyond the limit of 5 a patient (max_rows), and left out`,
+  'by the profile about 3 % of the rows of this kind are beyond the limit of 5 a patient (max_rows), and left out',
+  'values beyond the catalog\'s bounds count as the nearest, and how many is not measured: person.age 0 to 120, stay.days 0 to 365',
+  'what CLAMP moves in a query within this one is not measured', 'what CLAMP moves is not measured, since the study may not count values',
   'a patient may well have 30 rows of stay, and counts as one of 5 in all (max_rows): counts and sums come out low, and the patient weighs less in averages and shares',
   'the groups are not declared, and a patient of more than 40 rows of stay may count in none of them (max_rows): less than 1/8 of one is left',
   'where patients are counted, one of more than 3 groups counts as one of 3 in all (max_groups): such counts come out low',
