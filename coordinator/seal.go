@@ -121,7 +121,7 @@ type conversation struct {
 	failed int
 }
 
-// talk is execute's, for a query whose hospitals are to be told something.
+// talk is execute for a query whose hospitals hold a conversation.
 func (q *query) talk(ctx context.Context, stop context.CancelFunc) (sums, error) {
 	c := &conversation{query: q, stop: stop}
 	defer func() {
@@ -169,13 +169,13 @@ func (q *query) talk(ctx context.Context, stop context.CancelFunc) (sums, error)
 	return total, c.answered(ctx, total)
 }
 
-// in are the hospitals that are not out.
+// in are the hospitals that still take part.
 func (c *conversation) in() []*part {
 	return slices.DeleteFunc(slices.Clone(c.parts), func(p *part) bool { return p.absent != nil })
 }
 
-// step has each hospital that is not out do something, and tells whether enough are left; else the others are told to
-// stop.
+// step has each hospital that still takes part do something, and reports whether enough are left. If not, the others
+// are told to stop.
 func (c *conversation) step(ctx context.Context, do func(step context.Context, p *part) error) bool {
 	late := c.lateness()
 	each(c.in(), func(p *part) {
@@ -200,7 +200,7 @@ func (c *conversation) step(ctx context.Context, do func(step context.Context, p
 	return false
 }
 
-// lost takes a hospital out, and the others where too few are left.
+// lost takes a hospital out, and the others too if too few are left.
 func (c *conversation) lost(p *part, err error) {
 	c.mu.Lock()
 	if c.failed++; c.failed > len(c.parts)-c.required {
@@ -227,7 +227,7 @@ func (c *conversation) union() [][]value.Value {
 	return groups
 }
 
-// answered takes what hospitals have covered, each by itself.
+// answered receives the vectors of hospitals that cover by themselves.
 func (c *conversation) answered(ctx context.Context, total *covered) error {
 	var mu sync.Mutex // of total
 	c.step(ctx, func(step context.Context, p *part) error {
@@ -253,7 +253,7 @@ func (c *conversation) answered(ctx context.Context, total *covered) error {
 	return nil
 }
 
-// sealed tells the hospitals that are done of each other, and adds up their vectors.
+// sealed sends the hospitals that are done the list of all that are, and adds up their vectors.
 func (c *conversation) sealed(ctx context.Context, total *covered) error {
 	done := c.in()
 	var members []seal.Member
@@ -294,9 +294,9 @@ func (c *conversation) sealed(ctx context.Context, total *covered) error {
 	return broken
 }
 
-// A hospital that is lost while a query is sealed costs the query, whoever asks. So that no hospital wastes budgets
-// again and again, it is asked for nothing masked for a while: a minute, and twice as long each time that it is lost
-// again, up to a day.
+// A hospital that is lost while a query is sealed makes the query fail. So that no hospital wastes budgets again and
+// again, it is asked for nothing masked for a while: a minute, and twice as long each time that it is lost again, up to
+// a day.
 const (
 	waitAtFirst = time.Minute
 	waitAtMost  = 24 * time.Hour
@@ -330,14 +330,14 @@ func (l *losses) forget(hospital string) {
 	delete(l.of, hospital)
 }
 
-// wait is how long the hospital is not asked, 0: it is.
+// wait is how long the hospital is not asked, or 0 if it is asked.
 func (l *losses) wait(hospital string, now time.Time) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return max(0, l.of[hospital].until.Sub(now))
 }
 
-// lostAtSeal tells why a hospital is not asked for masked numbers; nil: it is.
+// lostAtSeal tells why a hospital is not asked for masked numbers, or nil if it is asked.
 func (q *query) lostAtSeal(hospital string) *Absence {
 	if !slices.ContainsFunc(q.program.Releases, func(p *planner.Plan) bool { return p.Cover != nil && p.Cover.Masked() }) {
 		return nil
@@ -349,7 +349,7 @@ func (q *query) lostAtSeal(hospital string) *Absence {
 	return &Absence{Name: hospital, Code: absentLost, Why: fmt.Sprintf("was lost while a query was sealed, which cost the query; it is asked again in %d minutes", int(wait/time.Minute)+1)}
 }
 
-// conversing is a hospital that computes for a query, and waits to be told something.
+// conversing is a hospital that computes for a query, and waits for a message.
 type conversing struct {
 	member seal.Member     // as it said that it is done
 	names  [][]value.Value // of the groups that it has
@@ -359,7 +359,7 @@ type conversing struct {
 	close  func()
 }
 
-// converse runs a reservation until first has heard what it waits for, or step ends. The line ends with query, or when
+// converse runs a reservation until first has received its message, or step ends. The stream ends with query, or when
 // it is closed.
 func (n *nodes) converse(query, step context.Context, h Hospital, reservation string, first func(*conversing) error) (*conversing, error) {
 	ctx, cancel := detached(query)
@@ -390,7 +390,7 @@ func (n *nodes) converse(query, step context.Context, h Hospital, reservation st
 	return l, nil
 }
 
-// say tells the hospital something. Why it did not hear it, hear tells.
+// say sends the hospital a message. If that fails, hear returns why.
 func (l *conversing) say(b []byte) error {
 	if err := l.stream.Send(&flight.FlightData{AppMetadata: b}); err != nil && !errors.Is(err, io.EOF) {
 		return l.peer.check(err)
@@ -417,7 +417,7 @@ func (l *conversing) hearMember(name string) error {
 	return nil
 }
 
-// finish takes the hospital's vector, once all is said. It tells how far the node's ledger is.
+// finish receives the hospital's vector at the end of the conversation, with the checkpoint of the node's ledger.
 func (l *conversing) finish(take func(arrow.Record) error) (*ledger.Checkpoint, error) {
 	if err := l.stream.CloseSend(); err != nil {
 		return nil, l.peer.check(err)

@@ -43,12 +43,12 @@ func (s Selection) String() string {
 	return s.names
 }
 
-// asks tells whether the selection leaves a hospital in.
+// asks reports whether the selection includes a hospital.
 func (s Selection) asks(name string) bool {
 	return s == Selection{} || slices.Contains(strings.Split(s.names, ", "), name) != s.but
 }
 
-// of gives those of a study's hospitals that a query asks.
+// of returns the hospitals of a study that a query asks.
 func (s Selection) of(hospitals []string, sealed bool) ([]string, error) {
 	if s == (Selection{}) {
 		return hospitals, nil

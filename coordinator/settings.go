@@ -12,24 +12,24 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// Settings are what a researcher settles for a query, or once for a connection. The zero value takes the defaults of
-// study and catalog. Every door embeds them; their JSON form is the HTTP API's.
+// Settings are what a researcher sets for a query, or once for a connection. The zero value takes the defaults of study
+// and catalog. Every door embeds them. Their JSON form is the HTTP API's.
 type Settings struct {
 	Study string `json:"study"`
 	planner.Ask
-	// Dialect is whose SQL it is; empty: PostgreSQL's.
+	// Dialect is the dialect of the SQL. Empty: PostgreSQL's.
 	Dialect syntax.Dialect `json:"dialect,omitempty"`
-	// Hospitals are those that are asked, of the study's, as ParseSelection reads it; empty: all.
+	// Hospitals says which of the study's hospitals are asked, as ParseSelection reads it. Empty: all.
 	Hospitals string `json:"hospitals,omitempty"`
 }
 
-// setting is one of them, as a text.
+// setting is one of the settings, in its text form.
 type setting struct {
 	name string
 	// usage says in a line what it is, for --help; its `quoted` word stands for the value.
 	usage string
 	hint  bool // a query may have it for itself: SELECT /*+ name = value */
-	// set reads a text, where an empty one takes the setting back. The error says what to give.
+	// set reads a text. An empty text restores the default. The error says what to give.
 	set func(s *Settings, text string) error
 	get func(s Settings) string // empty where it is not set
 }
@@ -141,8 +141,8 @@ func Usage(name string) string {
 	return ""
 }
 
-// Set changes one setting, by its name in any letter case; an empty text or DEFAULT takes it back. Whether study and
-// researcher may have it is settled when a query comes. The error is an *Error; the settings are then as they were.
+// Set changes one setting, by its name in any letter case. An empty text or DEFAULT restores the default. Whether study
+// and researcher may have it is decided when a query comes. The error is an *Error; the settings are then unchanged.
 func (s *Settings) Set(name, text string) error {
 	known := settingOf(name)
 	if known == nil {
@@ -161,7 +161,7 @@ func (s *Settings) Set(name, text string) error {
 	return nil
 }
 
-// Replace is Set where the newer of two that decide each other counts: epsilon and accuracy.
+// Replace is Set, but of epsilon and accuracy, which exclude each other, the newer one replaces the other.
 func (s *Settings) Replace(name, text string) error {
 	if err := s.Set(name, text); err != nil {
 		return err

@@ -27,7 +27,7 @@ func (c *Coordinator) Spending(ctx context.Context, who Researcher, study string
 	var all []Spent
 	var total dp.Loss
 	if err := c.ledger.Entries(ctx, 1, func(e ledger.Entry) error {
-		// What was lost with a part of the ledger counts in every study, and is nobody's charge.
+		// A loss that was acknowledged with a missing part of the ledger counts in every study, and is nobody's charge.
 		charge := e.Kind == ledger.KindCharge && e.Study == study
 		if !charge && e.Kind != ledger.KindRecover {
 			return nil

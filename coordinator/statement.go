@@ -17,8 +17,8 @@ import (
 // Statements that ask for no data are answered by the coordinator alone, at no
 // cost, in the form of an answer, so that every door shows them as it shows answers.
 
-// hint applies the settings that a query has for itself. They count as if they had
-// been given beside it, with the same caps.
+// hint applies the settings in a query's hints. They count as if they had been given beside the query, with the same
+// caps.
 func (r *Request) hint(hints []syntax.Setting) error {
 	for _, h := range hints {
 		wrong := &Error{
@@ -36,7 +36,7 @@ func (r *Request) hint(hints []syntax.Setting) error {
 	return nil
 }
 
-// headings are the columns of what informs.
+// headings are the columns of SHOW and EXPLAIN statements.
 var headings = map[string][]string{
 	"tables":      {"table", "patients", "rows a patient", "description"},
 	"hospitals":   {"hospital", "state", "data version"},
@@ -48,7 +48,7 @@ var headings = map[string][]string{
 	"privacy":     {"what", "value", "where it comes from"},
 }
 
-// metadata gives the columns of a statement that asks for no data, nil where it does, or is none.
+// metadata returns the columns of a statement that asks for no data, or nil for any other text.
 func (q parsedRequest) metadata() []planner.Column {
 	if q.statement == nil {
 		return nil
@@ -234,7 +234,7 @@ func (e *Explanation) lines() [][]string {
 
 func number(x float64) string { return strconv.FormatFloat(x, 'g', 4, 64) }
 
-// halfWidth is "" where it is not known before the answer is there.
+// halfWidth is "" if it is not known before the answer.
 func halfWidth(x planner.Expected) string {
 	if math.IsNaN(x.HalfWidth) {
 		return ""

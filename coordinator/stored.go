@@ -15,10 +15,9 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// cellsKey names the noisy cells of a release: SHA-256 of all that they depend
-// on. What is computed from them afterwards is no part of it, so that however a
-// query is spelled, and whoever in the study asks, the same plan over the same data at the
-// same hospitals shows the same draw of noise, and costs once.
+// cellsKey names the noisy cells of a release: SHA-256 of everything that they depend on. Post-processing is not part
+// of it. So the same plan over the same data at the same hospitals shows the same draw of noise, and costs once,
+// however the query is spelled and whoever in the study asks.
 func (q *query) cellsKey() string {
 	type site struct{ Name, DataVersion string }
 	of := struct {
@@ -51,8 +50,8 @@ type storedCell struct {
 	Noisy []int64       `json:"noisy"`
 }
 
-// storedCells gives the cells that were released under the key, and whether there are any. It takes over what the
-// hospitals said of them.
+// storedCells returns the cells that were released under the key, and whether there are any. It restores the hospitals'
+// caveats.
 func (q *query) storedCells(ctx context.Context, key string) ([]planner.Cell, bool, error) {
 	b, ok, err := q.c.ledger.Answer(ctx, key)
 	if !ok || err != nil {
@@ -73,9 +72,9 @@ func (q *query) storedCells(ctx context.Context, key string) ([]planner.Cell, bo
 	return cells, true, nil
 }
 
-// store keeps released cells and what the hospitals' ledgers vouch for, durably, and gives those cells to show: where
-// the same question was answered meanwhile, those of that answer. The hospitals that
-// answered are part of the key: with one fewer it is another question.
+// store keeps released cells and the hospitals' checkpoints, durably, and returns the cells to show. If the same
+// question was answered meanwhile, these are the cells of that answer. The hospitals that answered are part of the key:
+// with one fewer it is another question.
 func (q *query) store(ctx context.Context, cells []planner.Cell) ([]planner.Cell, error) {
 	f := storedForm{Version: 1, Query: q.id, Cells: make([]storedCell, len(cells)), Caveats: q.caveats}
 	for i, c := range cells {

@@ -19,8 +19,8 @@ type Request struct {
 	Settings
 	// Parameters are the values of the SQL's parameters: of ? and $1 by their number, "1".
 	Parameters map[string]value.Value
-	// StoredOnly takes no answer but one that was given before, which costs nothing: another form of
-	// it can be fetched without a risk to pay again because the data has changed meanwhile.
+	// StoredOnly accepts only a stored answer, which costs nothing. So another form of an answer can be fetched without
+	// the risk to pay again because the data has changed meanwhile.
 	StoredOnly bool
 }
 
@@ -70,12 +70,12 @@ func (c *Coordinator) admit(who Researcher, req *Request) (*study.Document, erro
 	return d, nil
 }
 
-// takesPart tells whether somebody may ask under a study.
+// takesPart reports whether somebody may ask under a study.
 func takesPart(who Researcher, s study.Study) bool {
 	return s.Approved != nil && who.Has(identity.RoleResearcher) && s.Approved.Admits(who.Name)
 }
 
-// study does not tell a study that does not exist from one of other people.
+// study returns a study. Its error is the same for a study that does not exist and for one of other people.
 func (c *Coordinator) study(who Researcher, name string) (study.Study, error) {
 	s, ok := c.studies.Study(name)
 	if !ok || !takesPart(who, s) {
@@ -102,7 +102,7 @@ func (c *Coordinator) studiesOf(who Researcher) []string {
 	return mine
 }
 
-// Standing is a study and how it stands at each hospital that it asks.
+// Standing is a study and its state at each hospital that it asks.
 type Standing struct {
 	study.Document
 	Status    study.Status

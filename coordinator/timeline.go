@@ -12,9 +12,9 @@ import (
 	"github.com/intramuros/intramuros/internal/grid"
 )
 
-// timeline is what operators see of a query's course, in traces and metrics. Its steps
-// begin and end at ticks of the query's grid, and nothing is told before the query's end:
-// researchers are told of hospitals' steps in the same way, so that this adds nothing.
+// timeline is what operators see of a query, in traces and metrics. Its steps begin and end at ticks of the query's
+// grid, and nothing is told before the query's end. Researchers are told of hospitals' steps in the same way, so this
+// adds nothing.
 type timeline struct {
 	c     *Coordinator
 	ticks grid.Ticks
@@ -79,7 +79,7 @@ func (t *timeline) step(ctx context.Context, name string, attributes ...attribut
 	}
 }
 
-// planned notes how long admission and planning took, to the nanosecond: they read no data.
+// planned records how long admission and planning took, to the nanosecond, since they read no data.
 func (t *timeline) planned(q *query) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -88,7 +88,7 @@ func (t *timeline) planned(q *query) {
 	t.root.SetAttributes(attrQuery.String(q.id), attrStudy.String(q.name))
 }
 
-// end tells what was held. The query's answer or error is about to leave.
+// end publishes what was held back. The query's answer or error is about to leave.
 func (t *timeline) end(a *Answer, err error) {
 	code := t.c.metrics.ended(a, err)
 	t.mu.Lock()

@@ -43,7 +43,7 @@ func (s *service) DoExchange(stream flight.FlightService_DoExchangeServer) error
 	return s.serve(stream.Context(), string(first.GetAppMetadata()), stream, conversation{stream})
 }
 
-// serve executes a reservation; with is who answers what it asks meanwhile, nil: nobody.
+// serve executes a reservation. with is the conversation while it runs, or nil.
 func (s *service) serve(ctx context.Context, reserved string, stream line, with talks) error {
 	traced, span := s.begin(ctx, actionExecute)
 	defer span.End()
@@ -137,7 +137,8 @@ func (s *service) execute(ctx context.Context, id pki.Identity, reserved string,
 	return nil
 }
 
-// turn waits until a query of the study may fail, and then for its turn to run. Who gets one ends both.
+// turn waits until the study's allowance has room for a failure, and then for its turn to run. The caller must end
+// both.
 func (s *service) turn(ctx context.Context, id string) (approval int, rest func(), err error) {
 	if approval, err = s.studies.Begin(ctx, id, s.limits.FailuresAllowed); errors.Is(err, study.ErrFailures) {
 		return 0, nil, refuse(CodeFailures, err)
@@ -151,10 +152,10 @@ func (s *service) turn(ctx context.Context, id string) (approval int, rest func(
 	return approval, rest, err
 }
 
-// slots holds one for each query that runs.
+// slots holds one element for each query that runs.
 type slots chan struct{}
 
-// take waits for a turn, and tells how to give it back, once.
+// take waits for a turn. rest gives it back, once.
 func (t slots) take(ctx context.Context) (rest func(), err error) {
 	select {
 	case t <- struct{}{}:
@@ -164,8 +165,7 @@ func (t slots) take(ctx context.Context) (rest func(), err error) {
 	}
 }
 
-// still refuses what may no longer run since it was prepared: what was open may have been closed, or hold on other
-// terms.
+// still refuses a prepared query that may no longer run: its study may have been closed, or its terms may have changed.
 func (s *service) still(ctx context.Context, r reservation) error {
 	version, err := s.version(ctx)
 	if err != nil {
@@ -187,8 +187,8 @@ func (s *service) still(ctx context.Context, r reservation) error {
 	return err
 }
 
-// same refuses where the data has changed while it was computed: what left may be of data that was never compared
-// with the catalog, on which the proofs rest. Of a hospital that ends with an error, a coordinator releases nothing.
+// same refuses if the data has changed during the computation. What left may then be of data that was never compared
+// with the catalog, on which the proofs rest. A coordinator releases nothing of a hospital that ends with an error.
 func (s *service) same(ctx context.Context, version string, out *countingWriter) error {
 	now, err := s.version(ctx)
 	if err == nil && now != version {
@@ -206,16 +206,16 @@ func (s *service) verifyAnew() {
 	}
 }
 
-// distrust asks Serve to compare the data with the catalog though its version is the one that was, as that of a label
-// that nobody changed. Until then nothing is prepared.
+// distrust asks Serve to compare the data with the catalog although its version has not changed: the version may be a
+// label that nobody changed. Until then nothing is prepared.
 func (s *service) distrust() {
 	old := s.verified.Load()
 	s.verified.CompareAndSwap(old, &verified{wrong: old.wrong}) // else somebody has just done either
 	s.verifyAnew()
 }
 
-// ask does what an execution found to be done about the data. Others see it at once, as what they prepare is refused:
-// so where answers are covered it is done at a tick, also when nobody waits for the answer any more.
+// ask has the data verified anew, if an execution found that necessary. Others see that at once, since their requests
+// are refused. So for covered answers it is done at a tick, even when nobody waits for the answer any more.
 func (s *service) ask(ctx context.Context, out *countingWriter, ticks grid.Ticks) {
 	if out.then == nil {
 		return
@@ -240,7 +240,7 @@ func (s *service) stream(ctx context.Context, r reservation, out *countingWriter
 	return err
 }
 
-// run lets the engine compute, and tells out how long it took. Of its errors and panics only the class is kept.
+// run lets the engine compute, and records in out how long it took. Of its errors and panics only the class is kept.
 func (s *service) run(ctx context.Context, r reservation, out *countingWriter, take func(arrow.Record) error) (err error) {
 	started := s.now()
 	defer func() { out.took = s.now().Sub(started) }()

@@ -15,16 +15,16 @@ import (
 // of memory, disk or time: no noise covers that. So each execution that fails is counted, in the ledger and before it
 // is told, and a study in which more fail than Limits.FailuresAllowed is suspended here until its custodian resumes it.
 
-// codeStopped is what the ledger says of a query that ran when the node died. Nobody was told.
+// codeStopped is the ledger's code for a query that ran when the node died. Nobody was told it.
 const codeStopped = "NODE_STOPPED"
 
-// onTime is how long before its deadline a query that the coordinator ends counts as one that was too slow: the
-// coordinator keeps the same deadline, may look at its clock first, and ends the wait for a late hospital up to a
-// second before, where the others are enough.
+// onTime is how long before its deadline a query that the coordinator ends counts as too slow. The coordinator keeps
+// the same deadline and may look at its clock first. It also ends the wait for a late hospital up to a second before,
+// if the others are enough.
 const onTime = 2 * time.Second
 
-// conclude records how an execution that was charged ended, before the coordinator is told: that it answered, that
-// whoever asked ended it, or that it failed. It gives the error to tell, nil where it answered.
+// conclude records how a charged execution ended, before the coordinator is told: it answered, the caller ended it, or
+// it failed. It returns the error to tell, or nil if it answered.
 func (s *service) conclude(ctx context.Context, id pki.Identity, x study.Execution, r reservation, out *countingWriter, err error) error {
 	var told *refusal
 	if err != nil {
@@ -64,12 +64,12 @@ func (s *service) told(ctx context.Context, err error) *refusal {
 	return refused
 }
 
-// errEnded is why an execution ends that the coordinator says it ends, by the action end.
+// errEnded is the cause of an execution that the coordinator ends by the action end.
 var errEnded = errors.New("the coordinator ended the query")
 
-// end ends an execution of the peer's. A coordinator asks for it where the researcher cancels or another hospital has
-// failed, and for no other reason: not where this hospital is late or says nothing, as under a query that takes all of
-// its machine.
+// end ends an execution of the peer's. A coordinator asks for it only if the researcher cancels or another hospital has
+// failed. It does not ask for it if this hospital is late or silent, for example because a query takes all of its
+// machine.
 func (s *service) end(id pki.Identity, reserved string) error {
 	if !s.reservations.end(reserved, id) {
 		return refuse(CodeTicket, nil)
@@ -77,11 +77,11 @@ func (s *service) end(id pki.Identity, reserved string) error {
 	return nil
 }
 
-// excused tells whether an execution that ended early, with a code that is told, is no failure: the custodian stopped
-// the hospital, or the coordinator has said that it ends the query. Who ends a query learns that it had not ended by
-// then, which the times of answers tell as well. A call that is broken off without that word is a failure, whether its
-// connection was lost, the coordinator died or it took this hospital for silent; and so is what ends when its time is
-// up.
+// excused reports whether an execution that ended early, with the code, is no failure: the custodian stopped the
+// hospital, or the coordinator has said that it ends the query. The person who ends a query learns that it had not
+// ended by then; the times of answers tell that as well. A call that is broken off without that word is a failure,
+// whether its connection was lost, the coordinator died or it took this hospital for silent. An execution whose time is
+// up is a failure, too.
 func (s *service) excused(ctx context.Context, told Code) bool {
 	switch told {
 	case CodeSuspended:

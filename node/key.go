@@ -14,12 +14,12 @@ import (
 
 const minGroupKey = 16 // bytes
 
-// groupKey is the file beside the ledger that holds the key where none is configured.
+// groupKey is the file beside the ledger that holds the key if none is configured.
 const groupKey = "group.key"
 
-// ReadGroupKey gives the secret that decides which groups of a patient are kept.
-// Where `group_key` is not set it is made once, beside the ledger. It must not
-// change while a study runs, or the groups that are kept would change too.
+// ReadGroupKey returns the secret of the keyed hash that chooses which rows of a patient are kept where a join makes
+// too many. If `group_key` is not set it is made once, beside the ledger. It must not change while a study runs, or the
+// chosen rows would change too.
 func (c *Config) ReadGroupKey() ([]byte, error) {
 	secret := c.GroupKey
 	if secret == (config.Secret{}) {

@@ -18,23 +18,23 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// What a hospital's catalog calls public may be released in full, and nothing of a patient is read with it. So a lookup
-// is not priced: who asks is verified as for any query, the relation is proved public from this node's own catalog, and
-// what may leave is bounded in rows and bytes, and limited in rate.
+// A hospital's catalog says which tables are public: they may be released in full, and hold nothing of a patient. So a
+// lookup has no price. The caller is verified as for any query, and the relation is proved public from this node's own
+// catalog. Rows, bytes and rate are bounded.
 
 // Reader reads rows of public tables.
 type Reader interface {
 	// CompileReading gives the SQL that Look would run. An error means that this hospital has no source for a table, or no
 	// SQL.
 	CompileReading(r *fragment.Reading) (string, error)
-	// Look gives the rows of a reading to take, in its order. take's error ends it, and so does the end of ctx, soon. It
-	// reads no table that the catalog does not call public. An error may quote data.
+	// Look gives the rows of a reading to take, in the reading's order. It ends with take's error, and soon after ctx. It
+	// reads only tables that the catalog calls public. An error may quote data.
 	Look(ctx context.Context, r *fragment.Reading, take func(row []value.Value) error) error
 }
 
 var errManyRows = errors.New("it has more rows than leave at once")
 
-// decodeLookup reads a lookup, and gives who asks in the form of a request.
+// decodeLookup reads a lookup, and returns the caller in the form of a request.
 func decodeLookup(body []byte) (*fragment.Lookup, *fragment.Request, error) {
 	l, err := fragment.DecodeLookup(body)
 	if err != nil {
@@ -99,7 +99,7 @@ func (s *service) lookup(ctx context.Context, id pki.Identity, l *fragment.Looku
 	return found, nil
 }
 
-// readable refuses what this node does not read.
+// readable refuses tables and columns that the study or this node does not allow.
 func (s *service) readable(l *fragment.Lookup, document *study.Document, over *verified) error {
 	switch {
 	case l.Catalog != s.digest:
@@ -126,8 +126,8 @@ func (s *service) readable(l *fragment.Lookup, document *study.Document, over *v
 	return nil
 }
 
-// look reads the rows, and is done at a tick: it shares the machine with queries of patients, and to the microsecond
-// would tell when the computing of one of them ended.
+// look reads the rows, and ends at a tick. It shares the machine with queries of patients. Without the tick it would
+// tell to the microsecond when the computing of one of them ended.
 func (s *service) look(ctx context.Context, r *fragment.Reading) (*fragment.Found, error) {
 	ticks := grid.Ticks{Grid: grid.Default, Started: time.Now(), Timeout: s.limits.QueryTimeout}
 	found, err := s.rows(ctx, r)
@@ -137,7 +137,7 @@ func (s *service) look(ctx context.Context, r *fragment.Reading) (*fragment.Foun
 	return found, err
 }
 
-// rows reads the rows, as many as may leave at once.
+// rows reads at most as many rows as may leave at once.
 func (s *service) rows(ctx context.Context, r *fragment.Reading) (found *fragment.Found, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -169,7 +169,7 @@ func (s *service) rows(ctx context.Context, r *fragment.Reading) (found *fragmen
 	return found, nil
 }
 
-// recordLookup notes in the ledger what has left, unless lookups have filled what they may of it.
+// recordLookup records in the ledger what has left, unless lookups have used up their bytes of it.
 func (s *service) recordLookup(ctx context.Context, id pki.Identity, l *fragment.Lookup, rows int) {
 	detail, err := json.Marshal(struct {
 		Public []string `json:"public"`

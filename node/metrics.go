@@ -15,8 +15,8 @@ import (
 	"github.com/intramuros/intramuros/internal/telemetry"
 )
 
-// metrics are what a node counts for its custodian. Unlike a coordinator's they are exact,
-// and so private: how long a query computed depends on the data. They stay in the hospital.
+// metrics are a node's counts for its custodian. Unlike a coordinator's they are exact, and so private: how long a
+// query computed depends on the data. They stay in the hospital.
 type metrics struct {
 	requests *prometheus.CounterVec
 	waited   prometheus.Histogram
@@ -84,7 +84,7 @@ func (c collector) Describe(to chan<- *prometheus.Desc) {
 	}
 }
 
-// collectTime is how long the ledger may take to say what is left.
+// collectTime is how long the ledger may take to tell what is left.
 const collectTime = 5 * time.Second
 
 // Collect is prometheus.Collector's.

@@ -38,7 +38,7 @@ const (
 	digestShow = 32               // hexadecimal digits of the catalog's digest that gossip carries
 )
 
-// speaks is the versions of requests that this release reads.
+// speaks are the versions of requests that this release reads.
 var speaks = membership.Wire{Least: fragment.Oldest, Most: fragment.Version}
 
 // Node is a running node.
@@ -177,8 +177,8 @@ func dialOut(c Config, self membership.Member, log *slog.Logger) (*outward.Liste
 	return outward.Listen(outward.Config{Door: c.Outward.Door, Proxy: c.Outward.Proxy, CA: believed, TLS: conf, Logger: log}, self)
 }
 
-// withoutKeys is the catalog without the keys of some tables, and their columns, so that what reads one is no query;
-// nil for none.
+// withoutKeys is the catalog without the keys of some tables and without the keys' columns, so that a query that reads
+// one is refused. It is nil if there are no such tables.
 func withoutKeys(c *catalog.Catalog, tables []string) *catalog.Catalog {
 	if len(tables) == 0 {
 		return nil
@@ -218,16 +218,16 @@ func (n *Node) Ready() error {
 	return nil
 }
 
-// presence is how the federation knows of the node.
+// presence makes the node known to the federation.
 type presence interface {
 	Update(context.Context, membership.Member) error
 	Close(context.Context) error
 }
 
-// lined is the presence of a node that dials out: its lines tell.
+// lined is the presence of a node that dials out: its lines make it known.
 type lined struct{ *outward.Listener }
 
-// Close does nothing: the lines end with the server that they are for.
+// Close does nothing: the lines end with their server.
 func (lined) Close(context.Context) error { return nil }
 
 // Serve answers coordinators and takes part in the federation's gossip, or keeps lines at the coordinator's door, until
@@ -290,7 +290,7 @@ func (n *Node) stop() {
 	n.server.GracefulStop()
 }
 
-// join makes the node known, and tells where, for the log.
+// join makes the node known, and returns where, for the log.
 func (n *Node) join(ctx context.Context) (_ presence, where slog.Attr, err error) {
 	if n.outward != nil {
 		return lined{n.outward}, slog.String("door", n.config.Outward.Door), nil

@@ -11,8 +11,8 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 )
 
-// notices are what this hospital's custodians are to be told now. They are made of what studies, the policy,
-// certificates and the ledger's counts say.
+// notices are the messages that this hospital's custodians should get now. They are made of studies, the policy,
+// certificates and the ledger's counts.
 func (n *Node) notices(ctx context.Context) ([]notify.Event, error) {
 	s, now, l := n.service, n.service.now(), n.config.Notify.Language
 	var all []notify.Event
@@ -100,7 +100,7 @@ func offered(x *study.Study, l notify.Language) string {
 		"« %s » est proposée : %s\nRegardez-la et décidez sur la page du responsable, ou avec : intramuros study show %s", p.Title, what, x.ID)
 }
 
-// suspended says why a study is, and how to open it again.
+// suspended says why a study is suspended, and how to open it again.
 func suspended(x *study.Study, l notify.Language) string {
 	why := l.Say("A custodian suspended it, or more signatures are required than opened it.",
 		"Un responsable l’a suspendue, ou il faut plus de signatures que celles qui l’ont ouverte.")
@@ -112,7 +112,7 @@ func suspended(x *study.Study, l notify.Language) string {
 		"\nPour la rouvrir telle qu’elle valait : Reprendre sur la page du responsable, ou : intramuros study resume %s", x.ID)
 }
 
-// spent is the share of a budget that is charged; what is only reserved may come back.
+// spent is the share of a budget that is charged. Reservations are left out, since they may be given back.
 func (s *service) spent(ctx context.Context, scope string, b dp.Budget) (float64, error) {
 	charged, _, err := s.ledger.Spent(ctx, scope)
 	if err != nil {

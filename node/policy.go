@@ -16,9 +16,8 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 )
 
-// recordPolicy writes into the ledger what the configuration allows, if that is not
-// what was recorded last: every charge stands below the policy that let it pass. What
-// the studies allow is recorded with them.
+// recordPolicy writes into the ledger what the configuration allows, if that has changed since it was last recorded. So
+// every charge stands after the policy that allowed it. Studies record their own terms.
 func recordPolicy(ctx context.Context, book *ledger.Ledger, c Config, digest string, own ed25519.PublicKey, peers study.Keys) error {
 	all := struct {
 		Catalog       string    `json:"catalog"`
@@ -84,8 +83,8 @@ func recordPolicy(ctx context.Context, book *ledger.Ledger, c Config, digest str
 	return book.Record(ctx, ledger.Entry{Kind: ledger.KindConfig, Text: text, Detail: now})
 }
 
-// sealing is what a policy says of covered and masked numbers; this hospital and its peers by the fingerprints of their
-// keys, which custodians compare by telephone.
+// sealing is the policy on covered and masked numbers. It names this hospital and its peers by the fingerprints of
+// their keys, which custodians compare by telephone.
 type sealing struct {
 	Required  bool              `json:"required"`
 	Hospitals int               `json:"hospitals,omitempty"`
@@ -93,8 +92,8 @@ type sealing struct {
 	Peers     map[string]string `json:"peers,omitempty"`
 }
 
-// loadPeers reads the keys that `sealed.peers` pins. Each is another hospital's: who could sign as two would be relied
-// on as two.
+// loadPeers reads the keys that `sealed.peers` pins. No two may be equal: a hospital that could sign as two would be
+// counted as two honest ones.
 func loadPeers(c Config, own ed25519.PublicKey) (study.Keys, error) {
 	peers, err := study.LoadKeys(c.Sealed.Peers)
 	if err != nil {
@@ -129,7 +128,7 @@ func list(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// recordData writes into the ledger that the data is in another state, if it is.
+// recordData writes into the ledger that the data has changed, if it has.
 func recordData(ctx context.Context, book *ledger.Ledger, version string) error {
 	now, err := json.Marshal(struct {
 		DataVersion string `json:"data_version"`

@@ -206,7 +206,7 @@ func dropKeys(w io.Writer, path, kind string, cat *catalog.Catalog, tables []str
 	return os.Rename(path+".new", path)
 }
 
-// below is the value of a key of a mapping, made if it is not there.
+// below returns the value of a mapping's key, and adds the key if it is missing.
 func below(n *yaml.Node, key string) *yaml.Node {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		if n.Content[i].Value == key {

@@ -129,8 +129,8 @@ func (c chart) mark(a *httpapi.Answer, row []httpapi.Cell, at int, keys []int) m
 	return m
 }
 
-// axes tells along which column a line runs and which one tells series apart, -1 for none; and
-// whether there can be a line.
+// axes returns the column along which a line runs, the column that separates series (-1: none), and whether a line can
+// be drawn.
 func (c chart) axes(a *httpapi.Answer, keys []int) (x, series int, ok bool) {
 	x, series = -1, -1
 	for _, k := range keys {
@@ -155,7 +155,7 @@ func (c chart) axes(a *httpapi.Answer, keys []int) (x, series int, ok bool) {
 	return x, series, true
 }
 
-// even tells whether values stand along a scale, as years do, or far apart, as codes of concepts do.
+// even reports whether values lie along a scale, like years, and not far apart, like codes of concepts.
 func even(a *httpapi.Answer, x int) bool {
 	const wide = 5 // times the usual gap
 	var places, gaps []float64
@@ -346,7 +346,7 @@ const (
 	timestampForm = "2006-01-02T15:04:05"
 )
 
-// coordinate is where a key stands along a line: a number, or seconds.
+// coordinate is a key's position along a line: a number, or seconds.
 func coordinate(v any, kind value.Type) (float64, bool) {
 	if kind.Numeric() {
 		return number(v)

@@ -79,7 +79,7 @@ func (c *client) send(ctx context.Context, method, path, accept string, body any
 	return nil, &serverError{f.Error}
 }
 
-// unreached says which way to the coordinator did not work, and what to look at.
+// unreached says how the connection to the coordinator failed, and what to check.
 func (c *client) unreached(err error) error {
 	var failed *url.Error
 	if errors.As(err, &failed) { // its text begins with the method and the path
@@ -121,8 +121,8 @@ type serverError struct{ refusal httpapi.Error }
 // Error gives code and message on one line.
 func (e *serverError) Error() string { return string(e.refusal.Code) + ": " + e.refusal.Message }
 
-// explain makes of an error the text for a person: the line of the SQL with a
-// caret under the fault, the hint, the hospitals.
+// explain turns an error into text for a person: the line of the SQL with a caret under the fault, the hint, the
+// hospitals.
 func (a *asking) explain(ctx context.Context, err error) error {
 	if err == nil {
 		return nil

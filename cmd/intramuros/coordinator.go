@@ -115,8 +115,7 @@ func runCoordinator(ctx context.Context, path string, log *slog.Logger) (err err
 	return serveResearchers(ctx, doors, log)
 }
 
-// openCopy opens the coordinator's own copy of public tables, if it has one. Of the catalog it knows the public tables
-// alone.
+// openCopy opens the coordinator's own copy of public tables, if it has one. It knows only the catalog's public tables.
 func openCopy(ctx context.Context, conf *coordinator.Config, desk *coordinator.Coordinator, restarts *restarts, log *slog.Logger) (shut func() error, err error) {
 	own := conf.Public.DuckDB
 	if own == nil {
@@ -173,11 +172,10 @@ func openDesk(ctx context.Context, conf *coordinator.Config, log *slog.Logger) (
 	}, nil
 }
 
-// roster lets the coordinator begin before the gossip, whose announcement needs
-// the coordinator's catalog.
+// roster lets the coordinator start before the gossip, whose announcement needs the coordinator's catalog.
 type roster struct{ *membership.Membership }
 
-// door is one way in for researchers.
+// door is one server for researchers.
 type door struct {
 	listener net.Listener
 	serve    func(net.Listener) error // until shutdown; closes the listener
@@ -186,7 +184,8 @@ type door struct {
 	shutdown func(ctx context.Context) error
 }
 
-// openDictionary opens what answers questions about the catalog, in processes of its own where this program has them.
+// openDictionary opens the dictionary that answers questions about the catalog, in processes of its own if this program
+// has them.
 func openDictionary(ctx context.Context, c *catalog.Catalog, memory string, restarts *restarts, log *slog.Logger) (*dictionary.Dictionary, error) {
 	if !worker.Known() {
 		return dictionary.Open(ctx, c)
@@ -280,7 +279,7 @@ func openDoors(ctx context.Context, conf *coordinator.Config, desk *coordinator.
 	return doors, nil
 }
 
-// withHospitals takes the lines of hospitals in at a path of its own, if there is a door for them.
+// withHospitals serves hospitals' lines at a path of its own, if there is a door for them.
 func withHospitals(researchers, hospitals http.Handler) http.Handler {
 	if hospitals == nil {
 		return researchers

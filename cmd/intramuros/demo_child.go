@@ -79,7 +79,7 @@ func (d *demo) stopChildren() {
 	}
 }
 
-// ended is a daemon that is gone, or nil.
+// ended is a daemon that has ended, or nil.
 func (d *demo) ended() *child {
 	for _, c := range d.children {
 		select {

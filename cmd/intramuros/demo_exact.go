@@ -12,8 +12,8 @@ import (
 	"github.com/intramuros/intramuros/internal/synth"
 )
 
-// withExact puts the exact numbers beside the noisy ones: these patients are synthetic, so that anybody may see how far
-// an answer is from what it stands for.
+// withExact puts the exact numbers beside the noisy ones. The patients are synthetic, so anybody may see how far an
+// answer is from the exact number.
 func (d *demo) withExact(ctx context.Context, a *httpapi.Answer, query string) (*httpapi.Answer, error) {
 	rows, err := synth.Exact(ctx, filepath.Join(d.folder, "data"), d.hospitals, query)
 	if err != nil {
@@ -22,8 +22,8 @@ func (d *demo) withExact(ctx context.Context, a *httpapi.Answer, query string) (
 	return beside(a, rows)
 }
 
-// beside adds to each noisy column one of the exact numbers, which come in rows of the same columns, in any order: the
-// row that has the same keys.
+// beside adds a column of exact numbers to each noisy column. The exact rows have the same columns, in any order; rows
+// are matched by their keys.
 func beside(a *httpapi.Answer, exact [][]any) (*httpapi.Answer, error) {
 	byKeys := map[string][]any{}
 	for _, row := range exact {

@@ -23,7 +23,7 @@ import (
 )
 
 const (
-	// demoFederation stands in every certificate, so that none is taken for a real one.
+	// demoFederation is named in every certificate, so that none is mistaken for a real one.
 	demoFederation = "demo-no-real-patients"
 	demoStudy      = "tour"
 	demoOpenStudy  = "tour-open" // not sealed

@@ -130,8 +130,7 @@ FROM condition_occurrence o JOIN concept c ON c.hospital = o.hospital AND concep
 	},
 }
 
-// Not a question to be answered, a question to be explained, and the first one in
-// other words.
+// These are a question that is refused, one that is explained, and the first one in other words.
 const (
 	tourRefused = `SELECT person_id, value_as_number
 FROM measurement
@@ -142,7 +141,7 @@ WHERE visit_concept_id = 9201 AND YEAR(visit_start_date) = 2024`
 	tourRepeated = `select hospital, count(*) as patients from person group by 1 order by 1`
 )
 
-// tour asks all of it; an answer that should not come is an error, as is one that does not.
+// tour asks all questions. An answer that should be refused is an error, and so is a missing answer.
 func (d *demo) tour(ctx context.Context) error {
 	d.say("\nThe study is sealed: each hospital adds its own noise, and a mask, before its numbers leave it.\n")
 	d.say("Beside each noisy number stands the exact one, which no coordinator could tell: these patients are synthetic.\n")

@@ -20,7 +20,7 @@ import (
 // patientNames are usual names of a column that holds the patient's id.
 var patientNames = []string{"person_id", "patient_id", "patient_num", "subject_id", "uniquepid", "patientid", "pid", "ipp"}
 
-// draft is a catalog in the making, with what a person must decide.
+// draft is a catalog in preparation, with what a person must decide.
 type draft struct {
 	catalog  catalog.Catalog
 	patient  string
@@ -131,9 +131,8 @@ func plainNames(columns []engine.Column) (names, shared []string) {
 	return names, shared
 }
 
-// typed guesses the type of a text column, as all columns of a CSV file are, from
-// the values that are known of it. Texts sort as numbers do only among dates, so
-// other extremes are kept only where all values are known.
+// typed guesses the type of a text column, like those of a CSV file, from its known values. Sorted texts are sorted
+// values only for dates, so other extremes are kept only if all values are known.
 func typed(c engine.Column) engine.Column {
 	known := c.Values
 	if len(known) == 0 {
@@ -186,7 +185,7 @@ func isFile(name string) bool {
 	return slices.Contains([]string{".parquet", ".csv", ".tsv", ".txt"}, strings.ToLower(filepath.Ext(name)))
 }
 
-// guessPatient settles which column holds the patient's id.
+// guessPatient decides which column holds the patient's id.
 func (d *draft) guessPatient() error {
 	has := func(name string) bool {
 		return slices.ContainsFunc(d.catalog.Tables, func(t *catalog.Table) bool { _, ok := t.Column(name); return ok })
@@ -231,7 +230,7 @@ func (d *draft) guessKeys() {
 	}
 }
 
-// filled tells whether no NULL was found in a column.
+// filled reports whether no NULL was found in a column.
 func (d *draft) filled(t *catalog.Table, column string) bool {
 	i := slices.IndexFunc(t.Columns, func(c *catalog.Column) bool { return c.Name == column })
 	return i >= 0 && !d.local[t.Name].Columns[i].Nullable
@@ -264,7 +263,7 @@ func (d *draft) keyed(t *catalog.Table, column string) *catalog.Table {
 	return found
 }
 
-// guessPaths settles how each table reaches its patient.
+// guessPaths decides how each table reaches its patient.
 func (d *draft) guessPaths() {
 	for _, t := range d.catalog.Tables {
 		if _, ok := t.Column(d.patient); ok && d.patient != "" {
@@ -337,7 +336,7 @@ func (d *draft) guessValues(t *catalog.Table) {
 	}
 }
 
-// singlesOut says how a column's values point to somebody; empty: as far as can be seen, they do not.
+// singlesOut says how a column's values single somebody out. It is empty if they do not seem to.
 func singlesOut(c engine.Column) string {
 	switch {
 	case c.Prose:

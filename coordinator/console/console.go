@@ -15,7 +15,7 @@ import (
 //go:embed assets
 var assets embed.FS
 
-// NewHandler serves the console at "/" and its files below "/assets/"; all else is the API's.
+// NewHandler serves the console at "/" and its files below "/assets/". Everything else is the API's.
 func NewHandler(api http.Handler) (http.Handler, error) {
 	site, err := newSite()
 	if err != nil {

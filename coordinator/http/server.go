@@ -78,7 +78,7 @@ func NewServer(asker Asker, informer Informer, conf *tls.Config, queryTimeout ti
 	}
 }
 
-// guestKey leads to a request's connection, as the lobby knows it.
+// guestKey is the context key of a request's connection in the lobby.
 type guestKey struct{}
 
 // NewHandler is the API without the server around it.
@@ -124,7 +124,7 @@ type status struct {
 	Status string `json:"status"`
 }
 
-// noRoute says in JSON what the mux would say in text.
+// noRoute answers in JSON what the mux would answer in text.
 func noRoute(w http.ResponseWriter, mux *http.ServeMux, r *http.Request) {
 	for _, method := range []string{http.MethodGet, http.MethodPost} {
 		other := r.Clone(r.Context())
@@ -140,7 +140,7 @@ func noRoute(w http.ResponseWriter, mux *http.ServeMux, r *http.Request) {
 	})
 }
 
-// door holds what the handlers translate to.
+// door holds the coordinator that the handlers translate to.
 type door struct {
 	asker    Asker
 	informer Informer
@@ -356,7 +356,7 @@ func (d *door) operation(w http.ResponseWriter, r *http.Request, who coordinator
 	writeJSON(w, http.StatusOK, newOperation(o))
 }
 
-// explained gives the error that a researcher reads; what else there is stays in the log.
+// explained returns the error for the researcher. Everything else goes to the log.
 func (d *door) explained(err error) *coordinator.Error {
 	var e *coordinator.Error
 	if !errors.As(err, &e) {

@@ -51,7 +51,7 @@ func newPermits(all []coordinator.Permit) Permits {
 	return out
 }
 
-// Operation is how the federation stands, for its operators.
+// Operation is the state of the federation, for its operators.
 type Operation struct {
 	Program      string           `json:"program"`
 	Wire         Wire             `json:"wire"`

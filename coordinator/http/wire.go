@@ -192,7 +192,7 @@ type Paid struct {
 	Remaining dp.Remaining `json:"remaining"`
 }
 
-// Me is who bears the token.
+// Me is the bearer of the token.
 type Me struct {
 	Researcher string   `json:"researcher"`
 	Federation string   `json:"federation"`
@@ -248,7 +248,7 @@ type Balance struct {
 	Remaining dp.Remaining `json:"remaining"`
 }
 
-// Federation is who is there.
+// Federation lists the hospitals and which of them are present.
 type Federation struct {
 	Federation string     `json:"federation"`
 	Ready      bool       `json:"ready"`
@@ -470,7 +470,7 @@ func newProgress(p coordinator.Progress) *Progress {
 	return w
 }
 
-// plain is a value as JSON has it.
+// plain is a value in its JSON form.
 func plain(v value.Value) any {
 	switch {
 	case !v.Valid() || v.IsNull():
@@ -483,7 +483,7 @@ func plain(v value.Value) any {
 	return v.String()
 }
 
-// list is a JSON array also where there is nothing.
+// list makes nil an empty JSON array.
 func list[T any](all []T) []T {
 	if all == nil {
 		return []T{}

@@ -9,14 +9,14 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// intervals is the name of the setting that only doors have whose answers are flat tables.
+// intervals is the name of a setting that only doors with flat tables have.
 const intervals = "intervals"
 
 // Names are all names, in the order in which people read them.
 var Names = append(coordinator.SettingNames(), intervals)
 
-// Settings stand for what a request leaves out. The zero value takes the defaults of
-// study and catalog.
+// Settings are the defaults of a connection for what a request leaves out. The zero value takes the defaults of study
+// and catalog.
 type Settings struct {
 	coordinator.Settings
 	Intervals bool // as columns x_low and x_high

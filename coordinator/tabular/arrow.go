@@ -31,7 +31,7 @@ const (
 // maxListed is the most rows whose intervals a schema's metadata lists.
 const maxListed = 1000
 
-// Price is what is known of an answer before it is bought, as JSON.
+// Price is what is known of an answer before it is paid for, as JSON.
 type Price struct {
 	Study      string  `json:"study"`
 	Confidence float64 `json:"confidence"`
@@ -118,7 +118,7 @@ func Record(schema *arrow.Schema, columns []Column, rows [][]planner.Estimate) a
 	return b.NewRecord()
 }
 
-// Text is a value as CSV has it: NULL is empty.
+// Text is a value in its CSV form: NULL is empty.
 func Text(v value.Value) string {
 	if !v.Valid() || v.IsNull() {
 		return ""

@@ -5,7 +5,7 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// Part is what of an estimate a column shows.
+// Part says which part of an estimate a column shows.
 type Part int
 
 // The parts of an estimate.
@@ -24,7 +24,7 @@ type Column struct {
 	Part  Part
 }
 
-// Ranged tells whether the column's values have an interval.
+// Ranged reports whether the column's values have an interval.
 func Ranged(c planner.Column) bool { return c.Ranged() }
 
 // Columns are the table's columns. With intervals, x_low and x_high follow each x

@@ -16,7 +16,7 @@ type Facts struct {
 	Stored     bool         `json:"stored"`
 	Hospitals  Hospitals    `json:"hospitals"`
 	Warnings   []string     `json:"warnings"`
-	// Informs: the answer tells of the federation or of a query, and none of this applies.
+	// Informs: the answer is about the federation or a query (SHOW, EXPLAIN), and the other facts do not apply.
 	Informs bool `json:"informs"`
 	// Public: public tables alone were read, whose rows are as they are; it cost nothing.
 	Public bool `json:"public"`
@@ -46,7 +46,7 @@ func NewFacts(study string, a *coordinator.Answer) Facts {
 		Hospitals: Hospitals{Answered: a.Answered, Missing: a.Missing}, Warnings: a.Warnings,
 		Informs: a.Informs, Public: a.Public, Sealed: a.Sealed,
 	}
-	// A JSON array also where there is nothing.
+	// An empty JSON array, not null.
 	if f.Hospitals.Answered == nil {
 		f.Hospitals.Answered = []string{}
 	}

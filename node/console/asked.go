@@ -8,7 +8,7 @@ import (
 	"github.com/intramuros/intramuros/internal/ledger"
 )
 
-// Asked is what an entry about a query asked of which patients, and by what, as SQL: words that need no translation.
+// Asked is a query's conditions and grouping, as SQL, which needs no translation.
 type Asked struct {
 	Where []string `json:"where"` // conditions, those of subqueries after the query's own
 	By    []string `json:"by"`    // what it is grouped by

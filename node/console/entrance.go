@@ -15,7 +15,7 @@ import (
 	"github.com/intramuros/intramuros/node"
 )
 
-// Entrance is who is let in. Nobody decides anything by it: that takes a custodian's signing key.
+// Entrance says who is let in. Being let in decides nothing: that takes a custodian's signing key.
 type Entrance struct {
 	Token []byte // lets its bearer in without a name; nil: there is none
 	// People are let in by name: with a token, or where that is nil as a provider names them.
@@ -24,10 +24,10 @@ type Entrance struct {
 	SignIn  signin.Config     // for browsers
 }
 
-// nobody stands in the log for the bearer of the token without a name.
+// nobody is the name in the log of the bearer of the token without a name.
 const nobody = "console.token"
 
-// door compares who comes with an Entrance.
+// door checks visitors against an Entrance.
 type door struct {
 	tokens    map[string][sha256.Size]byte // by name
 	provided  map[string]bool              // who is let in as a provider names them
@@ -100,7 +100,7 @@ func (d *door) admit(r *http.Request) (name string, err error) {
 	return d.known(r.Context(), token)
 }
 
-// known is whom a provider names.
+// known is the person whom a provider names.
 func (d *door) known(ctx context.Context, token string) (string, error) {
 	who, err := d.providers.Verify(ctx, token)
 	switch {
@@ -112,7 +112,7 @@ func (d *door) known(ctx context.Context, token string) (string, error) {
 	return who.Name, nil
 }
 
-// refuse tells why nobody is let in.
+// refuse answers why the visitor is not let in.
 func refuse(w http.ResponseWriter, err error) {
 	switch {
 	case errors.Is(err, errForbidden):

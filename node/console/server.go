@@ -101,7 +101,7 @@ func newHandler(desk Desk, book Book, who Entrance, log *slog.Logger) (http.Hand
 			refuse(w, err)
 			return
 		}
-		// What is looked at is told with its filters, what is done by the method's own lines.
+		// A look is logged with its filters. Acts are logged by their own methods.
 		log.Info("the custodian's page", slog.String("person", name), slog.String("method", r.Method), slog.String("path", r.URL.Path),
 			slog.String("study", r.URL.Query().Get("study")), slog.String("kind", r.URL.Query().Get("kind")))
 		api.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), personKey{}, name)))
@@ -123,7 +123,7 @@ func person(r *http.Request) string {
 	return name
 }
 
-// Standing is how the node stands, for who looks.
+// Standing is the state of the node, for the visitor.
 type Standing struct {
 	*node.Standing
 	You string `json:"you"` // who is let in; the token's name where it has none
@@ -256,7 +256,7 @@ func (p *page) hold(w http.ResponseWriter, r *http.Request) {
 	p.standing(w, r)
 }
 
-// ReleaseDraft is what to sign to have a stopped hospital answer again.
+// ReleaseDraft is the text to sign so that a stopped hospital answers again.
 type ReleaseDraft struct {
 	Record  *node.Release `json:"record"`  // without signature
 	Message []byte        `json:"message"` // what the signature, Ed25519, is of
@@ -341,7 +341,7 @@ func (p *page) record(w http.ResponseWriter, r *http.Request) {
 	p.standing(w, r)
 }
 
-// refused tells why a record is not taken.
+// refused answers why a record is not taken.
 func (p *page) refused(w http.ResponseWriter, err error) {
 	if !errors.Is(err, study.ErrRecord) {
 		p.fault(w, err)
