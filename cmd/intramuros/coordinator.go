@@ -75,13 +75,13 @@ func runCoordinator(ctx context.Context, path string, log *slog.Logger) (err err
 	if err != nil {
 		return err
 	}
-	desk, leave, err := openDesk(ctx, conf, log)
+	coord, leave, err := openCoordinator(ctx, conf, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, leave()) }()
 	var restarts restarts
-	shut, err := openCopy(ctx, conf, desk, &restarts, log)
+	shut, err := openCopy(ctx, conf, coord, &restarts, log)
 	if err != nil {
 		return err
 	}
@@ -90,13 +90,13 @@ func runCoordinator(ctx context.Context, path string, log *slog.Logger) (err err
 	ran := make(chan struct{})
 	go func() {
 		defer close(ran)
-		desk.Run(running)
+		coord.Run(running)
 	}()
 	defer func() { stop(); <-ran }()
 	operations, err := operate(ctx, conf.Operations, operated{
-		kind: "coordinator", name: conf.Name, trace: desk.Trace, metrics: collectors{desk.Collector(), &restarts}, extent: telemetry.Public,
+		kind: "coordinator", name: conf.Name, trace: coord.Trace, metrics: collectors{coord.Collector(), &restarts}, extent: telemetry.Public,
 		ready: func() error {
-			if !desk.Federation().Ready {
+			if !coord.Federation().Ready {
 				return errors.New("too few hospitals are there")
 			}
 			return nil
@@ -106,22 +106,22 @@ func runCoordinator(ctx context.Context, path string, log *slog.Logger) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, operations.close()) }()
-	doors, err := openDoors(ctx, conf, desk, certificate, &restarts, log)
+	doors, err := openDoors(ctx, conf, coord, certificate, &restarts, log)
 	if err != nil {
 		return err
 	}
 	log.Info("coordinator is up", slog.String("address", doors[0].listener.Addr().String()), slog.String("federation", conf.Federation),
-		slog.String("catalog", desk.Catalog().Name), slog.Int("hospitals", len(conf.Hospitals)))
+		slog.String("catalog", coord.Catalog().Name), slog.Int("hospitals", len(conf.Hospitals)))
 	return serveResearchers(ctx, doors, log)
 }
 
 // openCopy opens the coordinator's own copy of public tables, if it has one. It knows only the catalog's public tables.
-func openCopy(ctx context.Context, conf *coordinator.Config, desk *coordinator.Coordinator, restarts *restarts, log *slog.Logger) (shut func() error, err error) {
+func openCopy(ctx context.Context, conf *coordinator.Config, coord *coordinator.Coordinator, restarts *restarts, log *slog.Logger) (shut func() error, err error) {
 	own := conf.Public.DuckDB
 	if own == nil {
 		return func() error { return nil }, nil
 	}
-	tables := *desk.Catalog()
+	tables := *coord.Catalog()
 	tables.Tables = slices.DeleteFunc(slices.Clone(tables.Tables), func(t *catalog.Table) bool { return !t.Public })
 	key := make([]byte, 32) // chooses among rows of patients, of which there are none
 	rand.Read(key)          // never fails
@@ -130,21 +130,21 @@ func openCopy(ctx context.Context, conf *coordinator.Config, desk *coordinator.C
 	if err != nil {
 		return nil, fmt.Errorf("`public`: %w", err)
 	}
-	desk.Serve(e)
+	coord.Serve(e)
 	return e.Close, nil
 }
 
 // copyQueries is how many queries of the coordinator's own copy run at once.
 const copyQueries = 2
 
-// openDesk opens the coordinator and makes it known to the hospitals that listen, if any do; leave ends both.
-func openDesk(ctx context.Context, conf *coordinator.Config, log *slog.Logger) (_ *coordinator.Coordinator, leave func() error, err error) {
+// openCoordinator opens the coordinator and makes it known to the hospitals that listen, if any do; leave ends both.
+func openCoordinator(ctx context.Context, conf *coordinator.Config, log *slog.Logger) (_ *coordinator.Coordinator, leave func() error, err error) {
 	if !conf.Gossip.Given() {
-		desk, err := coordinator.Open(ctx, conf, nil, log)
+		coord, err := coordinator.Open(ctx, conf, nil, log)
 		if err != nil {
 			return nil, nil, err
 		}
-		return desk, desk.Close, nil
+		return coord, coord.Close, nil
 	}
 	secret, err := conf.Gossip.Key.Read("")
 	if err != nil {
@@ -155,20 +155,20 @@ func openDesk(ctx context.Context, conf *coordinator.Config, log *slog.Logger) (
 		return nil, nil, fmt.Errorf("`gossip.key`: %w", err)
 	}
 	federation := &roster{}
-	desk, err := coordinator.Open(ctx, conf, federation, log)
+	coord, err := coordinator.Open(ctx, conf, federation, log)
 	if err != nil {
 		return nil, nil, err
 	}
 	federation.Membership, err = membership.Start(ctx, membership.Config{
 		Federation: conf.Federation, Bind: conf.Gossip.Listen, Advertise: conf.Gossip.Advertise, Join: conf.Gossip.Join, Key: key, Logger: log,
-	}, membership.Member{Role: pki.RoleCoordinator, Name: conf.Name, Catalog: desk.Catalog().Digest()[:32]})
+	}, membership.Member{Role: pki.RoleCoordinator, Name: conf.Name, Catalog: coord.Catalog().Digest()[:32]})
 	if err != nil {
-		return nil, nil, errors.Join(err, desk.Close())
+		return nil, nil, errors.Join(err, coord.Close())
 	}
-	return desk, func() error {
+	return coord, func() error {
 		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 		defer cancel()
-		return errors.Join(federation.Close(within), desk.Close())
+		return errors.Join(federation.Close(within), coord.Close())
 	}, nil
 }
 
@@ -203,7 +203,7 @@ func openDictionary(ctx context.Context, c *catalog.Catalog, memory string, rest
 }
 
 // openDoors listens at every door of the configuration; the HTTPS API is the first.
-func openDoors(ctx context.Context, conf *coordinator.Config, desk *coordinator.Coordinator, certificate *tls.Config, restarts *restarts, log *slog.Logger) (doors []door, err error) {
+func openDoors(ctx context.Context, conf *coordinator.Config, coord *coordinator.Coordinator, certificate *tls.Config, restarts *restarts, log *slog.Logger) (doors []door, err error) {
 	defer func() {
 		if err != nil {
 			for _, d := range doors {
@@ -220,14 +220,14 @@ func openDoors(ctx context.Context, conf *coordinator.Config, desk *coordinator.
 		doors = append(doors, d)
 		return nil
 	}
-	api := httpapi.NewServer(desk, desk, certificate.Clone(), conf.QueryTimeout, log)
+	api := httpapi.NewServer(coord, coord, certificate.Clone(), conf.QueryTimeout, log)
 	if api.Handler, err = signin.NewHandler(api.Handler, conf.SignIn, conf.Issuers, time.Now, log); err != nil {
 		return doors, err
 	}
 	if api.Handler, err = console.NewHandler(api.Handler); err != nil {
 		return doors, err
 	}
-	api.Handler = withHospitals(api.Handler, desk.WebSocket())
+	api.Handler = withHospitals(api.Handler, coord.WebSocket())
 	// Requests end with this context, so that a query that outlives the drain is canceled at the hospitals.
 	requests, cancel := context.WithCancel(context.Background())
 	api.BaseContext = func(net.Listener) context.Context { return requests }
@@ -251,7 +251,7 @@ func openDoors(ctx context.Context, conf *coordinator.Config, desk *coordinator.
 		return doors, err
 	}
 	if conf.FlightSQL.Listen != "" {
-		server, err := flightsql.NewServer(desk, desk, desk, certificate.Clone(), log)
+		server, err := flightsql.NewServer(coord, coord, coord, certificate.Clone(), log)
 		if err != nil {
 			return doors, err
 		}
@@ -261,11 +261,11 @@ func openDoors(ctx context.Context, conf *coordinator.Config, desk *coordinator.
 		log.Info("Flight SQL is up", slog.String("address", doors[len(doors)-1].listener.Addr().String()))
 	}
 	if conf.Postgres.Listen != "" {
-		known, err := openDictionary(ctx, desk.Catalog(), conf.Postgres.ProcessMemory, restarts, log)
+		known, err := openDictionary(ctx, coord.Catalog(), conf.Postgres.ProcessMemory, restarts, log)
 		if err != nil {
 			return doors, err
 		}
-		server := postgres.NewServer(desk, desk, known, certificate, log)
+		server := postgres.NewServer(coord, coord, known, certificate, log)
 		if err := open(conf.Postgres.Listen, door{
 			serve: server.Serve,
 			shutdown: func(ctx context.Context) error {

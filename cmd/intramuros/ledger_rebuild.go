@@ -71,12 +71,12 @@ func rebuild(ctx context.Context, path string, without []string, by, reason stri
 	if err != nil {
 		return nil, err
 	}
-	desk, leave, err := openDesk(ctx, conf, log)
+	coord, leave, err := openCoordinator(ctx, conf, log)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, leave()) }()
 	within, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	return desk.Rebuild(within, without, by, reason)
+	return coord.Rebuild(within, without, by, reason)
 }

@@ -79,8 +79,8 @@ func dotted(t []sqltoken.Token) (string, []sqltoken.Token) {
 	return name, t
 }
 
-// informs tells what the coordinator itself shows.
-func informs(t []sqltoken.Token) bool {
+// isMetadata reports whether SHOW asks for something that the coordinator itself answers.
+func isMetadata(t []sqltoken.Token) bool {
 	return len(t) == 2 && (t[1].Is("tables") || t[1].Is("hospitals") || t[1].Is("budget") || t[1].Is("permissions") || t[1].Is("functions"))
 }
 

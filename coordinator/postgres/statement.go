@@ -126,7 +126,7 @@ func (c *conn) prepare(s sqltoken.Statement, whole string, types []uint32, plann
 		p.tag += " " + strings.ToUpper(p.name)
 	case begins(t, "copy"):
 		return c.readCopy(s, whole, types, planned)
-	case begins(t, "show") && !informs(t):
+	case begins(t, "show") && !isMetadata(t):
 		return p, c.readShow(p)
 	case ignoredTags[t[0].Text] != "" && t[0].Kind == sqltoken.Word:
 		p.kind, p.tag = ignored, ignoredTags[t[0].Text]
