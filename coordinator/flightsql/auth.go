@@ -31,7 +31,7 @@ type authInterceptor struct {
 
 type whoKey struct{}
 
-// who asks; the interceptor has put it there.
+// who returns the researcher, whom the interceptor has put into the context.
 func who(ctx context.Context) coordinator.Researcher {
 	w, _ := ctx.Value(whoKey{}).(coordinator.Researcher)
 	return w
@@ -75,7 +75,7 @@ func (g authInterceptor) admit(ctx context.Context) (_ context.Context, token st
 	return context.WithValue(ctx, whoKey{}, w), token, nil
 }
 
-// guestCreds are TLS that remembers the connection under it.
+// guestCreds are TLS credentials that remember the connection under them.
 type guestCreds struct {
 	credentials.TransportCredentials
 }
@@ -122,7 +122,7 @@ func (g authInterceptor) stream(srv any, stream grpc.ServerStream, info *grpc.St
 	return next(srv, admitted{stream, ctx})
 }
 
-// admitted is a stream whose context tells who asks.
+// admitted is a stream whose context holds the researcher.
 type admitted struct {
 	grpc.ServerStream
 	ctx context.Context

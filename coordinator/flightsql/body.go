@@ -14,9 +14,9 @@ const (
 	bufferBytes            = 16 // offset and length
 )
 
-// checkBody refuses a message whose reading would take more memory than it is long. Arrow's library makes room for what
-// a message says that its buffers hold, compressed or not, before it looks at them, and one that says a terabyte would
-// end the coordinator. It panics at what is no message.
+// checkBody refuses a message whose reading would take more memory than it is long. Arrow's library allocates what a
+// message claims that its buffers hold, compressed or not, before it looks at them. A claim of a terabyte would end the
+// coordinator. It panics if the bytes are no message.
 func checkBody(m *flight.FlightData) error {
 	if len(m.DataHeader) == 0 {
 		return nil

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// ttlCache keeps values of researchers under ids that nobody guesses. A value that was
-// not touched for life is gone, and where one researcher's values take more than most
-// bytes, their oldest. Nobody's values push out another's.
+// ttlCache keeps values of researchers under ids that nobody guesses. A value that was not touched for life is removed.
+// If one researcher's values take more than most bytes, the oldest of them are removed. Nobody's values push out
+// another's.
 type ttlCache[T any] struct {
 	life time.Duration
 	most int64
@@ -60,7 +60,7 @@ func (s *ttlCache[T]) get(who, id string) (value T, ok bool) {
 	return i.value, true
 }
 
-// add tells that a value has grown.
+// add records that a value has grown.
 func (s *ttlCache[T]) add(id string, bytes int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

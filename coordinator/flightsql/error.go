@@ -11,7 +11,7 @@ import (
 	"github.com/intramuros/intramuros/coordinator"
 )
 
-// errorDomain stands in the details of every error.
+// errorDomain is the domain in the details of every error.
 const errorDomain = "intramuros"
 
 // statusOf gives an error the form that Flight clients read: code, place, message and
@@ -35,7 +35,7 @@ func statusOf(e *coordinator.Error) error {
 	return s.Err()
 }
 
-// fail is statusOf for any error; what is not for the researcher stays in the log.
+// fail is statusOf for any error. What is not for the researcher goes to the log.
 func (d *door) fail(err error) error {
 	var e *coordinator.Error
 	if !errors.As(err, &e) {

@@ -15,7 +15,7 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// execution is what a ticket stands for: a query that runs once.
+// execution is the query of a ticket. It runs once.
 type execution struct {
 	request   coordinator.Request
 	intervals bool
@@ -41,8 +41,7 @@ func newExecution(request coordinator.Request, settings session.Settings, outlin
 	return &execution{request: request, intervals: settings.Intervals, expected: outline.Expected}
 }
 
-// run asks the query, or gives what it gave when it was asked. first tells that this
-// was the time that it ran.
+// run asks the query, or returns the result of the first time. first reports whether this was the first time.
 func (v *execution) run(ctx context.Context, asker Asker, who coordinator.Researcher) (schema *arrow.Schema, record arrow.Record, first bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -80,7 +79,7 @@ func (v *execution) encode(a *coordinator.Answer) (*arrow.Schema, arrow.Record, 
 	return schema, tabular.Record(schema, columns, a.Rows), nil
 }
 
-// stop cancels the query; one that has not begun never will.
+// stop cancels the query. If it has not begun, it never will.
 func (v *execution) stop() flight.CancelStatus {
 	v.mu.Lock()
 	defer v.mu.Unlock()

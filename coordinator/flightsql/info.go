@@ -15,7 +15,7 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// typeNames are the types as SQL has them.
+// typeNames are the SQL names of types.
 var typeNames = map[value.Type]string{
 	value.TypeBool: "BOOLEAN", value.TypeInt: "BIGINT", value.TypeFloat: "DOUBLE", value.TypeText: "VARCHAR",
 	value.TypeDate: "DATE", value.TypeTimestamp: "TIMESTAMP",
@@ -52,7 +52,7 @@ func called(is func(f planner.Function) bool) []string {
 	return all
 }
 
-// working lists the functions of a row that work on something.
+// working lists the scalar functions that work on a kind of values.
 func working(on scalar.Works) []string {
 	return called(func(f planner.Function) bool { return f.Works == on })
 }

@@ -23,7 +23,7 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// statement is a prepared statement and what was bound to it last.
+// statement is a prepared statement and its last bound parameters.
 type statement struct {
 	sql   string
 	names []string // of its parameters
@@ -61,7 +61,7 @@ func (d *door) CreatePreparedStatement(ctx context.Context, r flightsql.ActionCr
 	return result, nil
 }
 
-// ClosePreparedStatement forgets it; one that is not there is closed already.
+// ClosePreparedStatement forgets the statement. A missing one counts as closed.
 func (d *door) ClosePreparedStatement(ctx context.Context, r flightsql.ActionClosePreparedStatementRequest) error {
 	d.prepared.drop(who(ctx).Name, string(r.GetPreparedStatementHandle()))
 	return nil

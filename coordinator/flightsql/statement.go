@@ -75,7 +75,7 @@ func (d *door) outline(ctx context.Context, sql string, parameters map[string]va
 	return request, s, o, err
 }
 
-// planned is the schema of an answer before there is one.
+// planned is the schema of an answer that is not there yet.
 func planned(study string, intervals bool, o *coordinator.Outline) (*arrow.Schema, error) {
 	price, err := json.Marshal(newPrice(study, o))
 	if err != nil {
@@ -138,7 +138,7 @@ func (d *door) book(ctx context.Context, sql string, parameters map[string]value
 	}, nil
 }
 
-// bytesOf is about what a query takes while it waits.
+// bytesOf estimates the bytes that a query takes while it waits.
 func bytesOf(sql string, parameters map[string]value.Value) int64 {
 	n := len(sql)
 	for name, v := range parameters {

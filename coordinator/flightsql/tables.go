@@ -23,8 +23,7 @@ const (
 	noAction   = 3 // of a foreign key, on update and delete; JDBC's importedKeyNoAction
 )
 
-// info is the answer to GetFlightInfo for all that the catalog tells: the command is
-// the ticket.
+// info is the answer to GetFlightInfo for catalog commands: the command itself is the ticket.
 func (d *door) info(desc *flight.FlightDescriptor, schema *arrow.Schema) (*flight.FlightInfo, error) {
 	return &flight.FlightInfo{
 		Schema: flight.SerializeSchema(schema, memory.NewGoAllocator()), FlightDescriptor: desc, TotalRecords: -1, TotalBytes: -1,
@@ -69,7 +68,7 @@ func appendAny(b array.Builder, v any) {
 
 func (d *door) catalogName() string { return d.informer.Federation().Name }
 
-// asked tells whether a filter lets a name pass: none and the empty one let all pass.
+// asked reports whether a filter accepts a name. No filter and the empty one accept all.
 func asked(filter *string, name string) bool {
 	return filter == nil || *filter == "" || *filter == name
 }
@@ -212,7 +211,7 @@ func (d *door) DoGetPrimaryKeys(_ context.Context, ref flightsql.TableRef) (*arr
 	return rows(schema_ref.PrimaryKeys, all)
 }
 
-// names tells whether the reference is to this catalog and schema.
+// names reports whether the reference is to this catalog and schema.
 func (d *door) names(ref flightsql.TableRef) bool {
 	return asked(ref.Catalog, d.catalogName()) && asked(ref.DBSchema, schemaName)
 }

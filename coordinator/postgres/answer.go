@@ -30,7 +30,7 @@ type portal struct {
 	kept      bool // until it is dropped
 }
 
-// run does what the statement says, once, and leaves its rows in the portal.
+// run executes the statement, once, and leaves its rows in the portal.
 func (c *conn) run(p *portal) error {
 	p.ran = true
 	if err := c.answer(p); err != nil {
@@ -44,7 +44,7 @@ func (c *conn) run(p *portal) error {
 	return nil
 }
 
-// weighRows tells how many bytes rows take, about.
+// weighRows estimates how many bytes rows take.
 func weighRows(rows [][]any) int {
 	const cell = 32
 	size := 0
@@ -59,7 +59,7 @@ func weighRows(rows [][]any) int {
 	return size
 }
 
-// answer does what the statement says.
+// answer executes the statement.
 func (c *conn) answer(p *portal) error {
 	s := p.statement
 	switch s.kind {
@@ -160,8 +160,8 @@ func (c *conn) ask(p *portal) error {
 	return nil
 }
 
-// forewarn tells, and sends at once, what to know before anything is spent, and may be canceled for: what the answer
-// will not be, and who is away. Of a stored answer, which costs nothing, there is nothing to tell.
+// forewarn sends warnings at once, before anything is spent, so that the client can still cancel: expected bias,
+// thresholds, and who is away. A stored answer costs nothing, so it has no warnings.
 func (c *conn) forewarn(o *coordinator.Outline) {
 	if o.Stored || len(o.Warnings)+len(o.Away) == 0 {
 		return

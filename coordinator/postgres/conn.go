@@ -74,7 +74,7 @@ func (c *conn) stop() {
 	}
 }
 
-// stopFor is stop, where it is this person's query.
+// stopFor is stop, if it is this person's query.
 func (c *conn) stopFor(name string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -120,8 +120,8 @@ func (c *conn) work() (context.Context, func()) {
 	}
 }
 
-// milliseconds reads a time as statement_timeout has it: a number of milliseconds, or of the unit after it. What it
-// does not read is 0, no limit.
+// milliseconds reads a time in the form of statement_timeout: a number of milliseconds, or of the unit after it. Text
+// that it cannot read is 0, which means no limit.
 func milliseconds(text string) time.Duration {
 	text = strings.TrimSpace(strings.ToLower(text))
 	number := strings.TrimRight(text, "usminhd ")
@@ -136,7 +136,7 @@ func milliseconds(text string) time.Duration {
 	return time.Duration(n * float64(unit))
 }
 
-// serve is the connection from its first byte to its last.
+// serve handles the connection from its first byte to its last.
 func (c *conn) serve() {
 	defer func() {
 		if p := recover(); p != nil { // of one client; it must not end the coordinator
@@ -204,8 +204,8 @@ func (c *conn) flush() error {
 // for it or not.
 const flushEvery = 32
 
-// answered notes that one more was, and sends the answers where they are many: a client that reads nothing is not
-// answered in memory.
+// answered counts one more answered message, and sends the answers if they are many. So answers for a client that reads
+// nothing do not pile up in memory.
 func (c *conn) answered() error {
 	if c.unsent++; c.unsent < flushEvery {
 		return nil
@@ -289,7 +289,7 @@ type peeked struct {
 
 func (p *peeked) Read(b []byte) (int, error) { return p.in.Read(b) }
 
-// admit asks who it is, and greets.
+// admit authenticates the client and sends the greeting.
 func (c *conn) admit(start *pgproto3.StartupMessage) error {
 	parameters := make(map[string]string, len(start.Parameters))
 	var unknown []string // what a newer version of the protocol has
@@ -385,7 +385,7 @@ func commandLine(options string) map[string]string {
 	return all
 }
 
-// ready tells that the next message is awaited.
+// ready says that the server awaits the next message.
 func (c *conn) ready() {
 	status := byte('I')
 	if c.inBlock {

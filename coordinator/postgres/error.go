@@ -12,7 +12,7 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// stated is an error with a SQLSTATE of its own, where the code alone would not tell.
+// stated is an error with a SQLSTATE of its own, for cases that the code does not distinguish.
 type stated struct {
 	err   *coordinator.Error
 	state string
@@ -21,7 +21,7 @@ type stated struct {
 func (s *stated) Error() string { return s.err.Error() }
 func (s *stated) Unwrap() error { return s.err }
 
-// explained gives the error that a researcher reads; what else there is stays in the log.
+// explained returns the error for the researcher. Everything else goes to the log.
 func (c *conn) explained(err error) *coordinator.Error {
 	var e *coordinator.Error
 	switch {

@@ -11,7 +11,7 @@ import (
 // maxHeld is how many bytes of statements, parameters and answers the connections of one person may hold.
 const maxHeld = 64 << 20
 
-// holdings is what each person's connections hold, in bytes.
+// holdings counts the bytes that each person's connections hold.
 type holdings struct {
 	mu    sync.Mutex
 	bytes map[string]int // by name; none is 0
@@ -24,7 +24,7 @@ func (h *holdings) leave(c *conn) {
 	h.add(c, -c.held)
 }
 
-// hold notes bytes that a connection keeps, or no longer keeps where they are below 0.
+// hold adds bytes that a connection keeps. A negative number is given back.
 func (h *holdings) hold(c *conn, bytes int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -39,7 +39,7 @@ func (h *holdings) add(c *conn, bytes int) {
 	}
 }
 
-// room refuses what would add to too much.
+// room refuses bytes that would exceed the limit.
 func (h *holdings) room(c *conn, bytes int) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -55,8 +55,8 @@ func (c *conn) handle(m pgproto3.FrontendMessage) bool {
 	return c.answered() == nil
 }
 
-// still tells whether what the connection began with is good now: a token may have expired, or been
-// withdrawn, since. If not, or if nobody can tell, the connection ends.
+// still reports whether the connection's credential is still good: a token may have expired or been withdrawn since. If
+// not, or if that is unknown, the connection ends.
 func (c *conn) still(m pgproto3.FrontendMessage) error {
 	switch m.(type) {
 	case *pgproto3.Query, *pgproto3.Parse, *pgproto3.Bind, *pgproto3.Execute:

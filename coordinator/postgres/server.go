@@ -130,7 +130,7 @@ func (s *Server) start(client net.Conn) bool {
 	return true
 }
 
-// freeID draws an id that no other connection has.
+// freeID draws an unused id for a connection.
 func (s *Server) freeID() uint32 {
 	for {
 		var b [4]byte

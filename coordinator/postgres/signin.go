@@ -24,10 +24,10 @@ var (
 	errNoCard     = errors.New("the server has shown no certificate")
 )
 
-// credential tells who has signed in, each time anew: a token may have expired, or been withdrawn.
+// credential returns who has signed in, and checks each time anew: a token may have expired or been withdrawn.
 type credential func(ctx context.Context) (coordinator.Researcher, error)
 
-// showing notes the certificate that the client is shown, to which it may bind its proof.
+// showing remembers the certificate that the client is shown, to which it may bind its proof.
 func (c *conn) showing(conf *tls.Config) *tls.Config {
 	conf = conf.Clone()
 	get := conf.GetCertificate
@@ -44,7 +44,7 @@ func (c *conn) showing(conf *tls.Config) *tls.Config {
 	return conf
 }
 
-// identify asks a client to show who it is, within limits. An *Error is told to the client.
+// identify authenticates a client, within limits. An *Error is told to the client.
 func (c *conn) identify(user string) (coordinator.Researcher, error) {
 	failed, now := c.server.failed, time.Now()
 	from := whence(c.client, user)
@@ -65,7 +65,7 @@ func tooMany(message, hint string) error {
 
 const stateTooMany = "53300" // too_many_connections
 
-// whence is by what failures are counted: the address, and the name where it can be one.
+// whence is the key by which failures are counted: the address, and the name if it can be one.
 func whence(client net.Conn, user string) string {
 	host, _, err := net.SplitHostPort(client.RemoteAddr().String())
 	if err != nil {
@@ -117,8 +117,8 @@ func (c *conn) shown(user string) (credential, error) {
 	}, nil
 }
 
-// scram leads the conversation of SCRAM-SHA-256 (RFC 7677). A proof that is wrong is told as one of a user who is not
-// there, in the same words, when the conversation is over.
+// scram holds the conversation of SCRAM-SHA-256 (RFC 7677). A wrong proof and an unknown user get the same answer, when
+// the conversation is over.
 func (c *conn) scram(challenge *identity.Challenge) error {
 	c.backend.Send(&pgproto3.AuthenticationSASL{AuthMechanisms: challenge.Mechanisms()})
 	m, err := c.reply(pgproto3.AuthTypeSASL)
@@ -148,7 +148,7 @@ func (c *conn) scram(challenge *identity.Challenge) error {
 	return nil
 }
 
-// unproved is the refusal of one who has proved nothing, as the coordinator says it.
+// unproved is the coordinator's refusal of a client without a valid proof.
 func (c *conn) unproved(challenge *identity.Challenge) error {
 	_, err := c.server.admitter.Proved(challenge)
 	return err

@@ -12,7 +12,7 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// kind is what is to be done with a statement.
+// kind says how a statement is executed.
 type kind int
 
 const (
@@ -49,7 +49,7 @@ type statement struct {
 	size       int      // bytes, about
 }
 
-// weigh tells how many bytes the statement takes, about.
+// weigh estimates how many bytes the statement takes.
 func (p *statement) weigh() int {
 	const token, column, fixed = 64, 64, 512
 	return fixed + len(p.whole) + len(p.Text) + token*len(p.Tokens) + column*len(p.columns)
@@ -71,7 +71,7 @@ var ignoredTags = map[string]string{
 	"savepoint": "SAVEPOINT", "release": "RELEASE", "listen": "LISTEN", "unlisten": "UNLISTEN", "checkpoint": "CHECKPOINT",
 }
 
-// prepare tells what a statement is, and plans it where its columns are asked for before it runs. It costs nothing.
+// prepare classifies a statement, and plans it if its columns are asked for before it runs. It costs nothing.
 func (c *conn) prepare(s sqltoken.Statement, whole string, types []uint32, planned bool) (*statement, error) {
 	p := &statement{Statement: s, whole: whole}
 	for _, t := range s.Tokens {
@@ -151,7 +151,7 @@ func (c *conn) prepare(s sqltoken.Statement, whole string, types []uint32, plann
 		}
 		o, err := c.outline(p, nil)
 		if err != nil && p.kind == schemaOnly && len(p.parameters) == 0 {
-			// Tools ask so for the columns of what is never shown: a table, the rows of patients.
+			// Tools ask in this way for the columns of rows that are never shown: a table, the rows of patients.
 			if q, e := c.server.dictionary.PrepareHollow(c.ctx, s, c.session()); e == nil {
 				p.columns = q.Columns
 				return p, nil
@@ -180,13 +180,13 @@ func (c *conn) session() dictionary.Session {
 	return dictionary.Session{User: c.who.Name, Database: c.settings.Study, Process: c.id, Setting: c.show}
 }
 
-// selects tells a statement that may be a question.
+// selects reports whether a statement may be a query.
 func selects(t []sqltoken.Token) bool {
 	return begins(t, "select") || begins(t, "with") || begins(t, "values") || begins(t, "(") || begins(t, "table")
 }
 
-// rowless tells a question that ends in LIMIT 0, or that computes nothing, COUNT(*) say, and whose outermost
-// condition is a constant that is never true: so tools ask for columns. Its answer has no row, whatever the data is.
+// rowless reports whether a query ends in LIMIT 0, or has no aggregate such as COUNT(*) and an outermost condition that
+// is a false constant. Tools ask for columns in this way. Its answer has no row, whatever the data is.
 func rowless(t []sqltoken.Token) bool {
 	n := len(t)
 	if n > 2 && t[n-2].Is("limit") && t[n-1].Text == "0" {
@@ -226,12 +226,12 @@ func rowless(t []sqltoken.Token) bool {
 	return false
 }
 
-// stops tells SELECT pg_cancel_backend(n) and pg_terminate_backend(n), which stop what another connection runs.
+// stops recognizes SELECT pg_cancel_backend(n) and pg_terminate_backend(n), which stop the query of another connection.
 func stops(t []sqltoken.Token) bool {
 	return len(t) > 2 && begins(t, "select") && (t[1].Is("pg_cancel_backend") || t[1].Is("pg_terminate_backend")) && t[2].Is("(")
 }
 
-// outline plans a question, and leaves its columns, as far as they are known.
+// outline plans a query, and keeps its columns, as far as they are known.
 func (c *conn) outline(p *statement, parameters map[string]value.Value) (*coordinator.Outline, error) {
 	ctx, done := c.work()
 	defer done()
@@ -243,7 +243,7 @@ func (c *conn) outline(p *statement, parameters map[string]value.Value) (*coordi
 	return o, nil
 }
 
-// tell notes the columns that a client is told of.
+// tell sets the columns that the client is told.
 func (p *statement) tell(columns []planner.Column, intervals bool) {
 	p.intervals, p.columns = intervals, nil
 	for _, column := range tabular.Columns(columns, intervals) {

@@ -13,8 +13,8 @@ import (
 	"github.com/intramuros/intramuros/node/engine/compile"
 )
 
-// widest is the most distinct values of a column that Describe lists; one that stands in fewer rows than rare may be
-// somebody's.
+// widest is the most distinct values of a column that Describe lists. A value in fewer rows than rare may point to one
+// person.
 const (
 	widest = 30
 	rare   = 10
@@ -40,8 +40,8 @@ type Column struct {
 	Rare     bool       // one of Values stands in fewer than ten rows
 	Unique   bool       // the database itself keeps it unique and not NULL
 	Key      bool       // likewise, alone or together with others: it tells rows apart
-	// Singles: of more than a few values, half or more differ, so that one points to a row or two. Of texts and ints
-	// alone: that measurements and times differ says nothing.
+	// Singles: there are more than a few values and half or more of them differ, so that one value points to a row or two.
+	// Only for texts and ints: measurements and times always differ.
 	Singles bool
 	Prose   bool // texts of more than proseLength characters on average: somebody wrote them
 }
@@ -99,7 +99,7 @@ func Describe(ctx context.Context, driver Driver, dialect *compile.Dialect, tabl
 	return found, nil
 }
 
-// describeAll describes the columns of a table, or tells what is wrong with it.
+// describeAll describes the columns of a table, or says what is wrong with it.
 func describeAll(ctx context.Context, driver Driver, dialect *compile.Dialect, at Place) (columns []Column, wrong string, err error) {
 	for _, l := range at.Columns {
 		if l.Clash != "" {
@@ -162,7 +162,7 @@ func describe(ctx context.Context, driver Driver, dialect *compile.Dialect, at P
 	return c, err
 }
 
-// describeMany tells whether the many values of a column single rows out.
+// describeMany reports whether the many values of a column single rows out.
 func describeMany(ctx context.Context, driver Driver, from string, c *Column) error {
 	least, long := singleInts, "1 = 0"
 	switch c.Type {

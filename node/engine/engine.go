@@ -96,13 +96,13 @@ func (e *Engine) Compile(f *fragment.Fragment, p *fragment.Proof) (string, []fra
 	return at.sql, e.caveats(at.read), nil
 }
 
-// Streamed begins what Compile gives of a fragment whose rows are added up beside the database.
+// Streamed begins the text of Compile for a fragment whose rows the node adds up.
 const Streamed = "-- the node reads these rows, and adds them up itself, patient by patient"
 
 // instead stands before the SQL of such a fragment.
 const instead = "-- where they do not fit into its memory, the database runs this instead, which gives the same integers"
 
-// target is this database as SQL is written for it.
+// target describes this database to package compile.
 func (e *Engine) target() *compile.Target {
 	return &compile.Target{Dialect: e.dialect, Catalog: e.catalog, Hospital: e.hospital, Table: func(t *catalog.Table, columns []string) (string, bool) {
 		v, ok := e.views[t.Name]

@@ -61,8 +61,8 @@ func NewKilled(reason Reason, class string, cause error) error {
 	return &Fault{class: class, reason: reason, cause: cause}
 }
 
-// Contradiction reports whether the data is not as the catalog says, or changed while it was read: what was
-// verified of it holds no more.
+// Contradiction reports whether the data contradicts the catalog, or changed while it was read. What was verified of it
+// then holds no more.
 func (f *Fault) Contradiction() bool {
 	return errors.Is(f.cause, errBroken) || errors.Is(f.cause, errChanged)
 }

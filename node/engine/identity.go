@@ -11,8 +11,8 @@ import (
 	"github.com/intramuros/intramuros/node/engine/compile"
 )
 
-// identityColumns lists, by table, the columns by which rows reach their patient: the ids of patients, and the keys
-// on the way there. Whoever reads two of their values as one merges two patients.
+// identityColumns lists, by table, the columns by which rows reach their patient: the ids of patients, and the keys on
+// the way there. Reading two of their values as one would merge two patients.
 func identityColumns(c *catalog.Catalog) (map[string]map[string]bool, error) {
 	all := map[string]map[string]bool{}
 	for _, t := range c.Tables {
@@ -61,8 +61,8 @@ const (
 	exact                    // no two are read as one, and none is lost
 )
 
-// read gives the SQL that reads a column of the catalog from a local one, and whether what tells patients apart still
-// does. What is inexact reads as NULL.
+// read gives the SQL that reads a column of the catalog from a local one, and whether a column that identifies patients
+// still does. An inexact value reads as NULL.
 func (v *View) read(driver Driver, dialect *compile.Dialect, c *catalog.Column, l Local) (sql string, as exactness) {
 	if !v.identity[c.Name] {
 		sql, _ = driver.Convert(l, c.Type)
@@ -91,7 +91,7 @@ func (v *View) read(driver Driver, dialect *compile.Dialect, c *catalog.Column, 
 	return "CAST(NULL AS " + dialect.Type(c.Type) + ")", inexact
 }
 
-// verifyIdentity finds columns that tell patients apart and cannot be read so.
+// verifyIdentity finds columns that identify patients and cannot be read exactly.
 func (e *Engine) verifyIdentity(ctx context.Context, t *catalog.Table) (found []Finding, _ error) {
 	v := e.views[t.Name]
 	for _, c := range t.Columns {
@@ -148,7 +148,7 @@ func (e *Engine) blank(l Local) (string, error) {
 	return local + " IS NOT NULL AND NOT " + filled, err
 }
 
-// any tells whether there is a row.
+// any reports whether there is a row.
 func (e *Engine) any(ctx context.Context, from, where string) (there bool, err error) {
 	err = e.driver.Query(ctx, "SELECT 1 FROM "+from+" WHERE "+where+" LIMIT 1", false, func([]any) error {
 		there = true

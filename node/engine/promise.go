@@ -25,7 +25,7 @@ import (
 // without. Where nothing above says that they hold, the statement looks for rows of one key as well, and is not
 // answered if there are.
 
-// promises says which promises of a table are sure.
+// promises says which of the catalog's promises about a table are sure.
 type promises struct{ key, oneRow bool }
 
 // knowledge is what is known of one state of the data.
@@ -41,7 +41,7 @@ func (e *Engine) enforced(t *catalog.Table) promises {
 	return promises{key, key && t.OneRowPerPatient && slices.Equal(t.Key, []string{t.Patient}) && e.catalog.IsPatientID(t.Name, t.Patient)}
 }
 
-// looked gives the promises of a table that hold in its rows, and what contradicts them.
+// looked reads the rows of a table. It returns the promises that hold, and the contradictions.
 func (e *Engine) looked(ctx context.Context, t *catalog.Table) (promises, []Finding, error) {
 	v := e.views[t.Name]
 	keys, err := e.verifyKey(ctx, t)
@@ -75,7 +75,7 @@ func (e *Engine) name(ctx context.Context) (string, error) {
 	return state, nil
 }
 
-// remember keeps what was found of a state that the data was in before and after.
+// remember caches what was found, if the data was in the same state before and after.
 func (e *Engine) remember(ctx context.Context, state string, sure map[string]promises) error {
 	if now, err := e.name(ctx); err != nil || state == "" || now != state {
 		return err
@@ -135,7 +135,7 @@ func (e *Engine) sure(ctx context.Context, f *fragment.Fragment) (state string, 
 	return state, sure, nil
 }
 
-// assumed gives what is sure without a look at the data: of what can be found out, that it holds.
+// assumed gives what would be sure without reading data: it assumes that everything that can be checked holds.
 func (e *Engine) assumed(f *fragment.Fragment) map[string]promises {
 	sure := map[string]promises{}
 	for _, name := range f.Tables() {
@@ -149,8 +149,8 @@ func (e *Engine) assumed(f *fragment.Fragment) map[string]promises {
 	return sure
 }
 
-// weakened gives the catalog without the promises that are not sure of the tables that a fragment reads, but for the
-// keys of those that are looked at.
+// weakened gives the catalog without the promises that are not sure for the tables that a fragment reads. It keeps the
+// keys that the statement itself checks.
 func (e *Engine) weakened(f *fragment.Fragment, sure map[string]promises, looked []string) *catalog.Catalog {
 	weak := *e.catalog
 	weak.Tables = slices.Clone(weak.Tables)
@@ -180,7 +180,8 @@ type prepared struct {
 	plan  *stream.Plan
 }
 
-// prepare writes the SQL of a fragment, of a proof p, such that it keeps what p declares with what is sure alone.
+// prepare writes the SQL of a fragment with proof p. The SQL keeps the sizes that p declares, and relies only on what
+// is sure.
 func (e *Engine) prepare(f *fragment.Fragment, p *fragment.Proof, sure map[string]promises) (prepared, error) {
 	looked := e.leading(f, sure)
 	q, err := fragment.Check(f, e.weakened(f, sure, nil))
@@ -241,7 +242,7 @@ func (e *Engine) prepare(f *fragment.Fragment, p *fragment.Proof, sure map[strin
 	return out, nil
 }
 
-// leading lists the tables whose keys lead rows that a fragment reads to their patient, and are not sure.
+// leading lists the tables whose keys link rows of the fragment to their patient, and are not sure.
 func (e *Engine) leading(f *fragment.Fragment, sure map[string]promises) []string {
 	var names []string
 	for _, name := range f.Tables() {

@@ -36,7 +36,7 @@ func (e *Engine) RunCompiled(ctx context.Context, f *fragment.Fragment, p *fragm
 	})
 }
 
-// run is Run by a query.
+// run is Run with a given way to execute the statement.
 func (e *Engine) run(ctx context.Context, f *fragment.Fragment, p *fragment.Proof, alloc memory.Allocator, send func(arrow.Record) error,
 	query func(ctx context.Context, at *prepared, fn func(row []any) error) error) error {
 	state, sure, err := e.sure(ctx, f)

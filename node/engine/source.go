@@ -103,7 +103,7 @@ func ValidateTables(tables map[string]Source, c *catalog.Catalog) error {
 	return nil
 }
 
-// Place is a local table.
+// Place is a local table: where a table of the catalog is read.
 type Place struct {
 	Name string // as the hospital calls it
 	SQL  string // what stands after FROM
@@ -146,11 +146,11 @@ type Local struct {
 	Type value.Type // the catalog's type that suits it best
 	// As is the SQL that reads it as a type, where it is not read as others of its Kind are.
 	As map[value.Type]string
-	// Clash says why what its files hold cannot be read as one column; empty: it can.
+	// Clash says why the column's files cannot be read as one column. Empty: they can.
 	Clash string
 	// Note tells of a column that its files do not all have alike, for its custodian; empty: there is nothing to tell.
 	Note string
-	// Exact is the largest whole number that keeps its value among those of other files; 0: all do.
+	// Exact is the largest whole number that keeps its value beside those of other files. 0: all do.
 	Exact float64
 }
 
@@ -178,7 +178,7 @@ func (p Place) column(name string) int {
 
 var noIdentifier = regexp.MustCompile(`[^a-z0-9]+`)
 
-// letters are those that Unicode does not take apart.
+// letters are those that Unicode does not decompose.
 var letters = strings.NewReplacer("œ", "oe", "æ", "ae", "ß", "ss", "ø", "o", "đ", "d", "ł", "l", "ı", "i", "þ", "th", "ð", "d")
 
 // Plain makes a catalog's name of a local one: lower-case ASCII letters, digits and _, so that Décès (2023) is

@@ -98,15 +98,15 @@ type count struct {
 	beyond  string  // what it means if they are more; empty: that of the column too little is left
 }
 
-// unusable is the share of a column's values that may be lost where node.yaml gives none: of a column that has lost
-// more, what is left says something else than the catalog promises.
+// unusable is the default share of a column's values that may be lost. If a column has lost more, the rest no longer
+// means what the catalog promises.
 const unusable = 0.9
 
-// undated is that share of days and instants: where more of them do not read, their format is another one, and some of
-// those that do read are other days (06/05 for 05/06).
+// undated is that share for days and instants. If more of them do not read, their format is another one, and some of
+// those that do read are wrong days (06/05 for 05/06).
 const undated = 0.5
 
-// nobodys is that share of the patient's column: rows of nobody are in no answer, and nothing tells it there.
+// nobodys is that share for the patient's column. Rows of nobody are in no answer, and no answer says so.
 const nobodys = 0.1
 
 // countIf counts rows of a FROM clause, all in one scan.
@@ -195,7 +195,7 @@ func (e *Engine) verifyValues(ctx context.Context, t *catalog.Table) (found []Fi
 	return found, nil
 }
 
-// firstRows is of how many rows verifyUsable makes its guess.
+// firstRows is from how many rows verifyUsable estimates.
 const firstRows = 10_000
 
 // verifyUsable gives verifyValues' errors of columns of which little is usable, where they are of the first rows, too.
@@ -316,7 +316,7 @@ func years(t value.Type) (first, last value.Value, ok bool) {
 	return first, last, false
 }
 
-// foreignWords are what stands for true and false in the languages of hospitals' programs, and is not read unless it is
+// foreignWords are words for true and false in the languages of hospitals' programs. They are not read unless they are
 // declared. Half of such a pair may be read: of O and N, N.
 var foreignWords = map[bool]string{
 	true:  "'o', 'oui', 'v', 'vrai', 'j', 'ja', 'w', 'wahr', 's', 'si', 'sí', 'sì', 'vero', 'verdadero'",

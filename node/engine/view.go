@@ -18,7 +18,7 @@ type Closed struct {
 	Why   string // for the custodian; it quotes no value
 }
 
-// Close closes a table for what an error says of its source.
+// Close closes a table because of an error of its source.
 func Close(table string, err error) Closed {
 	return Closed{table, strings.ReplaceAll(err.Error(), ErrConfig.Error()+": ", "")}
 }
@@ -110,7 +110,7 @@ func (v *View) From(driver Driver) string {
 	return "(SELECT * FROM " + v.SQL + " WHERE " + is + " = '" + strings.ReplaceAll(p.Value, "'", "''") + "') AS part"
 }
 
-// Changed tells what of the columns that are read is no more as it was, given the place as it is now; empty: nothing.
+// Changed says how the columns that are read have changed, given the place as it is now. Empty: they have not.
 func (v *View) Changed(now Place) string {
 	if now.SQL != v.SQL {
 		return "they have other columns, or columns of other types"
@@ -136,7 +136,7 @@ func (v *View) Changed(now Place) string {
 	return ""
 }
 
-// Reads tells whether a column of the catalog is read from a local one of that name.
+// Reads reports whether a column of the catalog is read from a local one of that name.
 func (v *View) Reads(local string) bool {
 	for _, l := range v.columns {
 		if strings.EqualFold(l.Name, local) {
