@@ -144,7 +144,7 @@ statements: ## how many statements of others are answered: DIR=folder of *.sql, 
 # goal by half, so look at them on a machine that does nothing else.
 ROWS ?= 20000000
 bench: ## each question beside the same one without privacy, with goals; ROWS=2000000 for a short run
-	INTRAMUROS_BENCH=1 INTRAMUROS_BENCH_ROWS=$(strip $(ROWS)) $(GO) test -p 1 -count=1 -v -timeout 60m -run '^TestBench' ./node/engine/duckdb ./coordinator ./integration
+	INTRAMUROS_BENCH=1 INTRAMUROS_BENCH_ROWS=$(strip $(ROWS)) $(GO) test -p 1 -count=1 -v -timeout 60m -run '^TestBench' ./node/engine/duckdb ./node/engine/postgres ./coordinator ./integration
 
 # One package at a time, so that they do not slow each other down.
 bench-parts: ## Go's benchmarks of single parts
