@@ -142,7 +142,7 @@ func (s *Scope) roots(links []link, present []bool, careful bool) []int {
 }
 
 // dependenciesAmong are those of joined rows in which some of the relations are present. The others are one row of NULLs.
-func (s *Scope) dependenciesAmong(links []link, present []bool, careful bool) *dependencies {
+func (s *Scope) dependenciesAmong(links []link, present []bool, careful bool) dependencies {
 	holds := func(l link) bool { return s.holds(l, present, careful) }
 	d := s.dependenciesBy(links, holds, func(int) []int { return nil })
 	for i := range s.relations {
@@ -154,7 +154,7 @@ func (s *Scope) dependenciesAmong(links []link, present []bool, careful bool) *d
 }
 
 // determined reports whether rows of the roots leave at most one row of each other private relation.
-func (s *Scope) determined(roots []int, d *dependencies) bool {
+func (s *Scope) determined(roots []int, d dependencies) bool {
 	known := d.closure(roots...)
 	return !slices.ContainsFunc(s.relations, func(r scopedRelation) bool { return !r.table.Public && !known[s.index[r.Name]] })
 }

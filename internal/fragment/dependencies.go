@@ -22,9 +22,7 @@ type dependency struct {
 	to    int
 }
 
-func newDependencies(relations int) *dependencies {
-	return &dependencies{uses: make([][]int, relations)}
-}
+func newDependencies(relations int) dependencies { return dependencies{uses: make([][]int, relations)} }
 
 // attribute is one more.
 func (d *dependencies) attribute() int {
@@ -42,7 +40,9 @@ func (d *dependencies) add(to int, attributes ...int) {
 
 // closure says of each attribute whether some of them determine it (Beeri and Bernstein 1979: in linear time).
 func (d *dependencies) closure(of ...int) []bool {
-	known, needs, next := make([]bool, len(d.uses)), make([]int, len(d.all)), slices.Clone(of)
+	known, numbers := make([]bool, len(d.uses)), make([]int, 2*len(d.all)+len(of))
+	needs, next := numbers[:len(d.all)], numbers[len(d.all):len(d.all)]
+	next = append(next, of...)
 	for i, one := range d.all {
 		if needs[i] = one.needs; one.needs == 0 {
 			next = append(next, one.to)
@@ -96,11 +96,11 @@ type link struct {
 	column             string
 }
 
-// links lists what the conditions say of columns, such as those of keys. Of two columns of one type at most one value
-// equals one: two long ints may equal the same float. Of floats engines may have neighbours.
+// links lists what the conditions say of columns of keys, and of public relations. At most one value of a type equals
+// one of the same type, but two long ints may equal the same float, and of floats engines may have neighbours.
 func (s *Scope) links(conditions []condition) []link {
 	var all []link
-	seen := map[link]bool{}
+	var seen map[link]bool
 	for _, c := range conditions {
 		if c.Op != expr.OpEqual {
 			continue
@@ -115,7 +115,10 @@ func (s *Scope) links(conditions []condition) []link {
 			if b.Op == expr.OpColumn {
 				l.from = s.index[b.Relation]
 			}
-			if l.from != l.to && !seen[l] {
+			if l.from != l.to && !seen[l] && (s.relations[l.to].table.Public || s.inKey(l.to, a.Column)) {
+				if seen == nil {
+					seen = map[link]bool{}
+				}
 				seen[l] = true
 				all = append(all, l)
 			}
@@ -126,40 +129,63 @@ func (s *Scope) links(conditions []condition) []link {
 
 // dependenciesBy are those by keys, of which links that hold give the columns. given lists on which rows of others the
 // row of a relation depends besides.
-func (s *Scope) dependenciesBy(links []link, holds func(link) bool, given func(i int) []int) *dependencies {
+func (s *Scope) dependenciesBy(links []link, holds func(link) bool, given func(i int) []int) dependencies {
 	d := newDependencies(len(s.relations))
-	keys := map[link]int{}
+	var columns map[link]int // that something determines, by relation and name
+	for _, l := range links {
+		if !holds(l) {
+			continue
+		}
+		if columns == nil {
+			columns = map[link]int{}
+		}
+		at := link{to: l.to, column: l.column}
+		to, ok := columns[at]
+		if !ok {
+			to = d.attribute()
+			columns[at] = to
+		}
+		if l.from < 0 {
+			d.add(to)
+		} else {
+			d.add(to, l.from)
+		}
+	}
 	for i, r := range s.relations {
 		rest := given(i)
 		if r.table.OneRowPerPatient {
 			d.add(i, rest...)
 		}
 		for _, key := range r.keys {
-			needs := slices.Clone(rest)
-			for _, name := range key {
-				if s.isPatientID(i, name) {
-					continue
-				}
-				at := link{to: i, column: fold(name)}
-				if _, ok := keys[at]; !ok {
-					keys[at] = d.attribute()
-				}
-				needs = append(needs, keys[at])
+			if needs, ok := s.keyAttributes(i, key, columns); ok {
+				d.add(i, append(needs, rest...)...)
 			}
-			d.add(i, needs...)
-		}
-	}
-	for _, l := range links {
-		to, ok := keys[link{to: l.to, column: l.column}]
-		switch {
-		case !ok || !holds(l):
-		case l.from < 0:
-			d.add(to)
-		default:
-			d.add(to, l.from)
 		}
 	}
 	return d
+}
+
+// keyAttributes are those of a key of relation i, but the patient's id; not ok: nothing determines one of them.
+func (s *Scope) keyAttributes(i int, key []string, columns map[link]int) (needs []int, ok bool) {
+	for _, name := range key {
+		if s.isPatientID(i, name) {
+			continue
+		}
+		if columns == nil {
+			return nil, false
+		}
+		a, ok := columns[link{to: i, column: fold(name)}]
+		if !ok {
+			return nil, false
+		}
+		needs = append(needs, a)
+	}
+	return needs, true
+}
+
+// inKey reports whether a column of relation i is of a key.
+func (s *Scope) inKey(i int, column string) bool {
+	return slices.ContainsFunc(s.relations[i].keys, func(key []string) bool { return containsFold(key, column) })
 }
 
 // hasKey reports whether columns of relation i, and the patient's id, hold a key of it.
