@@ -147,7 +147,7 @@ function body(file, name) {
 
 // Where sentences about answers are written.
 const writes = [
-  ['planner/release.go', 'biasWarnings'], ['planner/release.go', 'warnOfClamps'], ['planner/beyond.go', 'bias'], ['planner/clamps.go', 'moves'], ['planner/clamps.go', 'unmeasured'], ['planner/text.go', 'unmeasured'],
+  ['planner/release.go', 'biasWarnings'], ['planner/clamp/clamp.go', 'Warn'], ['planner/beyond.go', 'bias'], ['planner/clamps.go', 'moves'], ['planner/clamps.go', 'unmeasured'], ['planner/text.go', 'unmeasured'],
   ['planner/consistent.go', 'tooFew'], ['planner/reconcile.go', 'fit'], ['planner/describe.go', 'Warnings'], ['coordinator/query.go', 'finish'], ['coordinator/query.go', 'emptiness'], ['coordinator/caveat.go', 'sentences'],
   ['coordinator/lookup.go', 'told'],
 ];
