@@ -87,8 +87,8 @@ func coverage(t testing.TB, sql string, epsilon float64, patients []map[string]v
 	return float64(held) / float64(n), wide
 }
 
-// wider are the forms whose intervals are wider than their confidence needs, and why; all others hold 95 % and no more, where noise is
-// small beside the counts.
+// wider are the forms whose intervals are wider than their confidence needs, and why; all others hold 95 % and no more,
+// where noise is small beside the counts.
 var wider = map[string]string{
 	"COUNT":                   "ends of whole numbers are rounded outward, which shows where the noise is of few",
 	"COUNT(DISTINCT patient)": "ends of whole numbers are rounded outward, which shows where the noise is of few",
@@ -103,13 +103,13 @@ var wider = map[string]string{
 	"AVG(DISTINCT x)":         "which values are there is decided for all at once, by Holm's procedure",
 }
 
-// plenty is from how many patients times epsilon on, of at most 1, an interval may not be wider than it needs to be: beyond 1, noise is of so few
-// steps that its quantiles jump; below, a quotient may be
-// divided by nothing, what is made of several is bounded by parts, and ends are those of what is possible.
+// plenty is from how many patients times epsilon on, of at most 1, an interval may not be wider than it needs to be:
+// beyond 1, noise is of so few steps that its quantiles jump; below, a quotient may be divided by nothing, what is made
+// of several is bounded by parts, and ends are those of what is possible.
 const plenty = 3000
 
-// plentyOf are the forms that need more: they are divided by a variance, which is the small difference of large numbers, so that
-// errors are skewed, and the interval holds 95 % by being long on one side.
+// plentyOf are the forms that need more: they are divided by a variance, which is the small difference of large
+// numbers, so that errors are skewed, and the interval holds 95 % by being long on one side.
 var plentyOf = map[string]float64{"REGR_SLOPE": 10 * plenty, "REGR_INTERCEPT": 10 * plenty}
 
 // somePatients have a row each: weights around 80, heights that go with them, some of neither.
@@ -198,10 +198,10 @@ func trueAnswer(p *Plan, sql string, exact []int64, patients []map[string]value.
 }
 
 // TestIntervalCoverage holds the intervals of every released form to the confidence that they state, at small and large
-// counts and budgets. Coverage that is 6 standard deviations under 95 % fails, by chance less than once in 1e8. Where there are plenty
-// of patients, and no reason why not (wider), it may not be over 96 % either, of 10,000 draws, nor of fewer may the intervals be half as
-// wide again as 95 % of the errors. It is short unless INTRAMUROS_COVERAGE asks for draws (make test-nightly); with
-// INTRAMUROS_TABLE (make coverage) it writes its rows into docs/privacy.md.
+// counts and budgets. Coverage that is 6 standard deviations under 95 % fails, by chance less than once in 1e8. Where
+// there are plenty of patients, and no reason why not (wider), it may not be over 96 % either, of 10,000 draws, nor of
+// fewer may the intervals be half as wide again as 95 % of the errors. It is short unless INTRAMUROS_COVERAGE asks for
+// draws (make test-nightly); with INTRAMUROS_TABLE (make coverage) it writes its rows into docs/privacy.md.
 func TestIntervalCoverage(t *testing.T) {
 	n, sizes, budgets := 150, []int{30, 3000}, []float64{0.1, 1}
 	if text := os.Getenv("INTRAMUROS_COVERAGE"); text != "" {

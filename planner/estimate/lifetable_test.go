@@ -137,8 +137,8 @@ func noisyTree(s LifeTable, n int, event, leave float64, scale float64, r *rand.
 	}
 }
 
-// widest is how many times as wide as 95 % of the errors bands of survival may be: the curve is fitted so that it falls, and errs less
-// than least squares, of which the bands are, since no interval of the fitted numbers is known.
+// widest is how many times as wide as 95 % of the errors bands of survival may be: the curve is fitted so that it
+// falls, and errs less than least squares, of which the bands are, since no interval of the fitted numbers is known.
 const widest = 1.5
 
 // TestSurvivalBandsCover: life tables fall, their parts fit each other, a band stands beside each number, holds what
@@ -174,8 +174,8 @@ func TestSurvivalBandsCover(t *testing.T) {
 	}
 }
 
-// tried are n subjects who have the event or leave at constant rates, in a life table with noise of that scale; plenty are so many that
-// the curve falls by more than the noise in each step.
+// tried are n subjects who have the event or leave at constant rates, in a life table with noise of that scale; plenty
+// are so many that the curve falls by more than the noise in each step.
 type tried struct {
 	steps        int
 	every        float64
@@ -185,8 +185,8 @@ type tried struct {
 	plenty       bool
 }
 
-// bands is which share of the rows is told, how often the intervals cover, and how many times as wide as 95 % of a row's errors
-// those of survival are, on average over the rows that are mostly told.
+// bands is which share of the rows is told, how often the intervals cover, and how many times as wide as 95 % of a
+// row's errors those of survival are, on average over the rows that are mostly told.
 type bands struct{ told, held, atRisk, events, wide float64 }
 
 // try draws noise that often.

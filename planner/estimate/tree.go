@@ -61,8 +61,8 @@ func (t Tree) Below(i int, q float64) (excess, deviation float64) {
 //
 // F is the number of values under an edge less q times that of all values, estimated from all of the tree by least
 // squares; without noise it crosses 0 at the quantile. The estimate is where F does: midway between the first and the
-// last time, since noise may make it cross often. Noise on a sum of at least 16 counts is close to normal, whatever that
-// on each is. The ends are those of whole buckets, for the tree does not tell where in a bucket its values lie.
+// last time, since noise may make it cross often. Noise on a sum of at least 16 counts is close to normal, whatever
+// that on each is. The ends are those of whole buckets, for the tree does not tell where in a bucket its values lie.
 func (t Tree) Quantile(q, confidence float64) (x, low, high float64) {
 	first, last := -1, -1 // buckets in which F crosses 0
 	fit := NewForest(t.Branching, t.Counts)
@@ -91,12 +91,12 @@ func (t Tree) Quantile(q, confidence float64) (x, low, high float64) {
 
 // within are the first and the last bucket in which the quantile may lie.
 //
-// At the quantile F is 0 but for its noise, so that with half of what may go wrong it is below z deviations there. Hence
-// the quantile lies not above the edge where F less z deviations crosses 0, and not below that where F and z
-// deviations do (test inversion, as Fieller's for ratios). Noise makes these cross often where buckets hold few. Of what
-// never falls the closest to them, in the sum of squares, crosses 0 where the sums of all up to there are least (as
-// Isotonic's does), and errs no more than they: so the interval covers, and is narrower than from the first crossing to the
-// last.
+// At the quantile F is 0 but for its noise, so that with half of what may go wrong it is below z deviations there.
+// Hence the quantile lies not above the edge where F less z deviations crosses 0, and not below that where F and z
+// deviations do (test inversion, as Fieller's for ratios). Noise makes these cross often where buckets hold few. Of
+// what never falls the closest to them, in the sum of squares, crosses 0 where the sums of all up to there are least
+// (as Isotonic's does), and errs no more than they: so the interval covers, and is narrower than from the first
+// crossing to the last.
 func (t Tree) within(fit *Forest, q, confidence float64) (lowest, highest int) {
 	reach := t.standardDeviation() * dp.Distribution{Mechanism: dp.Gaussian, Scale: 1}.Quantile((1+confidence)/2)
 	var above, below, leastAbove, leastBelow float64
