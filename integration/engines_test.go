@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +30,7 @@ type mixed struct {
 	postgres *postgrestest.Server
 	trino    *trinotest.Server // nil: there is none
 	schemas  map[string]string // by hospital
+	files    []runner          // DuckDB over each hospital's files
 }
 
 func newMixed(t *testing.T, patients int) *mixed {
@@ -38,6 +40,7 @@ func newMixed(t *testing.T, patients int) *mixed {
 		m.trino = trinotest.Start(t)
 	}
 	m.pairing = syntheticPairing(t, patients)
+	m.files = slices.Clone(m.engines)
 	for i, h := range m.hospitals {
 		var e runner
 		var err error

@@ -13,7 +13,8 @@ import (
 // patient END), and returns the condition c, or nil where every row counts.
 func (b *builder) distinct(t *syntax.Expr) *expr.Expr {
 	x := t.Args[0]
-	hint := "write COUNT(DISTINCT patient), which counts patients, or count the values of a column of at most 1000 declared ones"
+	hint := "write COUNT(DISTINCT patient), which counts patients; or count the values that enough of them have: " +
+		"SELECT COUNT(*) FROM (SELECT x, COUNT(*) AS n FROM … GROUP BY x) g"
 	switch t.Name {
 	case "count":
 	case "sum", "avg":

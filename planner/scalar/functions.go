@@ -292,10 +292,14 @@ var unanswered = map[string]string{
 	"concat_ws": "write the separator as a string", "datename": "write TO_CHAR(d, 'FMMonth')",
 	"monthname": "write TO_CHAR(d, 'FMMonth'), or TO_CHAR(d, 'Mon')", "dayname": "write TO_CHAR(d, 'FMDay'), or TO_CHAR(d, 'Dy')",
 	"regexp_replace": "write REPLACE, SPLIT_PART or SUBSTRING", "regexp_substr": "write SPLIT_PART or SUBSTRING", "regexp_extract": "write SPLIT_PART or SUBSTRING",
+	"json_build_object": ofColumns, "jsonb_build_object": ofColumns, "json_object": ofColumns, "object_construct": ofColumns,
+	"to_json": ofColumns, "to_jsonb": ofColumns, "row_to_json": ofColumns,
 	"initcap": "write UPPER or LOWER", "to_number": "write CAST(x AS float)",
 	"md5": "group by the column itself", "hash": "group by the column itself", "sha256": "group by the column itself",
 	"sleep": "leave it out", "pg_sleep": "leave it out",
 }
+
+const ofColumns = "select a column for each value; the HTTP API answers in JSON"
 
 func buildCall(t *syntax.Expr, resolve func(*syntax.Expr) *expr.Expr) *expr.Expr {
 	name := strings.ToUpper(t.Name)
