@@ -141,7 +141,8 @@ func (s *Scope) roots(links []link, present []bool, careful bool) []int {
 	return roots
 }
 
-// dependenciesAmong are those of joined rows in which some of the relations are present. The others are one row of NULLs.
+// dependenciesAmong are those of joined rows in which some of the relations are present. The others are one row of
+// NULLs.
 func (s *Scope) dependenciesAmong(links []link, present []bool, careful bool) dependencies {
 	holds := func(l link) bool { return s.holds(l, present, careful) }
 	d := s.dependenciesBy(links, holds, func(int) []int { return nil })

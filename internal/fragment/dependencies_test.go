@@ -164,8 +164,8 @@ func (j *joins) relations() (all []Relation, filter *expr.Expr) {
 	return all, filter
 }
 
-// TestDependenciesHold draws joins, and rows: what Check says of any rows holds of these. It says of a relation that its
-// rows are the patient's, and that the patient, or the rows of other relations, determine its row; and of a column that
+// TestDependenciesHold draws joins and rows: what Check says of any rows holds of these. It says of a relation that its
+// rows are the patient's, and that the patient, or rows of other relations, determine its row. It says of a column that
 // the patient determines its value.
 func TestDependenciesHold(t *testing.T) {
 	t.Parallel()
