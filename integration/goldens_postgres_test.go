@@ -8,9 +8,9 @@ import (
 	"github.com/cockroachdb/datadriven"
 )
 
-// TestGoldensInPostgreSQL takes every query that planner/testdata/plan plans against OMOP, and compares what PostgreSQL computes of a
-// hospital's rows with what DuckDB computes of them, number by number: nothing is left to the order of rows that tie, to
-// how an engine orders texts, or to the precision of its floats.
+// TestGoldensInPostgreSQL takes every query that planner/testdata/plan plans against OMOP, and compares what PostgreSQL
+// computes of a hospital's rows with what DuckDB computes of them, number by number: nothing is left to the order of
+// rows that tie, to how an engine orders texts, or to the precision of its floats.
 func TestGoldensInPostgreSQL(t *testing.T) {
 	m := newMixed(t, 60)
 	lyon := slices.Index(m.hospitals, "lyon")

@@ -10,7 +10,8 @@ import (
 // How many rows there are, which ranks are compared with, is also counted in a query beside the one that ranks:
 //
 //	FROM (SELECT x, ROW_NUMBER() OVER (ORDER BY x) AS rn FROM t) r CROSS JOIN (SELECT COUNT(*) AS n FROM t) c
-//	FROM (SELECT k, x, ROW_NUMBER() OVER (PARTITION BY k ORDER BY x) AS rn FROM t) r JOIN (SELECT k, COUNT(*) AS n FROM t GROUP BY k) c ON r.k = c.k
+//	FROM (SELECT k, x, ROW_NUMBER() OVER (PARTITION BY k ORDER BY x) AS rn FROM t) r
+//	  JOIN (SELECT k, COUNT(*) AS n FROM t GROUP BY k) c ON r.k = c.k
 //	FROM (SELECT x, ROW_NUMBER() OVER (ORDER BY x) AS rn, (SELECT COUNT(*) FROM t) AS n FROM t) r
 //
 // Each is COUNT(*) OVER (PARTITION BY k) of the query that ranks, if both read the same rows.
