@@ -9,19 +9,19 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-// Trino compiles what a join tests into one method, and fails where that is larger than the JVM's methods may be (64
-// KiB). Into it goes whatever is asked of the joined rows, at any place above: a condition that reads a column is moved
-// down to the join and reads what the column is computed from. So of a select that computes much, what is long is
-// computed beside the join, by an UNNEST, which no condition passes. How long the SQL is decides it, thus the statement
-// alone.
+// Trino compiles the condition and the outputs of a join into one method of the JVM and fails if that method is larger
+// than 64 KiB. Expressions above the join count as well: the optimizer moves a condition down to the join and replaces
+// each column by its definition. So a select that computes much computes its long expressions beside the join, in an
+// UNNEST. The optimizer moves no condition through an UNNEST. The length of the SQL decides, and that depends on the
+// statement alone, never on data.
 
-// beside names the relation of what is computed beside a join.
+// beside is the alias of the relation that is computed beside a join.
 const beside = "intramuros_beside"
 
-// short is how long a column or a condition may be that stays in its place even where there is much.
+// short is the length in bytes up to which a column or a condition stays in its place.
 const short = 256
 
-// joined is what a select gives, and what it tests.
+// joined holds the columns and conditions of a select.
 type joined struct {
 	columns []column
 	on      []string // of each relation; empty: none
@@ -29,7 +29,7 @@ type joined struct {
 	arrays  []string // what is computed beside the joins
 }
 
-// join writes the columns and tests of a select.
+// join returns the columns and conditions of a select.
 func (c *compiler) join(relations []fragment.Relation, filter *expr.Expr, columns []column) joined {
 	j := joined{columns: columns, on: make([]string, len(relations))}
 	total := 0
@@ -52,8 +52,8 @@ func (c *compiler) join(relations []fragment.Relation, filter *expr.Expr, column
 	return j
 }
 
-// moveBeside computes beside the joins what is long. The condition of a left join says which rows are joined, and can
-// be nowhere else.
+// moveBeside moves long expressions of the joins into the UNNEST. The condition of a left join says which rows match,
+// so it cannot move.
 func (c *compiler) moveBeside(j *joined, relations []fragment.Relation, filter *expr.Expr) {
 	moved := func(sql string) string {
 		if len(sql) <= short {
@@ -91,7 +91,7 @@ func (c *compiler) moveBeside(j *joined, relations []fragment.Relation, filter *
 	}
 }
 
-// unnest is the relation of what is computed beside the joins; empty: there is none.
+// unnest returns the relation that computes beside the joins, or "" if there is none.
 func (j *joined) unnest() string {
 	if len(j.arrays) == 0 {
 		return ""

@@ -10,23 +10,22 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// The steps before a select in which rows of a patient multiply, see fragment.Cap. Names of tables are less likely to
-// be these.
+// Names of the steps before a select in which a patient's rows multiply, see fragment.Cap. No table is likely to have
+// these names.
 const (
 	many = "intramuros_many" // the patients whose rows are cut, and how many of each relation stay
 	side = "intramuros_side" // and a number: a derived relation that is cut
 )
 
-// capped is a relation whose rows are cut.
+// capped is a relation whose rows are capped.
 type capped struct {
 	*compiler // of its relations alone
 	fragment.Cap
 	columns []string // that are read of it
 }
 
-// caps writes the steps before a select of relations of which some are cut, and notes what stands in the place of
-// these. Most patients are in no step: their rows are read as they would be otherwise, and only those of the others are
-// put in order.
+// caps writes the steps before a select that caps some of its relations, and records what replaces each of them. Most
+// patients have too few rows to be in any step: their rows are read as usual. Only the rows of the others are sorted.
 func (c *compiler) caps(relations []fragment.Relation, filter *expr.Expr) string {
 	caps, err := fragment.Caps(relations, filter, c.target.Catalog, c.memo)
 	if err != nil {
@@ -72,8 +71,8 @@ func (c *compiler) caps(relations []fragment.Relation, filter *expr.Expr) string
 	return "WITH " + strings.Join(steps, ",\n") + "\n"
 }
 
-// multiplied is the step of the patients whose rows multiply to more than the limit, with how many of each relation
-// stay.
+// multiplied writes the step that lists the patients whose rows multiply beyond the limit, with the number of rows of
+// each relation that stay.
 func (c *compiler) multiplied(sides []capped) string {
 	var counts []string
 	totals, most := []column{{"patient", "patient"}}, []column{{"patient", "whose"}}
@@ -104,8 +103,8 @@ func (c *compiler) multiplied(sides []capped) string {
 	return many + " AS" + c.target.Dialect.stored + " (\n  " + indent(selectFrom(most, "(\n  "+indent(all)+"\n) AS n", over, nil)) + "\n)"
 }
 
-// cut writes the rows of relation k that stay: of most patients all, and of the others the first by a keyed hash of
-// what is read, and then by that itself. So rows that change places are alike.
+// cut writes the rows of relation k that stay. Most patients keep all rows. The others keep the first rows by a keyed
+// hash of the columns that are read, and then by these columns. Ties are rows that do not differ.
 func (s *capped) cut(k int) string {
 	o := s.ordered()
 	all := s.selectAll(s.Relations, s.Filter, o.plainly, o.id+" NOT IN (SELECT whose FROM "+many+")")
@@ -113,8 +112,8 @@ func (s *capped) cut(k int) string {
 	return all + "\nUNION ALL\n" + selectFrom(o.kept, "(\n  "+indent(placed)+"\n) AS r", "place <= most"+strconv.Itoa(k), nil)
 }
 
-// cutOnce is cut, but puts everybody's rows in order, and so reads each step once. An engine that stores no step
-// computes it at each reading, and where what is joined is itself joined, as often as the product of the readings.
+// cutOnce is cut, but sorts every patient's rows and so reads each step once. An engine that does not materialize steps
+// computes a step at each reading: with nested joins, as often as the product of the readings.
 func (s *capped) cutOnce(k int) string {
 	o := s.ordered()
 	most := "most" + strconv.Itoa(k)
@@ -122,7 +121,7 @@ func (s *capped) cutOnce(k int) string {
 	return selectFrom(o.kept, "(\n  "+indent(placed)+"\n) AS r", "(whose IS NULL OR place <= "+most+")", nil)
 }
 
-// ordered is what a relation's rows are put in order by.
+// ordered holds the columns by which a relation's rows are sorted.
 type ordered struct {
 	id            string   // the patient's
 	plainly, kept []column // what is read, of the relation and of chosen

@@ -46,29 +46,28 @@ func (c *compiler) cast(e *expr.Expr) code {
 	return c.f("CAST(%s AS %s)", x.sql, c.sqlType(e.Type))
 }
 
-// postgresNumber is longer than any text that is a number or a date.
+// postgresNumber is the length above which no text is a number or a date.
 const postgresNumber = 1000
 
-// ExistingDate is a date of the years 0001 to 9999 as a regular expression of PostgreSQL's and Java's, in ISO 8601.
+// ExistingDate is a regular expression of PostgreSQL and Java for an ISO 8601 date of the years 0001 to 9999.
 const ExistingDate = `(?!0000)([0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))` +
 	`|([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)`
 
-// A time of the day in a hospital's text, and what may follow it where it is an instant, as regular expressions of all
-// engines.
+// Regular expressions, for all engines, of a time of day in a hospital's text, and of what may follow it in an instant.
 const (
 	TextTime   = `([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9})?)?`
 	TextOffset = `(Z|[+-](0[0-9]|1[0-5])(:?[0-5][0-9])?)`
 )
 
-// Texts that a CAST converts, as PostgreSQL's regular expressions say it: a repetition counts to 255 at most.
+// The texts that a CAST converts, as regular expressions of PostgreSQL, in which a repetition counts to 255 at most.
 const (
 	postgresInt   = `^[+-]?[0-9]{1,18}$`
 	postgresFloat = `^[+-]?([0-9]{1,150}[0-9]{0,150}([.][0-9]{0,150}[0-9]{0,150})?|[.][0-9]{1,150}[0-9]{0,150})([eE][+-]?[0-9]{1,3})?$`
 	existingTime  = `[ T]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,6})?`
 )
 
-// The decimal numbers that round to a finite float64 and to one other than 0: below
-// the first, and above the second (approximately, in its twentieth digit).
+// Bounds of the decimal numbers that round to a finite float64 other than 0: below the first, and above the second
+// (which is approximate in its twentieth digit).
 var (
 	decimalEnd   = new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 1024), new(big.Int).Lsh(big.NewInt(1), 970)).String()
 	decimalStart = "2.4703282292062327208e-324"
@@ -99,13 +98,12 @@ func (c *compiler) postgresCast(e *expr.Expr) code {
 	return c.cast(e) // to timestamp or text, and the rest: nothing raises
 }
 
-// Narrow gives the SQL that converts a NUMERIC to a DOUBLE PRECISION, NULL where it
-// is out of range; PostgreSQL only.
+// Narrow returns SQL that converts a NUMERIC to DOUBLE PRECISION, or to NULL if it is out of range. PostgreSQL only.
 func (d *Dialect) Narrow(sql string) string {
 	return fmt.Sprintf("CASE WHEN abs(%[1]s) < %[2]s THEN 0 WHEN abs(%[1]s) < %[3]s THEN CAST(%[1]s AS DOUBLE PRECISION) END", sql, decimalStart, decimalEnd)
 }
 
-// postgresParse converts a text.
+// postgresParse writes a conversion of a text to type t.
 func (c *compiler) postgresParse(x string, t value.Type) code {
 	pattern := func(p string) string { return c.literal(value.Text(p), false).sql }
 	switch t {
@@ -128,7 +126,7 @@ func (c *compiler) trinoCast(e *expr.Expr) code {
 	return c.cast(e)
 }
 
-// trinoParse converts a text.
+// trinoParse writes a conversion of a text to type t.
 func (c *compiler) trinoParse(x string, t value.Type) code {
 	pattern := map[value.Type]string{value.TypeInt: strings.Trim(expr.IntPattern, "^$"), value.TypeFloat: strings.Trim(expr.FloatPattern, "^$"),
 		value.TypeDate: ExistingDate, value.TypeTimestamp: ExistingDate + existingTime}[t]

@@ -10,10 +10,10 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// How patients are clipped, in each block of partial aggregates by itself: internal/fragment has the definition, and
-// why nothing else may stand between the parts that are measured and those that are added up.
+// The steps that clip patients' contributions, for each block of partial aggregates by itself. Package
+// internal/fragment has the definition, and says why no other step may stand between measuring and adding up.
 
-// scalars lists the partial aggregates of one integer.
+// scalars lists the partial aggregates that are one integer.
 func (c *compiler) scalars(f *fragment.Fragment) []int {
 	var all []int
 	for i, p := range f.Partials {
@@ -24,7 +24,7 @@ func (c *compiler) scalars(f *fragment.Fragment) []int {
 	return all
 }
 
-// selecting is the partial aggregate without which an undeclared group is not answered; -1: none.
+// selecting returns the partial aggregate that every undeclared group must have to be answered, or -1 if there is none.
 func selecting(f *fragment.Fragment, p *fragment.Proof) int {
 	for i := range f.Partials {
 		if p.Selects(f, i) {
@@ -34,7 +34,7 @@ func selecting(f *fragment.Fragment, p *fragment.Proof) int {
 	return -1
 }
 
-// clip writes the step that gives each patient's parts in each group, a0, a1 …, and the patient's factor f.
+// clip writes the step that yields each patient's contributions to each group, a0, a1 …, and the patient's factor f.
 func (c *compiler) clip(f *fragment.Fragment, p *fragment.Proof, keys []string, parts map[int]string) string {
 	how := p.Single(f)
 	var kept []string
@@ -59,7 +59,7 @@ func (c *compiler) clip(f *fragment.Fragment, p *fragment.Proof, keys []string, 
 	return step("clipped", "SELECT "+strings.Join(columns, ", ")+", "+c.factor(how)+" AS f\nFROM (\n  "+indent(inner)+"\n) AS p")
 }
 
-// barrier keeps columns from being put, as what they are computed from, into each place that reads them.
+// barrier stops the optimizer from replacing columns by their definitions wherever they are read.
 func (c *compiler) barrier() string {
 	if !c.target.Dialect.inlines {
 		return ""
@@ -67,7 +67,7 @@ func (c *compiler) barrier() string {
 	return c.target.Dialect.apart
 }
 
-// measure is what a part counts in the norm.
+// measure writes what a contribution adds to the norm.
 func (c *compiler) measure(f *fragment.Fragment, p *fragment.Proof, i int, a string) string {
 	weight, size := p.NormWeight(f, i), p.Sizes[i]
 	if f.Partials[i].Kind == fragment.PartialSum {
@@ -89,7 +89,7 @@ func (c *compiler) measure(f *fragment.Fragment, p *fragment.Proof, i int, a str
 	return u
 }
 
-// factor gives what each part of a patient is multiplied by, in units of 1/fragment.Whole, of the column norm.
+// factor writes the factor of a patient's contributions, in units of 1/fragment.Whole of the column norm.
 func (c *compiler) factor(how fragment.Clip) string {
 	d := c.target.Dialect
 	within := fmt.Sprintf("CASE WHEN norm <= %d THEN %d ", how.Limit, fragment.Whole)
@@ -105,7 +105,7 @@ func (c *compiler) factor(how fragment.Clip) string {
 		coarse, fragment.Exact, root(how.Root()/fragment.CoarserRoot, coarse+" + 1"))
 }
 
-// scaled gives a part as it is added up.
+// scaled writes a contribution as it is added up.
 func (c *compiler) scaled(f *fragment.Fragment, p *fragment.Proof, i int, part string) string {
 	if p.Unclipped {
 		return part
@@ -117,7 +117,7 @@ func (c *compiler) scaled(f *fragment.Fragment, p *fragment.Proof, i int, part s
 	return c.times(a, "f")
 }
 
-// beyond gives what is left out of a part that is multiplied by the column f.
+// beyond writes what clipping by the factor in column f cuts off a contribution, up to MostOrOne times what stays.
 func (c *compiler) beyond(p fragment.Partial, a string) string {
 	d := c.target.Dialect
 	factor := fmt.Sprintf("least(%d - f, %d * f)", fragment.Whole, p.MostOrOne())
@@ -125,8 +125,8 @@ func (c *compiler) beyond(p fragment.Partial, a string) string {
 	return fmt.Sprintf("CASE WHEN f = %d THEN 0 ELSE CAST(%s AS BIGINT) END", fragment.Whole, part)
 }
 
-// present is the test that a patient counts at all where groups are not declared: of whom too little is left makes no
-// group appear, and so counts in none that others make appear. Empty: all count.
+// present writes the test that a patient counts at all, if groups are not declared. A patient who is scaled down too
+// far makes no group appear, and so does not count in groups that others make appear. Empty: all patients count.
 func present(f *fragment.Fragment, p *fragment.Proof) string {
 	i := selecting(f, p)
 	if i < 0 || p.Unclipped {
@@ -137,14 +137,14 @@ func present(f *fragment.Fragment, p *fragment.Proof) string {
 	return fmt.Sprintf("f >= %d", (least*fragment.Whole+units-1)/units)
 }
 
-// times multiplies a part by a factor.
+// times writes a contribution times a factor.
 func (c *compiler) times(a, f string) string {
 	d := c.target.Dialect
 	part := fmt.Sprintf(d.quotient, fmt.Sprintf("(CAST(%s AS %s) * %s)", a, d.wide, f), strconv.Itoa(fragment.Whole))
 	return fmt.Sprintf("CASE WHEN %s = %d THEN %s ELSE CAST(%s AS BIGINT) END", f, fragment.Whole, a, part)
 }
 
-// clipTree writes the steps that count values in the buckets of partial aggregate i, by group.
+// clipTree writes the steps that count values in the buckets of partial aggregate i by group.
 func (c *compiler) clipTree(f *fragment.Fragment, p *fragment.Proof, i int, keys []string, leaf []column, name func(string) string) []string {
 	d, leaves, group := c.target.Dialect, leaf[0].sql, append([]string{"patient"}, keys...)
 	counted := []column{{leaves, "leaf"}, {fmt.Sprintf("least(count(*), %d)", fragment.MostCounted), "n"}}

@@ -21,7 +21,7 @@ var dates = map[expr.Op]written{
 	expr.OpMakeDate:  {(*compiler).makeDate, (*compiler).postgresMakeDate, (*compiler).trinoMakeDate},
 }
 
-// How far a day, or an instant, can be from another.
+// The largest distances between two days, and between two instants.
 const (
 	spanOfDays         = value.MaxDate - value.MinDate
 	spanOfMicroseconds = value.MaxTimestamp - value.MinTimestamp
@@ -35,12 +35,12 @@ var firstAndLast = map[value.Type][2]string{
 	value.TypeTimestamp: {"TIMESTAMP '0001-01-01 00:00:00'", lastInstant},
 }
 
-// typed narrows an expression's facts to what its SQL can yield.
+// typed returns the range of an expression, within what its SQL can yield.
 func (c *compiler) typed(e *expr.Expr) expr.Range { return c.facts(e).WithinType(e.Type) }
 
 func inside(f expr.Range, lower, upper float64) bool { return f.Lower >= lower && f.Upper <= upper }
 
-// within gives an int that is NULL outside of a range.
+// within writes an int that is NULL outside of a range.
 func (c *compiler) within(e *expr.Expr, lower, upper int64) string {
 	if e.Op == expr.OpLiteral && inside(c.facts(e), float64(lower), float64(upper)) {
 		return c.literal(*e.Value, true).sql
@@ -52,7 +52,7 @@ func (c *compiler) within(e *expr.Expr, lower, upper int64) string {
 	return x
 }
 
-// small gives such an int as an INTEGER of 32 bits.
+// small writes such an int as an INTEGER of 32 bits.
 func (c *compiler) small(e *expr.Expr, lower, upper int64) string {
 	x := c.within(e, lower, upper)
 	if e.Op == expr.OpLiteral && !e.Value.IsNull() && inside(c.facts(e), float64(lower), float64(upper)) {
@@ -61,7 +61,8 @@ func (c *compiler) small(e *expr.Expr, lower, upper int64) string {
 	return c.f("CAST(%s AS INTEGER)", x).sql
 }
 
-// existing gives a date or timestamp, NULL outside of the years 1 to 9999; sure says that it is not.
+// existing writes a date or timestamp that is NULL outside of the years 1 to 9999. With sure it is known to be within
+// them.
 func (c *compiler) existing(x code, t value.Type, sure bool) code {
 	if sure {
 		return x
@@ -70,7 +71,7 @@ func (c *compiler) existing(x code, t value.Type, sure bool) code {
 	return c.f("CASE WHEN %[1]s BETWEEN %[2]s AND %[3]s THEN %[1]s END", x.sql, ends[0], ends[1])
 }
 
-// shift writes a date or timestamp plus or minus an int, and differences.
+// shift writes a date or timestamp plus or minus an int, and the difference of two.
 func (c *compiler) shift(e *expr.Expr) code {
 	a, b := e.Args[0], e.Args[1]
 	if e.Type == value.TypeInt {
@@ -101,7 +102,7 @@ func (c *compiler) shift(e *expr.Expr) code {
 
 const epoch = "DATE '1970-01-01'"
 
-// postgresShift writes a date or timestamp plus or minus an int, and differences.
+// postgresShift is shift for PostgreSQL.
 func (c *compiler) postgresShift(e *expr.Expr) code {
 	a, b := e.Args[0], e.Args[1]
 	const perDay = 86_400_000_000
@@ -132,7 +133,7 @@ func (c *compiler) postgresShift(e *expr.Expr) code {
 		return c.f("CASE WHEN %[1]s BETWEEN %[2]s AND %[3]s THEN %[4]s + CAST(%[1]s AS INTEGER) END", day, strconv.Itoa(value.MinDate), strconv.Itoa(value.MaxDate), epoch)
 	}
 	n := c.within(b, -spanOfMicroseconds, spanOfMicroseconds)
-	// An INTERVAL times a number is computed in float64, which a day's microseconds fit.
+	// PostgreSQL multiplies an INTERVAL in float64. A day's microseconds are exact in it.
 	sum := c.f("(%[1]s %[2]s make_interval(days => CAST(%[3]s / %[4]s AS INTEGER)) %[2]s (%[3]s %% %[4]s) * INTERVAL '1 microsecond')", x, string(e.Op), n, fmt.Sprintf("%d::BIGINT", perDay))
 	if low >= value.MinTimestamp+1000 && high <= value.MaxTimestamp-1000 { // float64 is that coarse here
 		return sum
@@ -141,13 +142,12 @@ func (c *compiler) postgresShift(e *expr.Expr) code {
 		c.existing(sum, e.Type, false).sql)
 }
 
-// trinoMicroseconds counts the microseconds since 1970, which its functions of dates
-// do not: they have milliseconds.
+// trinoMicroseconds writes the microseconds since 1970. Trino's own functions of dates count milliseconds.
 func (c *compiler) trinoMicroseconds(x string) string {
 	return c.f("(date_diff('second', TIMESTAMP '1970-01-01 00:00:00', date_trunc('second', %[1]s)) * 1000000 + CAST(substr(CAST(%[1]s AS VARCHAR), -6) AS BIGINT))", x).sql
 }
 
-// trinoShift writes a date or timestamp plus or minus an int, and differences.
+// trinoShift is shift for Trino.
 func (c *compiler) trinoShift(e *expr.Expr) code {
 	a, b := e.Args[0], e.Args[1]
 	if e.Type == value.TypeInt {
@@ -213,7 +213,7 @@ func (c *compiler) trinoExtract(e *expr.Expr) code {
 	}
 }
 
-// truncateFrom writes DATE_TRUNC of an operand in such a form.
+// truncateFrom returns what writes DATE_TRUNC of an operand in the given form.
 func truncateFrom(form string) write {
 	return func(c *compiler, e *expr.Expr) code {
 		return c.f("CAST(date_trunc('%s', "+form+") AS %s)", e.Args[0].Value.Str(), c.strict(e.Args[1]), c.sqlType(e.Type))
@@ -236,8 +236,7 @@ func (c *compiler) addMonths(e *expr.Expr) code {
 	return c.existing(x, e.Type, sure)
 }
 
-// firstMonths is how many months may be taken from the year 1 without leaving
-// PostgreSQL's dates, which begin in 4713 BC.
+// firstMonths is how many months can be subtracted from the year 1 within PostgreSQL's dates, which begin in 4713 BC.
 const firstMonths = 56_000
 
 func (c *compiler) postgresAddMonths(e *expr.Expr) code {
@@ -255,7 +254,8 @@ func (c *compiler) trinoAddMonths(e *expr.Expr) code {
 	return c.existing(c.f("date_add('month', %s, %s)", n, c.strict(e.Args[0])), e.Type, false)
 }
 
-// months counts the changes of month, less one where the last month is not complete.
+// months writes the number of complete months between two dates: the changes of month, less one if the last month is
+// not complete.
 func (c *compiler) months(e *expr.Expr) code {
 	a, b := c.strict(e.Args[0]), c.strict(e.Args[1])
 	into := func(x string) string { return c.f("day(%s)", x).sql }
@@ -266,7 +266,7 @@ func (c *compiler) months(e *expr.Expr) code {
 		a, b, into(a), into(b))
 }
 
-// postgresMonths is compiler.months.
+// postgresMonths is months for PostgreSQL.
 func (c *compiler) postgresMonths(e *expr.Expr) code {
 	a, b := c.strict(e.Args[0]), c.strict(e.Args[1])
 	into := func(x string) string { return c.f("EXTRACT(DAY FROM %s)", x).sql }
@@ -277,21 +277,22 @@ func (c *compiler) postgresMonths(e *expr.Expr) code {
 		" - CASE WHEN %[1]s <= %[2]s THEN CAST(%[3]s > %[4]s AS INTEGER) ELSE -CAST(%[3]s < %[4]s AS INTEGER) END)", a, b, into(a), into(b))
 }
 
-// trinoMonths is compiler.months; an INTERVAL has milliseconds only.
+// trinoMonths is months for Trino, whose INTERVAL counts milliseconds.
 func (c *compiler) trinoMonths(e *expr.Expr) code {
 	a, b := c.strict(e.Args[0]), c.strict(e.Args[1])
 	later := func(x, y string) string {
 		if e.Args[0].Type == value.TypeDate {
 			return c.f("day(%s) > day(%s)", x, y).sql
 		}
-		// As texts: day, hour and so on to the microseconds, which CAST AS TIME loses in early years.
+		// The operands are compared as texts, from the day to the microseconds: CAST AS TIME loses these in early
+		// years.
 		return c.f("substr(CAST(%s AS VARCHAR), 9) > substr(CAST(%s AS VARCHAR), 9)", x, y).sql
 	}
 	return c.f("((year(%[2]s) - year(%[1]s)) * 12 + month(%[2]s) - month(%[1]s) - CASE WHEN %[1]s <= %[2]s THEN CASE WHEN %[3]s THEN 1 ELSE 0 END WHEN %[4]s THEN -1 ELSE 0 END)",
 		a, b, later(a, b), later(b, a))
 }
 
-// makeDate counts so many days from the first of the month; if that leaves the month, there is no such day.
+// makeDate counts days from the first of the month. If the result is in another month, the date does not exist.
 func (c *compiler) makeDate(e *expr.Expr) code {
 	y, m, d := c.within(e.Args[0], 1, 9999), c.within(e.Args[1], 1, 12), c.within(e.Args[2], 1, 31)
 	first := c.f("CAST(DATE '0001-01-01' + to_months(CAST((%s - 1) * 12 + (%s - 1) AS INTEGER)) AS DATE)", y, m).sql

@@ -12,8 +12,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// derivedSelect writes the SELECT of a derived relation.
-// With it come the sizes of its columns: see Dialect.pulled.
+// derivedSelect writes the SELECT of a derived relation. It also returns the sizes of the columns, see Dialect.pulled.
 func (c *compiler) derivedSelect(d *fragment.Query) (sql string, sizes []int) {
 	if d.Constant() {
 		return "SELECT " + list(c.constants(d, d)), nil
@@ -79,7 +78,8 @@ func (c *compiler) derivedSelect(d *fragment.Query) (sql string, sizes []int) {
 	return s, sizes
 }
 
-// pulled is how long SQL is once the columns of derived relations in it are replaced by what they are.
+// pulled returns the length of the SQL after the optimizer has replaced the columns of derived relations by their
+// definitions.
 func (c *compiler) pulled(sql string) int {
 	n := len(sql)
 	for name, size := range c.sizes {
@@ -88,7 +88,7 @@ func (c *compiler) pulled(sql string) int {
 	return n
 }
 
-// constants writes a row of constants, under the names of another such row.
+// constants writes a row of constants with the column names of the row named.
 func (c *compiler) constants(d, named *fragment.Query) []column {
 	var columns []column
 	for i := range d.Columns {
@@ -98,7 +98,7 @@ func (c *compiler) constants(d, named *fragment.Query) []column {
 	return columns
 }
 
-// values writes a list of values, which may be long: engines read VALUES faster than as many SELECTs.
+// values writes a list of rows. Engines read a long VALUES faster than a UNION of as many SELECTs.
 func (c *compiler) values(d *fragment.Query) string {
 	var rows, names []string
 	for _, input := range d.Inputs {
@@ -166,7 +166,7 @@ func (c *compiler) output(o *fragment.Output) string {
 	return "NULL"
 }
 
-// sum writes the exact sum of whole numbers, or of floats on a grid, or their average.
+// sum writes the exact sum or average of ints, or of floats on a grid.
 func (c *compiler) sum(o *fragment.Output, over string) string {
 	term := ""
 	if o.Grid != nil {
@@ -199,9 +199,8 @@ func (c *compiler) sum(o *fragment.Output, over string) string {
 	return c.finite(x).sql
 }
 
-// distinctOver counts the distinct values of a whole partition: the number of steps
-// from its first value to its last, NULL being no value. DISTINCT is not for windows,
-// on most engines.
+// distinctOver counts the distinct values of a whole partition: a value's dense rank from the front plus that from the
+// back, less one, and less one more if there is a NULL. Most engines have no DISTINCT in window functions.
 func (c *compiler) distinctOver(o *fragment.Output, x string) string {
 	partition := c.partition(o.Window)
 	c.aggregating = true
@@ -210,7 +209,7 @@ func (c *compiler) distinctOver(o *fragment.Output, x string) string {
 		" - CASE WHEN count(*) OVER (%[1]s) > count(%[2]s) OVER (%[1]s) THEN 1 ELSE 0 END)", partition, x).sql
 }
 
-// partition writes which rows a window is of; all of them need no words.
+// partition writes PARTITION BY, or "" for a window of all rows.
 func (c *compiler) partition(w *fragment.Window) string {
 	if len(w.Partition) == 0 {
 		return ""

@@ -11,11 +11,10 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// ErrLiteral means that a value or a name cannot be written as SQL.
+// ErrLiteral reports that a value or a name cannot be written as SQL.
 var ErrLiteral = errors.New("a constant or a name cannot be written in this engine's SQL")
 
-// Dialect is how an engine writes SQL, where engines differ: DuckDB, PostgreSQL or
-// Trino. What it says nothing about, all write as DuckDB does.
+// Dialect holds how an engine's SQL differs: DuckDB, PostgreSQL or Trino. A zero field means what DuckDB does.
 type Dialect struct {
 	name    string
 	types   map[value.Type]string
@@ -25,11 +24,12 @@ type Dialect struct {
 	instant func(v string) string  // the digits of a timestamp as the engine reads them
 	cast    string                 // CAST, or one that gives NULL where it would raise, to be doubly sure
 	bytes   string                 // the length of a text in bytes, or in characters where these are not told
-	// apart keeps a select within another from being merged with it; empty: it never is where it would grow.
+	// apart stops a select within another from being merged with it. Empty: the engine never merges where the SQL would
+	// grow.
 	apart string
-	// pulled bounds the SQL of a column where the engine puts it into the places that read it, with all that its own
-	// places hold: over several levels of queries, a column that is read twice at each would grow by powers. What is
-	// larger is kept apart.
+	// pulled bounds the length of a column's SQL where the optimizer replaces columns by their definitions. A column
+	// that is read twice at each of several levels would grow exponentially. Selects with a larger column are kept
+	// apart.
 	pulled int
 	// inlines: the engine does so with columns of whole numbers that it aggregates.
 	inlines  bool
@@ -38,11 +38,12 @@ type Dialect struct {
 	nan      string // the test that one is NaN
 	infinite string // the test that one is infinite, in a real arithmetic that does not raise
 	collate  string // what makes a text compare by its bytes; empty: it does
-	// operations writes each operation; see written.
+	// operations writes each operation, see written.
 	operations map[expr.Op]write
-	// folds: what has no columns is computed beforehand, since the engine would do so, and raise.
+	// folds: expressions without columns are computed before the query is sent. The engine would fold them itself, and
+	// raise.
 	folds bool
-	// column reads a stored column as the catalog says; nil: see compiler.column.
+	// column reads a stored column as the catalog's type; nil: see compiler.column.
 	column func(c *compiler, e *expr.Expr) code
 
 	sum      string // of whole numbers, with room for more than 64 bits; %s: the terms
@@ -50,33 +51,32 @@ type Dialect struct {
 	quotient string // of whole numbers as sums are, toward zero; %s: dividend, divisor
 	least    func(args []string) string
 	greatest func(args []string) string
-	// clamp moves an int or a float into an interval; NULL stays NULL.
+	// clamp writes an int or a float clamped to an interval. NULL stays NULL.
 	clamp func(x, lower, upper string, t value.Type) string
-	// hidden is the same whole number, of which the engine knows nothing: it would else leave a clamp out where
-	// statistics, which a file may bring along, say that it changes nothing. Empty: it uses none.
+	// hidden writes the same int in a form whose range the optimizer does not know. It would otherwise drop a clamp
+	// that changes nothing according to statistics, and a file may bring false statistics. Empty: the engine uses none.
 	hidden string
 	pack   string // the counts of all buckets in one text; see Unpack
-	// choice hashes the patient and the keys, columns of the step rows, with the two
-	// halves of the secret key: at random, but for each patient and group the same.
+	// choice hashes the patient and the keys, which are columns of the step rows, with both halves of the secret key.
+	// It is pseudorandom, and the same for each pair of a patient and a group.
 	choice func(patient value.Type, keys []value.Type) string
-	// stored is what makes a step be computed once, where it is read twice; empty: nothing does.
+	// stored makes the engine materialize a step that is read twice. Empty: the engine cannot.
 	stored string
-	// days: dates and timestamps are answered as texts, for a client that would read
-	// them in a time zone.
+	// days: dates and timestamps are returned as texts, because the client would read them in a time zone.
 	days bool
-	// maxSQL bounds the text of one expression.
+	// maxSQL bounds the length of one expression's SQL, in bytes.
 	maxSQL int
-	// joins bounds the SQL that a select of joined rows computes in its own place; what is beyond is computed beside the
-	// joins, see compiler.join. 0: engines bound nothing.
+	// joins bounds the length of the SQL that a select of joined rows computes in place. Longer expressions are
+	// computed beside the joins, see compiler.join. 0: no bound.
 	joins int
-	// underflows: a product that is nearer to zero than any float64 but zero raises.
+	// underflows: a product raises if it is not zero and rounds to zero.
 	underflows bool
 }
 
-// String names the engine.
+// String returns the engine's name.
 func (d *Dialect) String() string { return d.name }
 
-// Type gives the engine's type for the catalog's.
+// Type returns the engine's type for the catalog's type t.
 func (d *Dialect) Type(t value.Type) string { return d.types[t] }
 
 // NaN is the test that a real number is NaN.

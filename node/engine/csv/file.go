@@ -15,7 +15,7 @@ import (
 	"golang.org/x/text/transform"
 )
 
-// Head is how a file begins: what its columns are called, and where its records begin.
+// Head describes the beginning of a file: the names of its columns, and where its records begin.
 type Head struct {
 	Path    string
 	Names   []string // in the order of the fields; empty where the header names nothing
@@ -28,7 +28,8 @@ type Head struct {
 
 var errNames = errors.New("csv: the file has no columns")
 
-// Read reads the head of a file. Its error is that of reading the file; what is wrong with the file is its Problem.
+// Read reads the head of a file. Its error is one of reading the file. If the file itself is wrong, Head.Problem says
+// so.
 func (d *Dialect) Read(path string) (*Head, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -109,7 +110,7 @@ func (d *Dialect) Read(path string) (*Head, error) {
 	}
 }
 
-// other names the file of another kind that a file begins as, "" where it begins as none.
+// other names the other format that the first bytes of a file belong to, or "".
 func other(b []byte) string {
 	for _, kind := range []struct {
 		begins string
@@ -140,7 +141,7 @@ func other(b []byte) string {
 	return ""
 }
 
-// marked tells the encoding of which the beginning of a file has the byte order mark, "" for none.
+// marked returns the encoding of the byte order mark at the beginning of a file, or "".
 func marked(b []byte) string {
 	for _, m := range [][2]string{{"\xef\xbb\xbf", "utf-8"}, {"\xff\xfe", "utf-16le"}, {"\xfe\xff", "utf-16be"}} {
 		if bytes.HasPrefix(b, []byte(m[0])) {
@@ -150,8 +151,8 @@ func marked(b []byte) string {
 	return ""
 }
 
-// unmarked tells which UTF-16 the beginning of a file without a byte order mark is, "" for none: delimiters, digits and
-// Latin letters have a byte that is zero, always on the same side. A zero here and there is none.
+// unmarked recognizes UTF-16 without a byte order mark, by the beginning of a file; "" if it is not UTF-16. In UTF-16,
+// delimiters, digits and Latin letters have a zero byte, always on the same side. A few zero bytes do not count.
 func unmarked(b []byte) string {
 	var zeros [2]int // at even and at odd offsets
 	for i, c := range b {
@@ -168,7 +169,7 @@ func unmarked(b []byte) string {
 	return ""
 }
 
-// why tells why a line does not fit, and what to do.
+// why says why a line does not fit, and what to do.
 func (d *Dialect) why(r Reason) string {
 	switch r {
 	case ReasonQuote:
@@ -192,7 +193,7 @@ func (d *Dialect) elsewise() string {
 	return ""
 }
 
-// Reasons tells in words why lines do not fit, and how many.
+// Reasons says in words why lines do not fit, and how many lines that are.
 func (d *Dialect) Reasons(t *Tally) string {
 	var parts []string
 	for r, what := range map[Reason]string{
@@ -211,8 +212,8 @@ func (d *Dialect) Reasons(t *Tally) string {
 	return strings.Join(parts, "; ")
 }
 
-// scanner reads a part of a file: from is the offset of its first byte, which must follow a line feed or begin the
-// file; records that begin at until or later are left out (-1: none).
+// scanner reads a part of a file. from is the offset of its first byte, which must follow a line feed or begin the
+// file. Records that begin at until or later are left out (-1: none).
 func (d *Dialect) scanner(h *Head, f *os.File, from, until int64) (*Scanner, error) {
 	name := d.Encoding
 	skip := int64(0)
@@ -262,7 +263,7 @@ type Part struct {
 	from, until int64
 }
 
-// Parts divides a file so that several may read it at once, each about size bytes.
+// Parts divides a file into ranges of about size bytes, so that several Scanners may read it at once.
 func (d *Dialect) Parts(h *Head, size int64) []Part {
 	if h.Problem != "" || len(h.Names) == 0 {
 		return nil
@@ -277,7 +278,7 @@ func (d *Dialect) Parts(h *Head, size int64) []Part {
 	return parts
 }
 
-// Scan begins to read a part of a file that is open.
+// Scan returns a Scanner of a part of an open file.
 func (d *Dialect) Scan(p Part, f *os.File) (*Scanner, error) {
 	if len(p.Head.Names) == 0 {
 		return nil, errNames
@@ -300,7 +301,7 @@ func (d *Dialect) Scan(p Part, f *os.File) (*Scanner, error) {
 	return s, nil
 }
 
-// Count reads a file from its first to its last record, and counts.
+// Count reads a whole file and counts its records and lost lines.
 func (d *Dialect) Count(ctx context.Context, h *Head) (t Tally, err error) {
 	f, err := os.Open(h.Path)
 	if err != nil {

@@ -13,23 +13,23 @@ import (
 	"unicode/utf8"
 )
 
-// Proposal is what a custodian may declare of a file: a guess from its beginning, for a person to confirm. No query
-// reads by it.
+// Proposal is a guess of a file's settings and types from its beginning. The custodian confirms it. No query uses it.
 type Proposal struct {
 	Settings *Settings // those that were declared, and those that are proposed
-	// Kinds are int, float, bool, date, timestamp or text, by column.
+	// Kinds maps columns to int, float, bool, date, timestamp or text.
 	Kinds map[string]string
-	// Doubtful: nothing in the file tells whether its first line is a line of names, so that it must not be shown as one.
+	// Doubtful: nothing in the file tells whether its first line holds names. It must then not be shown, because it may
+	// be a patient's row.
 	Doubtful bool
 }
 
-// looked is how much of a file a proposal is made of, and how many records.
+// The bytes of a file and the records from which a proposal is made.
 const (
 	looked     = 1 << 20
 	lookedRows = 2000
 )
 
-// What is proposed is of these lists, and never a word of the file.
+// Proposals are taken from these lists. No text of the file is ever proposed.
 var (
 	usualNulls = []string{"NA", "N/A", "#N/A", "NULL", "null", "NaN", "nan", "None", "?", "-", ".", `\N`}
 	usualWords = [][2][]string{{{"O", "oui"}, {"N", "non"}}, {{"vrai", "V"}, {"faux", "F"}}, {{"J", "ja"}, {"N", "nein"}}, {{"S", "si"}, {"N", "no"}}}
@@ -43,7 +43,8 @@ var (
 	isoTimeText = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,9})?)? ?(Z|[+-][0-9]{2}(:?[0-9]{2})?)?$`)
 )
 
-// Propose guesses from the beginning of a file what is not declared. Errors are those of reading it, and ErrSettings.
+// Propose guesses the settings that are not declared from the beginning of a file. Errors are those of reading it, and
+// ErrSettings.
 func Propose(ctx context.Context, path string, declared *Settings) (*Proposal, error) {
 	s := *declared
 	p := &Proposal{Settings: &s, Kinds: map[string]string{}}
@@ -110,7 +111,7 @@ func Propose(ctx context.Context, path string, declared *Settings) (*Proposal, e
 	return p, nil
 }
 
-// proposeEncoding tells an encoding from the beginning of a file; "" for UTF-8, or where a byte order mark tells.
+// proposeEncoding guesses an encoding from the beginning of a file. It returns "" for UTF-8 and for a byte order mark.
 func proposeEncoding(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -193,7 +194,8 @@ func look(ctx context.Context, path string, s *Settings) (found sample, _ error)
 	return found, ctx.Err()
 }
 
-// kind tells what the values of a column are, and proposes the settings by which they are read so; "" without values.
+// kind returns the type of a column's values, and proposes the settings that read them. It returns "" if there are no
+// values.
 func (p *Proposal) kind(values []string) string {
 	s := p.Settings
 	var marks []string
@@ -246,7 +248,7 @@ func (p *Proposal) kind(values []string) string {
 	return kind
 }
 
-// dated tells whether values are days or instants of a usual format.
+// dated reports whether the values are dates or timestamps of a usual format.
 func (p *Proposal) dated(all func(func(string) bool) bool) string {
 	fits := func(text string) bool {
 		f, err := format(text)
@@ -282,7 +284,7 @@ func (p *Proposal) dated(all func(func(string) bool) bool) string {
 	return "text"
 }
 
-// worded tells whether values are words for true and false, both of which are there.
+// worded reports whether the values are words for true and false, and both occur.
 func (p *Proposal) worded(values []string) string {
 	is := func(list []string) func(string) bool {
 		return func(v string) bool {

@@ -7,7 +7,7 @@ import (
 	"unicode"
 )
 
-// Reading is how the texts of fields become values.
+// Reading says how the texts of fields become values.
 type Reading struct {
 	Decimal, Thousands string // Thousands: "" for none
 	True, False        []string
@@ -15,7 +15,7 @@ type Reading struct {
 	Zone               string  // of timestamps that name none
 }
 
-// Format is how a day or an instant is written.
+// Format is a format of dates or timestamps.
 type Format struct {
 	Pattern string // a regular expression of the whole text, with groups; every text that it matches is tried
 	ISO     string // the groups, \1 to \9, as yyyy-mm-dd hh:mm:ss.ffffff+hh:mm
@@ -24,7 +24,7 @@ type Format struct {
 	Offset  bool   // it has an offset from UTC
 }
 
-// Reading completes the settings. zone is the hospital's. Errors wrap ErrSettings.
+// Reading returns the settings with their defaults. hospital is the hospital's time zone. Errors wrap ErrSettings.
 func (s *Settings) Reading(hospital string) (*Reading, error) {
 	r := &Reading{Decimal: ".", Thousands: s.Thousands, True: []string{"true", "t", "yes", "y", "1"}, False: []string{"false", "f", "no", "n", "0"}, Zone: hospital}
 	if s.Decimal != "" {
@@ -66,7 +66,7 @@ func (s *Settings) Reading(hospital string) (*Reading, error) {
 	return r, err
 }
 
-// format reads a format such as dd/mm/yyyy hh:mm:ss.
+// format parses a format such as dd/mm/yyyy hh:mm:ss.
 func format(text string) (*Format, error) {
 	f := &Format{}
 	var pattern strings.Builder

@@ -8,10 +8,10 @@ import (
 	"unicode/utf8"
 )
 
-// MaxLine is the longest line that is read, in bytes of UTF-8.
+// MaxLine is the length of the longest line that is read, in bytes of UTF-8.
 const MaxLine = 16 << 20
 
-// Reason is why a line is no record.
+// Reason says why a line is not a record.
 type Reason int
 
 // The reasons.
@@ -25,7 +25,7 @@ const (
 	reasons
 )
 
-// Tally is what a scan found. Lines are those of data: neither header nor comment, nor empty.
+// Tally counts what a scan found. It counts lines of data only: no header, no comment, no empty line.
 type Tally struct {
 	Lines, Rows int64
 	Rejected    [reasons]int64
@@ -33,7 +33,7 @@ type Tally struct {
 	Broken      bool  // with Multiline: the file is not well-formed, and the rest was not read
 }
 
-// Lost is the number of lines that are no record.
+// Lost returns the number of lines that are not records.
 func (t *Tally) Lost() (n int64) {
 	for _, r := range t.Rejected {
 		n += r
@@ -41,7 +41,7 @@ func (t *Tally) Lost() (n int64) {
 	return n
 }
 
-// Add adds what another scan found.
+// Add adds the counts of another scan.
 func (t *Tally) Add(o *Tally) {
 	t.Lines += o.Lines
 	t.Rows += o.Rows
@@ -52,7 +52,7 @@ func (t *Tally) Add(o *Tally) {
 	t.Broken = t.Broken || o.Broken
 }
 
-// lines cuts bytes at line feeds.
+// lines splits bytes at line feeds.
 type lines struct {
 	r      io.Reader
 	buf    []byte // its part from at to end is not cut yet
@@ -62,8 +62,8 @@ type lines struct {
 	eof    bool
 }
 
-// next gives a line without its line feed, valid until the next call; long: it was longer than
-// limit, and is left out. io.EOF ends.
+// next returns a line without its line feed, valid until the next call. With long the line was longer than limit, and
+// is left out. The error io.EOF ends the file.
 func (l *lines) next(limit int) (line []byte, long bool, err error) {
 	searched := 0
 	for {
@@ -100,7 +100,7 @@ func (l *lines) next(limit int) (line []byte, long bool, err error) {
 	}
 }
 
-// fill reads on, behind what is not cut yet.
+// fill reads more bytes behind those that are not split yet.
 func (l *lines) fill() error {
 	if l.at > 0 {
 		copy(l.buf, l.buf[l.at:l.end])
@@ -124,13 +124,13 @@ func (l *lines) fill() error {
 	return io.ErrNoProgress
 }
 
-// field is where a field stands in the line of a Scanner, or in its scratch.
+// field is the place of a field in a Scanner's line, or in its scratch.
 type field struct {
 	from, to int
 	scratch  bool
 }
 
-// Scanner reads the records of one file, or of a part of it.
+// Scanner reads the records of a file, or of a part of it.
 type Scanner struct {
 	Tally  Tally
 	d      *Dialect
@@ -146,7 +146,7 @@ type Scanner struct {
 	fields  []field
 }
 
-// Next goes to the next record. false: there is none, or err is that of reading the file.
+// Next advances to the next record. It returns false at the end, and with an error of reading the file.
 func (s *Scanner) Next() (bool, error) {
 	for {
 		if s.until >= 0 && s.in.offset >= s.until {
@@ -176,7 +176,7 @@ func (s *Scanner) Next() (bool, error) {
 
 const fits Reason = -1
 
-// read reads a line, or with Multiline a record; record is false if it is empty or a comment.
+// read reads a line, or with Multiline a record. record is false for an empty line and for a comment.
 func (s *Scanner) read() (reason Reason, record bool, err error) {
 	line, long, err := s.in.next(MaxLine)
 	if err != nil {
@@ -203,12 +203,13 @@ func (s *Scanner) read() (reason Reason, record bool, err error) {
 	return s.readMultiline(whole)
 }
 
-// readMultiline reads a record that may have several lines, of which the first is given.
+// readMultiline reads a record that may span several lines. line is the first of them.
 func (s *Scanner) readMultiline(line []byte) (Reason, bool, error) {
 	record := line // becomes a copy where it goes on
 	open := bytes.Count(line, []byte{s.d.Quote})%2 == 1
 	for copied := false; ; {
-		// Where quotes are doubled, an odd number of them is open: no need to read the record anew with each line.
+		// Where quotes are doubled, an odd number of quotes means an open one. So the record is not split again for
+		// each line.
 		if s.d.Escape != s.d.Quote || !open {
 			s.line = bytes.TrimSuffix(record, []byte{'\r'})
 			reason := s.decodeLine()
@@ -221,7 +222,7 @@ func (s *Scanner) readMultiline(line []byte) (Reason, bool, error) {
 				return reason, true, nil
 			}
 		}
-		// A quote is open: the record goes on in the next line.
+		// A quote is open: the record continues in the next line.
 		if !copied {
 			record, copied = slices.Clone(record), true
 		}
@@ -241,7 +242,7 @@ func (s *Scanner) readMultiline(line []byte) (Reason, bool, error) {
 	}
 }
 
-// decodeLine makes UTF-8 of the line, and tells why it is no text.
+// decodeLine converts the line to UTF-8, or returns the reason why it is not text.
 func (s *Scanner) decodeLine() Reason {
 	if bytes.IndexByte(s.line, 0) >= 0 {
 		return ReasonZero
@@ -267,7 +268,7 @@ func (s *Scanner) decodeLine() Reason {
 	return fits
 }
 
-// split cuts the line into fields.
+// split splits the line into fields.
 func (s *Scanner) split() Reason {
 	s.fields, s.scratch = s.fields[:0], s.scratch[:0]
 	delimiter := s.d.Delimiter
@@ -295,7 +296,7 @@ func (s *Scanner) split() Reason {
 			if end < 0 {
 				return ReasonQuote
 			}
-			// What stands between the closing quote and the delimiter belongs to the field.
+			// Text between the closing quote and the delimiter belongs to the field.
 			next := s.index(end, delimiter)
 			stop := next
 			if next < 0 {
@@ -351,7 +352,7 @@ func (s *Scanner) fit() Reason {
 	return fits
 }
 
-// index finds a text in the line, from a position on; -1: it is not there.
+// index returns the position of a text in the line, at or behind from, or -1.
 func (s *Scanner) index(from int, text string) int {
 	var i int
 	if len(text) == 1 {
@@ -365,7 +366,8 @@ func (s *Scanner) index(from int, text string) int {
 	return from + i
 }
 
-// unquote appends what is quoted to the scratch, and gives the position behind the closing quote; -1: there is none.
+// unquote appends the quoted text to the scratch and returns the position behind the closing quote, or -1 if there is
+// none.
 func (s *Scanner) unquote(at int) int {
 	quote, escape := s.d.Quote, s.d.Escape
 	for at < len(s.line) {
@@ -383,10 +385,10 @@ func (s *Scanner) unquote(at int) int {
 	return -1
 }
 
-// Width is the number of fields of the record.
+// Width returns the number of fields of the record.
 func (s *Scanner) Width() int { return len(s.fields) }
 
-// Value gives a field of the record, valid until Next; null: it stands for NULL.
+// Value returns field i of the record, valid until Next. null: the field means NULL.
 func (s *Scanner) Value(i int) (text []byte, null bool) {
 	f := s.fields[i]
 	text = s.line[min(f.from, len(s.line)):min(f.to, len(s.line))]
@@ -396,7 +398,7 @@ func (s *Scanner) Value(i int) (text []byte, null bool) {
 	return text, slices.Contains(s.d.Null, string(text))
 }
 
-// names gives the record as names of columns; a problem tells why it names none.
+// names returns the record as names of columns, or a problem that says why it does not name them.
 func (s *Scanner) names() (names []string, problem string) {
 	for i := range s.fields {
 		text, _ := s.Value(i)

@@ -16,50 +16,51 @@ import (
 	_ "time/tzdata" // a node's machine may have none
 )
 
-// ErrSettings means that settings cannot be read by, or contradict each other.
+// ErrSettings reports that settings are not valid or contradict each other.
 var ErrSettings = errors.New("csv")
 
-// Settings is `csv:` of a node's file, for all tables or for one: how the hospital writes its CSV files.
-// What is left out is as in the comment beside it.
+// Settings is the key `csv:` of a node's file, for all tables or for one. It says how the hospital writes its CSV
+// files. Each field says its default.
 type Settings struct {
-	// Encoding is utf-8, or what the hospital's programs write: windows-1252, iso-8859-1, iso-8859-15, ibm850,
-	// macintosh, utf-16le, utf-16be and others of IANA's names. A byte order mark goes before it. Default: utf-8.
+	// Encoding is utf-8 or another encoding by its IANA name: windows-1252, iso-8859-1, iso-8859-15, ibm850, macintosh,
+	// utf-16le, utf-16be and so on. A byte order mark in the file takes precedence. Default: utf-8.
 	Encoding string `yaml:"encoding,omitempty"`
-	// Delimiter is one character between fields. Default: a comma.
+	// Delimiter is the character between fields. Default: a comma.
 	Delimiter string `yaml:"delimiter,omitempty"`
-	// Decimal is the sign before decimals. Default: a point.
+	// Decimal is the decimal mark. Default: a point.
 	Decimal string `yaml:"decimal,omitempty"`
-	// Thousands is a sign between groups of three digits. Default: none.
+	// Thousands is the character between groups of three digits. Default: none.
 	Thousands string `yaml:"thousands,omitempty"`
-	// DateFormat is how days are written, such as dd/mm/yyyy. Default: yyyy-mm-dd.
+	// DateFormat is the format of dates, such as dd/mm/yyyy. Default: yyyy-mm-dd.
 	DateFormat string `yaml:"date_format,omitempty"`
-	// TimestampFormat is how instants are written, such as "dd/mm/yyyy hh:mm". Default: ISO 8601.
+	// TimestampFormat is the format of timestamps, such as "dd/mm/yyyy hh:mm". Default: ISO 8601.
 	TimestampFormat string `yaml:"timestamp_format,omitempty"`
-	// Timezone is where timestamps that name no zone are the time of the day. Default: the hospital's.
+	// Timezone is the time zone of timestamps without a zone. Default: the hospital's.
 	Timezone string `yaml:"timezone,omitempty"`
-	// Null lists what stands for NULL, letter by letter. Default: an empty field.
+	// Null lists the texts that mean NULL, compared exactly. Default: an empty field.
 	Null Words `yaml:"null,omitempty"`
-	// True and False list the words for them, in any letter case. Default: true, t, yes, y, 1 and false, f, no, n, 0.
+	// True and False list the words for true and false, in any letter case. Default: true, t, yes, y, 1 and false, f,
+	// no, n, 0.
 	True  Words `yaml:"true,omitempty"`
 	False Words `yaml:"false,omitempty"`
-	// Header says whether the first line names the columns, or names them itself. Default: it does.
+	// Header says whether the first line names the columns, or lists the names. Default: the first line names them.
 	Header *Header `yaml:"header,omitempty"`
-	// Comment begins lines that are none. Default: nothing does.
+	// Comment is the text with which a comment line begins. Default: no line is a comment.
 	Comment string `yaml:"comment,omitempty"`
-	// Skip is how many lines stand before the header. Default: 0.
+	// Skip is the number of lines before the header. Default: 0.
 	Skip *int `yaml:"skip,omitempty"`
-	// Quote is the sign around fields; "" for none. Default: ".
+	// Quote is the quotation mark around fields; "" for none. Default: ".
 	Quote *string `yaml:"quote,omitempty"`
-	// Escape is what stands before a quote within quotes. Default: the quote itself.
+	// Escape is the character before a quotation mark within quotes. Default: the quotation mark itself.
 	Escape *string `yaml:"escape,omitempty"`
-	// Multiline says that quoted fields hold line feeds. Each file must then be well-formed from its first to
-	// its last character, or its table is closed. Default: a line is a record.
+	// Multiline allows line feeds in quoted fields. Each file must then be well-formed from beginning to end, or its
+	// table is closed. Default: each line is a record.
 	Multiline *bool `yaml:"multiline,omitempty"`
-	// MaxRejected is the share of lines that may be lost because they do not fit, such as 0.1 %. Default: none.
+	// MaxRejected is the largest share of lines that may be lost because they do not fit, such as 0.1 %. Default: none.
 	MaxRejected *Share `yaml:"max_rejected,omitempty"`
 }
 
-// Header is whether files have a line of names, or the names.
+// Header says whether files have a line of names, or lists the names.
 type Header struct {
 	Line  bool
 	Names []string // in the order of the fields; empty where Line, or where the columns are column1, column2 and so on
@@ -85,7 +86,7 @@ func (h Header) MarshalYAML() (any, error) {
 	return h.Line, nil
 }
 
-// Words are texts as they are written, so that NULL and NA need no quotes in YAML.
+// Words are texts exactly as written in YAML, so NULL and NA need no quotes.
 type Words []string
 
 // UnmarshalYAML reads a list of scalars.
@@ -103,7 +104,7 @@ func (w *Words) UnmarshalYAML(n *yaml.Node) error {
 	return nil
 }
 
-// Share is a part of a whole, 0 to 1.
+// Share is a fraction from 0 to 1.
 type Share float64
 
 // UnmarshalYAML reads a percentage such as 0.1 %.
@@ -122,7 +123,7 @@ func (s Share) MarshalYAML() (any, error) { return s.String(), nil }
 
 func (s Share) String() string { return strconv.FormatFloat(float64(s)*100, 'g', 6, 64) + " %" }
 
-// Over gives the settings of a table over those of all tables.
+// Over returns a table's settings, completed by the settings of all tables.
 func (s *Settings) Over(all *Settings) *Settings {
 	switch {
 	case s == nil && all == nil:
@@ -172,7 +173,7 @@ func (s *Settings) Over(all *Settings) *Settings {
 	return &o
 }
 
-// Dialect is how files are cut into lines and fields: Settings, complete and without contradiction.
+// Dialect says how files are split into lines and fields. It is Settings with all defaults, and without contradiction.
 type Dialect struct {
 	Encoding  string
 	Delimiter string // one character
@@ -185,7 +186,7 @@ type Dialect struct {
 	Multiline bool
 }
 
-// Dialect completes the settings. Errors wrap ErrSettings.
+// Dialect returns the settings with their defaults. Errors wrap ErrSettings.
 func (s *Settings) Dialect() (*Dialect, error) {
 	d := &Dialect{Encoding: "utf-8", Delimiter: ",", Null: []string{""}, Header: Header{Line: true}, Comment: s.Comment, Quote: '"'}
 	if s.Encoding != "" {
@@ -249,7 +250,7 @@ func (s *Settings) Dialect() (*Dialect, error) {
 	return d, nil
 }
 
-// twice tells of a name that is there twice or is none; "" where all is well.
+// twice returns a complaint about a name that is not valid or occurs twice, or "".
 func twice(names []string) string {
 	for i, n := range names {
 		if n == "" {
@@ -262,7 +263,7 @@ func twice(names []string) string {
 	return ""
 }
 
-// encodingOf gives the table of a single-byte encoding, or which UTF-16 it is; neither for UTF-8.
+// encodingOf returns the table of a single-byte encoding, or the name of a UTF-16 encoding. Both are empty for UTF-8.
 func encodingOf(name string) (*charmap.Charmap, string, error) {
 	switch name {
 	case "utf-8", "utf8":
@@ -295,7 +296,7 @@ func encodingOf(name string) (*charmap.Charmap, string, error) {
 	return nil, "", fmt.Errorf("%w: there is no `encoding` %q; give utf-8, utf-16le, utf-16be, windows-1252, iso-8859-1, iso-8859-15, ibm850 or macintosh", ErrSettings, name)
 }
 
-// ZoneOr is the time zone of that name; UTC for "".
+// ZoneOr returns the name of a time zone, UTC for "".
 func ZoneOr(name string) string {
 	if name == "" {
 		return "UTC"
@@ -303,7 +304,7 @@ func ZoneOr(name string) string {
 	return name
 }
 
-// Zone checks the name of a time zone; "" is one. Its error wraps ErrSettings.
+// Zone checks the name of a time zone, which may be "". Its error wraps ErrSettings.
 func Zone(name string) error {
 	if name == "" {
 		return nil

@@ -11,22 +11,23 @@ import (
 	"github.com/intramuros/intramuros/node/engine"
 )
 
-// kindsOfFiles are how files end that somebody may take for a table's rows.
+// kindsOfFiles are endings of file names that may hold a table's rows.
 var kindsOfFiles = strings.Fields(".parquet .parq .pq .csv .tsv .xls .xlsx .xlsm .ods .sas7bdat .xpt .sav .dta .rds .orc .avro .feather .arrow .gz .zip .bz2 .xz .zst .7z .duckdb .sqlite")
 
-// holdsRows tells whether a file's name is that of rows, in a form that is read or is not.
+// holdsRows reports whether a file's name is that of a file of rows, in a format that is read or in another.
 func holdsRows(name string) bool {
 	return slices.Contains(kindsOfFiles, strings.ToLower(filepath.Ext(name)))
 }
 
-// unfinished tells of a step of a path whether its name says that it is no part of a table: what begins with a point or
-// an underscore (as Spark and Hive have it: _temporary, ._part), and what Excel puts beside a file that is open.
+// unfinished reports whether one element of a path is no part of a table by its name. Spark and Hive write unfinished
+// files under names that begin with a point or an underscore (_temporary, ._part). Excel writes a lock file beside an
+// open file.
 func unfinished(step string) bool {
 	return step != "." && step != ".." && (strings.HasPrefix(step, ".") || strings.HasPrefix(step, "_") && !strings.Contains(step, "=") || strings.HasPrefix(step, "~$"))
 }
 
-// lake names whose log in a folder tells which files are rows of a table still, "" where there is none: Delta Lake,
-// Hudi and Iceberg leave files of rows that were deleted.
+// lake names the table format whose log in a folder says which files still count, or "". Delta Lake, Hudi and Iceberg
+// leave files of deleted rows in the folder.
 func lake(folder string) string {
 	for what, pattern := range map[string]string{"Delta Lake": "_delta_log", "Hudi": ".hoodie", "Iceberg": filepath.Join("metadata", "*.metadata.json")} {
 		if found, err := filepath.Glob(filepath.Join(literal(folder), pattern)); err == nil && len(found) > 0 {
@@ -36,13 +37,13 @@ func lake(folder string) string {
 	return ""
 }
 
-// literal is a pattern of a path that stands for itself.
+// literal escapes a path, so that as a pattern it matches itself only.
 func literal(path string) string {
 	return strings.NewReplacer("*", "[*]", "?", "[?]", "[", "[[]").Replace(path)
 }
 
-// unsettled tells why the files that a pattern finds are not the rows of a table, "" where they are: one is not
-// finished, or a log beside them says which of them count.
+// unsettled says why the files of a pattern are not the rows of a table, or returns "". Either a file is not finished,
+// or a log beside the files says which of them count.
 func unsettled(pattern string, matches []string) string {
 	root := folder(pattern)
 	if root == "" {
@@ -62,7 +63,7 @@ func unsettled(pattern string, matches []string) string {
 	return ""
 }
 
-// beside is what is in the folder beside the files of its tables.
+// beside holds the contents of the folder, apart from the files of its tables.
 type beside struct {
 	folder  string // absolute, as the files that were found are named
 	entries []fs.DirEntry
@@ -81,8 +82,8 @@ func (c *Config) beside() (*beside, error) {
 	return &beside{folder, entries}, nil
 }
 
-// unread tells of a table of the folder, by its name, whether what was found are all files that may hold its rows: an
-// error names one that is not read. A CSV file beside a Parquet file is told in a note.
+// unread reports whether the files of a table of the folder are all that may hold its rows. The error names one that is
+// not read. A CSV file beside a Parquet file is only noted.
 func (b *beside) unread(name string, at *engine.Place) error {
 	var matches []string
 	if at.File != "" {
@@ -118,7 +119,7 @@ func (b *beside) unread(name string, at *engine.Place) error {
 		case entry.IsDir() || read[path]:
 			return nil
 		}
-		// Who looks for files below a folder follows no link to another one.
+		// A search for files below a folder does not follow links to other folders.
 		if info, err := os.Stat(path); holdsRows(path) || err == nil && info.IsDir() {
 			return errUnread(path, at)
 		}
@@ -126,7 +127,8 @@ func (b *beside) unread(name string, at *engine.Place) error {
 	})
 }
 
-// besideNow tells which files are not read now beside those of the tables; nothing of tables that node.yaml names.
+// besideNow says which files beside those of the folder's tables are not read now. It skips tables that node.yaml
+// names.
 func (e *Engine) besideNow() string {
 	all := ""
 	var b *beside // once there is a table to look for
@@ -164,7 +166,7 @@ func errUnread(path string, at *engine.Place) error {
 	return fmt.Errorf("%w: %s is not read%s: let all files of the table be of one kind (.parquet, or .csv in one letter case, not compressed) in folders of one depth, name them in node.yaml (`file`), or move it away", engine.ErrConfig, path, beside)
 }
 
-// whereRead are the paths of files, and where they are if a folder of theirs is a link.
+// whereRead returns the paths of files, and their real paths if one of their folders is a link.
 func whereRead(files []string) map[string]bool {
 	read, folders := map[string]bool{}, map[string]string{}
 	for _, file := range files {

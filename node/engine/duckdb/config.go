@@ -10,38 +10,33 @@ import (
 
 // Config is the `engine:` part of a node's file for DuckDB.
 type Config struct {
-	// Database is a .duckdb file. It is opened read-only, so several programs may
-	// read it at once, but none may have it open for writing. Exactly one of
-	// Database and Folder is given.
+	// Database is a .duckdb file. It is opened read-only: several programs may read it at once, but none may have it
+	// open for writing. Exactly one of Database and Folder is given.
 	Database string `yaml:"database,omitempty"`
-	// Folder holds Parquet or CSV files: table t is <folder>/t.parquet, or
-	// <folder>/t.csv, or all of <folder>/t/*.parquet, or all below <folder>/t, where folders
-	// such as day=2027-01-31 are a column. Every query reads CSV files anew, as text, so
-	// Parquet is much faster.
+	// Folder holds Parquet or CSV files. Table t is <folder>/t.parquet, or <folder>/t.csv, or all files
+	// <folder>/t/*.parquet, or all files below <folder>/t. There, folders such as day=2027-01-31 become a column. Every
+	// query parses CSV files again, so Parquet is much faster.
 	Folder string `yaml:"folder,omitempty"`
-	// CSV says how the folder's CSV files are written; a table's own settings go before it.
+	// CSV says how the folder's CSV files are written. A table's own settings take precedence.
 	CSV *csv.Settings `yaml:"csv,omitempty"`
-	// Timezone is the hospital's, such as Europe/Paris: an instant that comes with a zone is read as
-	// the time of the day there. Empty: UTC.
+	// Timezone is the hospital's time zone, such as Europe/Paris. An instant with a zone is read as the time of day
+	// there. Empty: UTC.
 	Timezone string `yaml:"timezone,omitempty"`
-	// Tables says, for a table of the catalog, where the local source differs from
-	// it in name or columns. A table that is neither here nor found by its own name
-	// is not offered.
+	// Tables says where the local source of a catalog's table differs from it in its name or columns. A table that is
+	// neither here nor found under its own name is not offered.
 	Tables map[string]engine.Source `yaml:"tables,omitempty"`
-	// Threads is how many cores a query may use; 0: all of them.
+	// Threads is the number of cores that a query may use; 0: all of them.
 	Threads int `yaml:"threads,omitempty"`
-	// MemoryLimit is how much memory all queries may use together, such as "2GB";
-	// empty: 80 % of the machine's. In a node each of the queries that run at once has
-	// an equal part, whether the others need theirs or not. A query that needs more
-	// spills, or fails where there is no SpillFolder.
+	// MemoryLimit is the memory that all queries may use together, such as "2GB"; empty: 80 % of the machine's memory.
+	// A node gives each of its concurrent queries an equal part, whether the others use theirs or not. A query that
+	// needs more spills to disk, or fails if there is no SpillFolder.
 	MemoryLimit string `yaml:"memory_limit,omitempty"`
-	// ProcessMemory is the ceiling of one query's process, such as "3GB": what MemoryLimit does not count,
-	// above all what a statement takes while it is prepared, included. A process above it is killed. Empty: the
-	// query's part of MemoryLimit, and 1 GiB. Only Start has processes.
+	// ProcessMemory is the limit of one query's process, such as "3GB". It includes memory that MemoryLimit does not
+	// count, above all that of preparing a statement. A process above the limit is killed. Empty: the query's part of
+	// MemoryLimit plus 1 GiB. Only Start runs processes.
 	ProcessMemory string `yaml:"process_memory,omitempty"`
-	// SpillFolder receives what does not fit in memory: rows of patients, as they
-	// are, until the query ends. Choose an encrypted disk inside the hospital that
-	// only the node can read. Empty: nothing spills.
+	// SpillFolder receives what does not fit in memory. These are rows of patients in plain form, until the query ends.
+	// Choose an encrypted disk inside the hospital that only the node can read. Empty: nothing spills.
 	SpillFolder string `yaml:"spill_folder,omitempty"`
 }
 
@@ -75,7 +70,7 @@ func (c *Config) validate() error {
 	return nil
 }
 
-// settings are those of a table's CSV files.
+// settings returns the settings of a table's CSV files.
 func (c *Config) settings(table string) *csv.Settings { return c.Tables[table].CSV.Over(c.CSV) }
 
 func (c *Config) zone() string { return csv.ZoneOr(c.Timezone) }

@@ -12,20 +12,20 @@ import (
 	"github.com/intramuros/intramuros/node/engine/csv"
 )
 
-// Years 1 to 9999, as texts: what is beyond is no date of the catalog's.
+// The years 1 to 9999 as texts. Dates beyond are not dates of the catalog.
 const (
 	isoDay    = `(?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])-[0-9]{2}-[0-9]{2}`
 	isoTime   = `(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?`
 	isoOffset = `Z|[+-](?:0[0-9]|1[0-5])(?::?[0-5][0-9])?`
 )
 
-// texts writes the SQL that reads texts as values, NULL where they are none. No text raises.
+// texts writes SQL that converts texts to values, and to NULL if they do not convert. No text raises.
 type texts struct {
 	reading *csv.Reading
 	zone    string // the hospital's
 }
 
-// local is a column of texts.
+// local returns a local column of texts.
 func local(name string, reading *csv.Reading, zone string) engine.Local {
 	l := engine.Local{Name: name, Kind: "VARCHAR", Type: value.TypeText}
 	quoted, err := compile.Name(name)
@@ -55,7 +55,7 @@ func (t texts) as(column string, as value.Type) string {
 		}
 		return fmt.Sprintf("CASE WHEN lower(%[1]s) IN (%[2]s) THEN true WHEN lower(%[1]s) IN (%[3]s) THEN false END", x, words(t.reading.True), words(t.reading.False))
 	case value.TypeInt:
-		// 8507.0 is a whole number that a program kept as a real one.
+		// 8507.0 is an int that a program stored as a float.
 		x, whole, point := t.number(x)
 		return when(x, "[+-]?"+whole+"("+point+"0*)?", "TRY_CAST("+t.plain(x)+" AS BIGINT)")
 	case value.TypeFloat:
@@ -74,8 +74,7 @@ func (t texts) as(column string, as value.Type) string {
 	return "coalesce(" + t.instant(x) + ", CAST(" + when(x, isoDay, "TRY_CAST("+x+" AS DATE)") + " AS TIMESTAMP))"
 }
 
-// number gives the text without its thousands' signs, and patterns of what stands before the decimals and of their
-// sign.
+// number returns x, and patterns of a number's digits before the decimal mark and of the mark.
 func (t texts) number(x string) (text, whole, point string) {
 	whole, point = "[0-9]{1,300}", "["+t.reading.Decimal+"]"
 	if s := t.reading.Thousands; s != "" {
@@ -84,7 +83,7 @@ func (t texts) number(x string) (text, whole, point string) {
 	return x, whole, point
 }
 
-// plain writes a number as SQL does.
+// plain writes a number in the form of SQL.
 func (t texts) plain(x string) string {
 	if s := t.reading.Thousands; s != "" {
 		x = "replace(" + x + ", " + quote(s) + ", '')"
@@ -101,7 +100,7 @@ func when(x, pattern, then string) string {
 
 var months = strings.Fields("jan feb mar apr may jun jul aug sep oct nov dec")
 
-// iso rewrites a text of a format as SQL writes days and instants.
+// iso rewrites a text of a format as SQL writes dates and timestamps.
 func iso(x string, f *csv.Format) string {
 	if f.Month {
 		x = "lower(" + x + ")"
@@ -116,8 +115,8 @@ func iso(x string, f *csv.Format) string {
 	return "regexp_replace(" + x + ", " + quote("^"+pattern+"$") + ", " + quote(f.ISO) + ")"
 }
 
-// instant reads a timestamp: with an offset or Z it is that instant, in the hospital's zone; without one it is the time
-// of the day in the zone of the files.
+// instant reads a timestamp. With an offset or Z it is an instant, converted to the hospital's zone. Without one it is
+// the time of day in the zone of the files.
 func (t texts) instant(x string) string {
 	if f := t.reading.Timestamp; f != nil {
 		if f.Offset {
@@ -132,10 +131,10 @@ func (t texts) instant(x string) string {
 		" WHEN regexp_full_match(" + x + ", " + quote(pattern+offset) + ") THEN " + t.zoned("regexp_replace("+seconds+", "+quote("^"+pattern+offset+"$")+`, '\1 \2\3\4')`) + " END"
 }
 
-// zoned reads a text with an offset as the time of the day at the hospital.
+// zoned reads a text with an offset as the time of day at the hospital.
 func (t texts) zoned(x string) string { return inZone("TRY_CAST("+x+" AS TIMESTAMPTZ)", t.zone) }
 
-// shifted reads the time of the day where the files are from as that at the hospital.
+// shifted converts a time of day in the files' zone to that of the hospital.
 func (t texts) shifted(x string) string {
 	if t.reading.Zone == t.zone {
 		return x
@@ -143,13 +142,13 @@ func (t texts) shifted(x string) string {
 	return inZone("(("+x+") AT TIME ZONE "+quote(t.reading.Zone)+")", t.zone)
 }
 
-// inZone reads an instant as the time of the day in a zone. What is beyond the years 1 to 9999 stays as it is: it
-// becomes the nearest bound, or NULL.
+// inZone converts an instant to the time of day in a zone. An instant beyond the years 1 to 9999 is not converted: it
+// becomes the nearest bound later, or NULL.
 func inZone(x, zone string) string {
 	return fmt.Sprintf("CASE WHEN %[1]s BETWEEN TIMESTAMPTZ '0001-01-03 00:00:00+00' AND TIMESTAMPTZ '9999-12-29 00:00:00+00' THEN (%[1]s AT TIME ZONE %[2]s) WHEN isinf(%[1]s) THEN CAST(%[1]s AS TIMESTAMP) ELSE make_timestamp(epoch_us(%[1]s)) END", x, quote(zone))
 }
 
-// Convert is engine.Driver's.
+// Convert implements engine.Driver.
 func (d *driver) Convert(l engine.Local, t value.Type) (sql string, fits bool) {
 	want := compile.DuckDB.Type(t)
 	quoted, err := compile.Name(l.Name)
@@ -174,7 +173,7 @@ func (d *driver) Convert(l engine.Local, t value.Type) (sql string, fits bool) {
 	return "TRY_CAST(" + quoted + " AS " + want + ")", converts(l.Kind, t)
 }
 
-// converts says whether every value of a local column converts as it is.
+// converts reports whether every value of a local type converts without a test.
 func converts(kind string, t value.Type) bool {
 	switch t {
 	case value.TypeInt:
@@ -189,13 +188,14 @@ func converts(kind string, t value.Type) bool {
 	return kind == compile.DuckDB.Type(t)
 }
 
-// whole are the decimals that are whole numbers of 64 bits, wholeDecimal all that are whole.
+// whole are the DECIMAL types without decimals that fit in 64 bits. wholeDecimal are all DECIMAL types without
+// decimals.
 var (
 	whole        = regexp.MustCompile(`^DECIMAL\((\d|1[0-8]),0\)$`)
 	wholeDecimal = regexp.MustCompile(`^DECIMAL\(\d+,0\)$`)
 )
 
-// suits gives the catalog's type for a local column.
+// suits returns the catalog's type for a local type.
 func suits(kind string) value.Type {
 	switch {
 	case kind == "BOOLEAN":

@@ -24,20 +24,20 @@ import (
 	"github.com/intramuros/intramuros/node/engine/csv"
 )
 
-// reader is the table function by which SQL reads CSV files: DuckDB's own reader guesses, and drops lines.
+// reader is the table function that reads CSV files. DuckDB's own reader guesses and drops lines.
 const reader = "hospital_csv"
 
-// part is how many bytes of a file one thread reads at a time.
+// part is the number of bytes of a file that one thread reads at a time.
 const part = 8 << 20
 
-// csvTable is a table of CSV files: what the table function takes, as JSON, and what it reads.
+// csvTable is a table of CSV files. As JSON it is the argument of the table function.
 type csvTable struct {
 	Pattern string
 	Dialect *csv.Dialect
 	Columns []string // its columns, all texts; a file without one has NULLs there
 }
 
-// sql is what stands after FROM.
+// sql returns the table for a FROM clause.
 func (t *csvTable) sql() (string, error) {
 	b, err := json.Marshal(t)
 	if err != nil {
@@ -47,7 +47,7 @@ func (t *csvTable) sql() (string, error) {
 	return reader + "(" + text + ")", err
 }
 
-// heads reads the heads of the files that are there, sorted by name.
+// heads reads the heads of the existing files, sorted by name.
 func (t *csvTable) heads() ([]*csv.Head, error) {
 	files, err := glob(t.Pattern)
 	if err != nil {
@@ -64,7 +64,8 @@ func (t *csvTable) heads() ([]*csv.Head, error) {
 	return heads, nil
 }
 
-// where gives the columns that folders such as day=2027-01-31 below a pattern's tell, in the order of the path.
+// where returns the columns and values of a file's folders below the pattern, such as day=2027-01-31, in the order of
+// the path.
 func where(pattern, file string) (names, values []string) {
 	inside, err := filepath.Rel(folder(pattern), filepath.Dir(file))
 	if err != nil || folder(pattern) == "" {
@@ -83,7 +84,8 @@ func where(pattern, file string) (names, values []string) {
 	return names, values
 }
 
-// union lists the columns of files: those of their headers in the order of their first appearance, then folders'.
+// union lists the columns of all files: first those of the headers in the order of their first appearance, then those
+// of folders.
 func (t *csvTable) union(heads []*csv.Head) []string {
 	var all, folders []string
 	add := func(list *[]string, names []string) {
@@ -102,7 +104,7 @@ func (t *csvTable) union(heads []*csv.Head) []string {
 	return all
 }
 
-// note tells of a column that not all files have in their headers alone.
+// note describes a column that is in the headers of some files only.
 func (t *csvTable) note(heads []*csv.Head, column string) string {
 	same := func(n string) bool { return strings.EqualFold(n, column) }
 	all, there, told := 0, 0, false
@@ -126,7 +128,7 @@ func (t *csvTable) note(heads []*csv.Head, column string) string {
 	return absent(column, there, all)
 }
 
-// gate knows the CSV tables that SQL may read: until it is shut, all.
+// gate knows the CSV tables that SQL may read. Until it is closed, SQL may read all.
 type gate struct {
 	mu   sync.Mutex
 	shut bool
@@ -142,14 +144,14 @@ func (g *gate) pass(argument string) bool {
 	return g.open[argument]
 }
 
-// close shuts it.
+// close closes the gate.
 func (g *gate) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.shut = true
 }
 
-// register gives SQL the table function. Once the gate is shut it reads what it has read before, and nothing else.
+// register registers the table function. Once the gate is closed, it reads only tables that it has read before.
 func (g *gate) register(ctx context.Context, db *sql.DB, threads int) error {
 	conn, err := db.Conn(ctx)
 	if err != nil {
@@ -176,7 +178,7 @@ func (g *gate) register(ctx context.Context, db *sql.DB, threads int) error {
 	})
 }
 
-// csvSource is one reading of a csvTable.
+// csvSource is one scan of a csvTable.
 type csvSource struct {
 	table   csvTable
 	text    duckdb.TypeInfo
@@ -186,14 +188,14 @@ type csvSource struct {
 	run *csvRun
 }
 
-// csvRun is what the threads of one reading share.
+// csvRun is the state that the threads of a scan share.
 type csvRun struct {
 	err   error
 	parts []csv.Part
 	next  atomic.Int64
 }
 
-// csvState is where one thread is. The file of a query that ends early is closed with it, as the garbage that it is.
+// csvState is the state of one thread. If a query ends early, the garbage collector closes its file.
 type csvState struct {
 	run     *csvRun
 	file    *os.File
@@ -202,7 +204,7 @@ type csvState struct {
 	fixed   []string // by column
 }
 
-// ColumnInfos is duckdb's.
+// ColumnInfos implements duckdb.ParallelChunkTableSource.
 func (s *csvSource) ColumnInfos() []duckdb.ColumnInfo {
 	var columns []duckdb.ColumnInfo
 	for _, c := range s.table.Columns {
@@ -211,10 +213,10 @@ func (s *csvSource) ColumnInfos() []duckdb.ColumnInfo {
 	return columns
 }
 
-// Cardinality is duckdb's: nobody knows.
+// Cardinality implements duckdb.ParallelChunkTableSource. The number of rows is not known.
 func (s *csvSource) Cardinality() *duckdb.CardinalityInfo { return nil }
 
-// Init is duckdb's.
+// Init implements duckdb.ParallelChunkTableSource.
 func (s *csvSource) Init() duckdb.ParallelTableSourceInfo {
 	run := &csvRun{}
 	heads, err := s.table.heads()
@@ -228,7 +230,7 @@ func (s *csvSource) Init() duckdb.ParallelTableSourceInfo {
 	return duckdb.ParallelTableSourceInfo{MaxThreads: max(1, min(s.threads, len(run.parts)))}
 }
 
-// NewLocalState is duckdb's.
+// NewLocalState implements duckdb.ParallelChunkTableSource.
 func (s *csvSource) NewLocalState() any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -237,7 +239,7 @@ func (s *csvSource) NewLocalState() any {
 
 var errUnreadable = errors.New("a CSV file cannot be read; it may be gone")
 
-// FillChunk is duckdb's. Its errors quote nothing of a file.
+// FillChunk implements duckdb.ParallelChunkTableSource. Its errors quote nothing of a file.
 func (s *csvSource) FillChunk(local any, chunk duckdb.DataChunk) error {
 	state := local.(*csvState)
 	if state.run.err != nil {
@@ -313,7 +315,7 @@ func (s *csvState) close() {
 	s.file, s.scanner = nil, nil
 }
 
-// advance goes to the next part; false: there is none.
+// advance goes to the next part. It returns false at the end.
 func (s *csvSource) advance(state *csvState) (bool, error) {
 	i := int(state.run.next.Add(1)) - 1
 	if i >= len(state.run.parts) {
@@ -343,7 +345,8 @@ func (s *csvSource) advance(state *csvState) (bool, error) {
 	return true, nil
 }
 
-// csv is the place of CSV files, of which one is given. For a draft, what is not declared is guessed from that one.
+// csv returns the place of CSV files, of which file is one. For a draft, settings that are not declared are guessed
+// from that file.
 func (p *places) csv(ctx context.Context, pattern, file string, settings *csv.Settings) (engine.Place, error) {
 	if !p.drafts {
 		return csvPlace(pattern, settings, p.config.zone())
@@ -375,7 +378,7 @@ func (p *places) csv(ctx context.Context, pattern, file string, settings *csv.Se
 	return at, err
 }
 
-// csvPlace is the place of CSV files.
+// csvPlace returns the place of CSV files.
 func csvPlace(pattern string, settings *csv.Settings, timezone string) (engine.Place, error) {
 	at := engine.Place{Name: pattern, File: pattern, Lasting: true}
 	d, err := settings.Dialect()
