@@ -275,7 +275,9 @@ func TestOnePatient(t *testing.T) {
 		{"SELECT unittype, unitstaytype, COUNT(*) FROM patient GROUP BY 1, 2", 3, []float64{5}},
 		{"SELECT hospital, COUNT(*), SUM(admissionweight) FROM patient GROUP BY hospital", 1, []float64{5, 5 * 300}},
 		{"SELECT diagnosispriority, COUNT(*), COUNT(icd9code), COUNT(DISTINCT patient) FROM diagnosis GROUP BY 1", 3, []float64{20, 20, 1}},
-		{"SELECT SUM(noninvasivesystolic), COUNT(*) FROM vitalaperiodic", 1, []float64{50 * 300, 50}},
+		// Bought as the rows n, and as the sum above the middle of the bounds, c = SUM - 150*n, which together are clipped
+		// to the length of 50 rows at a bound: (c/150)^2 + n^2 <= 2*50^2. So n alone reaches 50*sqrt(2) where c is 0.
+		{"SELECT SUM(noninvasivesystolic), COUNT(*) FROM vitalaperiodic", 1, []float64{50 * 300, 50 * math.Sqrt2}},
 		{"SELECT p.gender, SUM(CASE WHEN m.prn THEN 1 ELSE 0 END) FROM medication m JOIN patient p ON p.patientunitstayid = m.patientunitstayid GROUP BY 1", 3, []float64{50}},
 	}
 	answers := map[string][]*answer{}
