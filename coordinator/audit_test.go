@@ -174,7 +174,7 @@ func TestAuditCount(t *testing.T) {
 		return map[string][]int64{"north": {500 * p.Proof.Units[0]}, "south": {700 * p.Proof.Units[0]}}
 	}, whole("north", "south"))
 	score := func(answer *planner.Answer) float64 {
-		change := float64(a.plan.Size(0)) / 2 / float64(a.plan.Proof.Units[0])
+		change := float64(a.plan.Coordinate(0).Size) / 2 / float64(a.plan.Proof.Units[0])
 		return favors(dp.Laplace, (answer.Rows[0][1].Value.Float64()-1000)/change) + favors(dp.Laplace, (answer.Rows[1][1].Value.Float64()-1400)/change)
 	}
 	audit.Expect(t, audit.Draws(60_000), a.told(q.Epsilon), 0, a.draw(a.plan.Noise, a.plan, score), a.draw(narrowed(t, a.plan.Noise, a.plan.Coordinate(0)), a.plan, score))
@@ -195,7 +195,7 @@ func TestAuditAverage(t *testing.T) {
 		t.Fatalf("the noise is %+v", a.plan.Noise)
 	}
 	center := a.plan.Fragment.Partials[1-count].Grid.Center
-	rows := func(partial int) float64 { return float64(a.plan.Size(partial)) / float64(a.plan.Proof.Units[partial]) }
+	rows := func(partial int) float64 { return float64(a.plan.Coordinate(partial).Size) / float64(a.plan.Proof.Units[partial]) }
 	score := func(answer *planner.Answer) float64 {
 		n := answer.Rows[0][1].Value.Float64()
 		sum := (answer.Rows[0][0].Value.Float64() - float64(center)) * n

@@ -73,7 +73,7 @@ const coveredAtOnce = 512
 func covers(p *planner.Plan, noise []adder, s cell) (planner.Cell, error) {
 	n, exact := planner.Cell{Keys: s.keys}, s.partials
 	for j, partial := range p.Fragment.Partials {
-		for _, x := range partial.Coordinates(exact[:partial.Width()]) {
+		for _, x := range p.Coordinates(j, exact[:partial.Width()]) {
 			covered, err := noise[j].Add(x)
 			if err != nil {
 				return planner.Cell{}, err

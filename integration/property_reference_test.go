@@ -255,7 +255,7 @@ func addFloating(f *fragment.Fragment, all []*contribution) {
 func coordinates(p *planner.Plan, partials []int64) []int64 {
 	var all []int64
 	for i, partial := range p.Fragment.Partials {
-		all = append(all, p.Fragment.Partials[i].Coordinates(partials[:partial.Width()])...)
+		all = append(all, p.Coordinates(i, partials[:partial.Width()])...)
 		partials = partials[partial.Width():]
 	}
 	return all

@@ -284,7 +284,7 @@ func exceeds(p *planner.Plan, with, without map[string]planner.Cell) string {
 		at := 0
 		for i, partial := range p.Fragment.Partials {
 			weight := float64(p.Coordinate(i).Weight)
-			for range p.Fragment.Partials[i].Coordinates(make([]int64, partial.Width())) {
+			for range p.Coordinates(i, make([]int64, partial.Width())) {
 				var a, b int64
 				if c, ok := with[k]; ok {
 					a = c.Noisy[at]
@@ -293,7 +293,7 @@ func exceeds(p *planner.Plan, with, without map[string]planner.Cell) string {
 					b = c.Noisy[at]
 				}
 				at++
-				v := math.Abs(float64(a)-float64(b)) / float64(p.Size(i))
+				v := math.Abs(float64(a)-float64(b)) / float64(p.Coordinate(i).Size)
 				l1 += weight * v
 				squares += weight * v * v
 			}

@@ -23,7 +23,8 @@ type Aggregate struct {
 	center   []float64 // what a centred sum was measured from, 0 for others
 	whole    bool      // the partials are whole numbers on a grid of ones
 	shifted  bool      // a sum, of what its values are above the center and of that for each row: see centre
-	// of is date or timestamp where the released value is one, else empty. A date's tree counts days, a timestamp's seconds.
+	// of is date or timestamp where the released value is one, else empty. A date's tree counts days, a timestamp's
+	// seconds.
 	of       value.Type
 	lower    float64 // bounds of the released number
 	upper    float64
@@ -102,6 +103,7 @@ type argument struct {
 	maxRows  int
 	cells    int // declared groups, 0 where they are not declared
 	norm     fragment.Norm
+	ranked   bool              // quantiles are read from ranks
 	value    float64           // the constant that QUANTILE takes
 	buckets  *fragment.Buckets // of HISTOGRAM
 	distinct bool              // COUNT(DISTINCT patient)
@@ -198,25 +200,40 @@ func (a *argument) product(x, y operand) fragment.Partial {
 	return a.sum(p, true)
 }
 
-// The trees over which quantiles are sought: of 16 branches, and of 3 levels where
-// the groups are few, else 2, so that a release stays a few million numbers. Whole numbers that such a tree has room for
-// have a bucket each, and no more.
+// The trees over which quantiles are sought: of 16 branches, and of 3 levels where the groups are few, else 2, so that
+// a release stays a few million numbers. Whole numbers that such a tree has room for have a bucket each, and no more.
+//
+// Where ranks are released in place of a tree (estimate.Ranks) there are as many buckets, and fewer of some groups,
+// whose computation takes the square of their number. To the hospitals they are a tree of two levels.
 const (
 	treeBranching = 16
 	treeLevels    = 3
 	manyGroups    = 100
+
+	someGroups                        = 10
+	rankedFew, rankedSome, rankedMany = 64, 32, 16
 )
 
 func (a *argument) tree() []fragment.Partial {
 	x := a.asNumber(a.x)
 	a.check(x)
 	b := fragment.Buckets{Lower: x.facts.Lower, Upper: x.facts.Upper, Branching: treeBranching, Levels: treeLevels}
-	if a.cells == 0 || a.cells > manyGroups {
+	many := a.cells == 0 || a.cells > manyGroups
+	switch {
+	case a.ranked:
+		if b.Branching, b.Levels = rankedFew, 2; many {
+			b.Branching = rankedMany
+		} else if a.cells > someGroups {
+			b.Branching = rankedSome
+		}
+	case many:
 		b.Levels = treeLevels - 1
 	}
 	switch low, high := math.Ceil(b.Lower), math.Floor(b.Upper); {
 	case x.Expr.Type == value.TypeInt && high-low < float64(b.Leaves()):
-		b = estimate.WholeBuckets(low, high, b.Levels, a.norm)
+		if b = estimate.WholeBuckets(low, high, b.Levels, a.norm); a.ranked {
+			b = estimate.SquareBuckets(low, high)
+		}
 	case b.Lower == b.Upper:
 		b.Upper = math.Nextafter(b.Lower, inf) + 1 // a constant: any width will do
 	}

@@ -106,7 +106,7 @@ func cellsOfClipped(p *Plan, patients [][]map[string]value.Value, r *rand.Rand) 
 		}
 		from := 0
 		for k, partial := range p.Fragment.Partials {
-			for _, x := range partial.Coordinates(sums[i][from : from+partial.Width()]) {
+			for _, x := range p.Coordinates(k, sums[i][from:from+partial.Width()]) {
 				cell.Noisy = append(cell.Noisy, x+int64(math.Round(p.noise[k].Quantile(math.Max(r.Float64(), 1e-15)))))
 			}
 			from += partial.Width()
@@ -252,8 +252,8 @@ func exactCell(p *Plan, patients [][]map[string]value.Value) (exact []int64) {
 		}
 	}
 	at := 0
-	for _, partial := range p.Fragment.Partials {
-		exact = append(exact, partial.Coordinates(sums[at:at+partial.Width()])...)
+	for i, partial := range p.Fragment.Partials {
+		exact = append(exact, p.Coordinates(i, sums[at:at+partial.Width()])...)
 		at += partial.Width()
 	}
 	return exact

@@ -288,7 +288,7 @@ func (b *builder) partial(p fragment.Partial) int {
 }
 
 func (b *builder) argument(t *syntax.Expr, f *function) *argument {
-	a := &argument{call: t, maxRows: b.fragment.MaxRows, cells: b.cells, norm: b.fragment.Norm}
+	a := &argument{call: t, maxRows: b.fragment.MaxRows, cells: b.cells, norm: b.fragment.Norm, ranked: b.ranked()}
 	name := strings.ToUpper(t.Name)
 	switch {
 	case t.Star:

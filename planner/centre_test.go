@@ -109,7 +109,7 @@ func TestShareIsAsOfTwoKinds(t *testing.T) {
 	}
 	alone := p.Noise
 	alone.Limit = 1
-	of := dp.Coordinate{Size: p.Size(count), Weight: 1}
+	of := dp.Coordinate{Size: p.Coordinate(count).Size, Weight: 1}
 	want := alone.Distribution(of).StandardDeviation() / float64(p.Proof.Units[count]) * math.Hypot(1-share, share)
 	if got := math.Sqrt(squares); got > want*1.03 || got < want*0.99 {
 		t.Errorf("the noise of a share is %v divided by the number of rows, and of two kinds of rows %v", got, want)

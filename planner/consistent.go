@@ -19,8 +19,7 @@ func (p *Plan) settle() {
 	p.divisions, p.settled, p.emptiness = nil, map[*expr.Expr]*expr.Expr{}, map[int]float64{}
 	for _, a := range p.Aggregates {
 		if i := a.Partials[0]; a.ofTree {
-			t := p.tree(i, nil)
-			p.emptiness[i] = dp.CombinedHalfWidth(surely, slices.Repeat([]dp.Weighted{{Weight: 1, Distribution: t.Noise}}, t.Branching))
+			p.emptiness[i] = p.tree(i, nil).TotalHalfWidth(surely)
 		}
 	}
 	for _, c := range p.Columns {

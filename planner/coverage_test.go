@@ -157,7 +157,7 @@ func partialsOf(p *Plan, patients []map[string]value.Value) []int64 {
 		for k := range sums {
 			sums[k] *= p.Proof.Units[i]
 		}
-		all = append(all, p.Fragment.Partials[i].Coordinates(sums)...)
+		all = append(all, p.Coordinates(i, sums)...)
 	}
 	return all
 }

@@ -143,7 +143,7 @@ func (p *Plan) suppose() (Cell, bool) {
 			for j := range leaves {
 				leaves[j] = int64(p.supposed * unit / float64(len(leaves)))
 			}
-			n = p.Fragment.Partials[i].Coordinates(leaves)
+			n = p.Coordinates(i, leaves)
 		}
 		cell.Noisy = append(cell.Noisy, n...)
 	}
@@ -240,7 +240,11 @@ func (p *Plan) Describe() string {
 		} else if partial.Share > 1 && partial.Share != p.commonShare() {
 			share = fmt.Sprintf(", weight %s", number(float64(partial.Share)/float64(p.commonShare())))
 		}
-		line("node", "%s; size %s%s, noise of scale %s", abridged(partial.String()), whole(float64(p.Proof.Sizes[i])/unit), share, number(p.noise[i].Scale/unit))
+		of, scale := abridged(partial.String()), p.noise[i].Scale/unit
+		if r := p.ranks[i]; r != nil {
+			of, scale = of+", released as how many lie under each edge", scale*r.Spread()
+		}
+		line("node", "%s; size %s%s, noise of scale %s", of, whole(float64(p.Proof.Sizes[i])/unit), share, number(scale))
 	}
 	line("limits", "%s", p.limits())
 	if p.Proof.Capped {

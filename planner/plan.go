@@ -100,6 +100,8 @@ type Plan struct {
 	// Warnings say which bias the limits and bounds are expected to cause, as far as the catalog tells.
 	Warnings []string
 
+	// ranks are the strategies of those partial aggregates that are released as such, by index; of others there is none.
+	ranks map[int]*estimate.Ranks
 	// places of the partial aggregates in Cell.Noisy.
 	places []place
 	// measured, if not nil, tells how much of the data was left out of the answer by clipping.
@@ -171,15 +173,6 @@ type Answer struct {
 // Estimate is one released value; Low and High are valid where the column is Ranged.
 type Estimate struct {
 	Value, Low, High value.Value
-}
-
-// Size returns the size of a partial aggregate over the federation: m
-// times one node's.
-func (p *Plan) Size(partial int) int64 { return int64(p.Sites) * p.Proof.Sizes[partial] }
-
-// Coordinate returns what the noise on a partial aggregate's numbers depends on.
-func (p *Plan) Coordinate(partial int) dp.Coordinate {
-	return p.Fragment.Coordinate(p.Proof, p.Sites, partial)
 }
 
 // Shares are the hospitals' shares of a covered release's noise, by partial aggregate, where so many answer.

@@ -3,6 +3,7 @@ package planner
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"slices"
 	"strings"
 
@@ -29,10 +30,15 @@ func (b *builder) canonicalize() {
 			b.plan.Aggregates[i].Partials[k] = moved[p]
 		}
 	}
+	b.strategies()
 	end := 0
-	for _, p := range b.fragment.Partials {
-		b.plan.places = append(b.plan.places, place{end, end + p.Released()})
-		end += p.Released()
+	for i, p := range b.fragment.Partials {
+		released := p.Released()
+		if b.plan.ranks[i] != nil {
+			released = p.Width()
+		}
+		b.plan.places = append(b.plan.places, place{end, end + released})
+		end += released
 	}
 	if s := b.plan.Selection; s != nil {
 		s.Partial = moved[s.Partial]
@@ -83,6 +89,7 @@ func (p *Plan) Fingerprint() string {
 		Noise     dp.Noise
 		Selection *Selection
 		Cover     *fragment.Cover `json:",omitempty"`
-	}{&asked, p.Sites, p.Noise, p.Selection, p.Cover})))
+		Ranks     []int           `json:",omitempty"`
+	}{&asked, p.Sites, p.Noise, p.Selection, p.Cover, slices.Sorted(maps.Keys(p.ranks))})))
 	return hex.EncodeToString(sum[:])
 }

@@ -3,6 +3,8 @@ package planner
 import (
 	"math"
 
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/estimate"
 )
@@ -10,9 +12,47 @@ import (
 // tree is a partial aggregate's, of what was released of it; nil: of nothing yet.
 func (p *Plan) tree(partial int, counts []int64) estimate.Tree {
 	of := p.Fragment.Partials[partial]
-	t := estimate.NewTree(*of.Buckets, p.Proof.Units[partial], counts, p.noise[partial])
+	var t estimate.Tree
+	if r := p.ranks[partial]; r != nil {
+		t = estimate.NewRanked(*of.Buckets, r, p.Proof.Units[partial], counts, p.noise[partial])
+	} else {
+		t = estimate.NewTree(*of.Buckets, p.Proof.Units[partial], counts, p.noise[partial])
+	}
 	t.Whole = of.Expr.Type == value.TypeInt && of.Buckets.Width() == 1 && of.Buckets.Lower == math.Floor(of.Buckets.Lower)
 	return t
+}
+
+// strategies finds which partial aggregates are released as ranks: the buckets that quantiles and extremes are read
+// from, where noise is Gaussian and the coordinator's. A hospital that covers its own numbers covers a tree's.
+func (b *builder) strategies() {
+	b.plan.ranks = map[int]*estimate.Ranks{}
+	for _, a := range b.plan.Aggregates {
+		i := a.Partials[0]
+		if of := b.fragment.Partials[i].Buckets; a.ofTree && of.Levels > 1 && b.ranked() && b.plan.ranks[i] == nil {
+			b.plan.ranks[i] = estimate.NewRanks(of.Leaves())
+		}
+	}
+}
+
+func (b *builder) ranked() bool { return b.fragment.Norm == fragment.L2 && !b.federation.Covered }
+
+// Coordinates is what is released of a partial aggregate, but for noise: its one integer, a tree's counts, or ranks.
+func (p *Plan) Coordinates(partial int, exact []int64) []int64 {
+	if r := p.ranks[partial]; r != nil {
+		return r.Sums(exact)
+	}
+	return p.Fragment.Partials[partial].Coordinates(exact)
+}
+
+// Coordinate returns what the noise on a partial aggregate's numbers depends on. In a tree of as many levels rows count
+// once on each; ranks are one vector, that many rows of a patient move by no more than as many times the length of
+// their weights, so that it has what is the levels' in the length that is paid for.
+func (p *Plan) Coordinate(partial int) dp.Coordinate {
+	c := p.Fragment.Coordinate(p.Proof, p.Sites, partial)
+	if r := p.ranks[partial]; r != nil {
+		c.Size, c.Weight = c.Size*r.Length, c.Weight*int64(p.Fragment.Partials[partial].Buckets.Levels)
+	}
+	return c
 }
 
 // Extremes and quantiles of one tree are in order. A quantile's estimate rises with its share where the tree counts

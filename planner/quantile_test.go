@@ -18,7 +18,7 @@ func release(p *Plan, values []float64, noise dp.Distribution) []int64 {
 	for _, x := range values {
 		leaves[b.Leaf(x)] += unit
 	}
-	nodes := p.Fragment.Partials[0].Coordinates(leaves)
+	nodes := p.Coordinates(0, leaves)
 	for i := range nodes {
 		if noise.Scale > 0 {
 			nodes[i] += int64(math.Round(float64(unit) * noise.Quantile(math.Max(rand.Float64(), 1e-15))))
@@ -74,7 +74,12 @@ func TestQuantilesWithoutNoise(t *testing.T) {
 // TestBelowAddsUp: however an edge is made up of nodes, the sum is that of the
 // buckets under it, less the share.
 func TestBelowAddsUp(t *testing.T) {
-	p := quantilePlan(t, "SELECT gender, MEDIAN(admissionweight), COUNT(*) FROM patient WHERE gender = 'Male' GROUP BY gender")
+	fed := federation(t, "eicu")
+	fed.Accounting = dp.Pure // under zcdp there is no tree
+	p, err := Build(Query{SQL: "SELECT gender, MEDIAN(admissionweight), COUNT(*) FROM patient WHERE gender = 'Male' GROUP BY gender", Ask: Ask{Epsilon: 1, Delta: 1e-6}}, fed)
+	if err != nil {
+		t.Fatal(err)
+	}
 	i := slices.IndexFunc(p.Fragment.Partials, func(p fragment.Partial) bool { return p.Buckets != nil })
 	b := *p.Fragment.Partials[i].Buckets
 	leaves := make([]int64, b.Leaves())
@@ -84,9 +89,9 @@ func TestBelowAddsUp(t *testing.T) {
 		leaves[j] = n * p.Proof.Units[i]
 		total += n
 	}
-	tr := treeOf(p, i, p.Fragment.Partials[i].Coordinates(leaves), dp.Distribution{Mechanism: dp.Laplace, Scale: 1})
-	if len(tr.Counts) != p.Fragment.Partials[i].Released() {
-		t.Fatalf("%d nodes, want %d", len(tr.Counts), p.Fragment.Partials[i].Released())
+	tr := treeOf(p, i, p.Coordinates(i, leaves), dp.Distribution{Mechanism: dp.Laplace, Scale: 1})
+	if n := p.places[i].end - p.places[i].start; len(tr.Counts) != n {
+		t.Fatalf("%d nodes, want %d", len(tr.Counts), n)
 	}
 	under := int64(0)
 	for edge := 0; edge <= len(leaves); edge++ {

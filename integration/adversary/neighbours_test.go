@@ -167,11 +167,11 @@ func exceeds(p *planner.Plan, with, without map[string][]int64) string {
 	for k := range keys {
 		a, b := of(with, k), of(without, k)
 		for i, partial := range p.Fragment.Partials {
-			x, y := p.Fragment.Partials[i].Coordinates(a[:partial.Width()]), p.Fragment.Partials[i].Coordinates(b[:partial.Width()])
+			x, y := p.Coordinates(i, a[:partial.Width()]), p.Coordinates(i, b[:partial.Width()])
 			a, b = a[partial.Width():], b[partial.Width():]
 			weight := float64(p.Coordinate(i).Weight)
 			for j := range x {
-				v := math.Abs(float64(x[j])-float64(y[j])) / float64(p.Size(i))
+				v := math.Abs(float64(x[j])-float64(y[j])) / float64(p.Coordinate(i).Size)
 				l1 += weight * v
 				squares += weight * v * v
 			}

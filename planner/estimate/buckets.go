@@ -27,6 +27,13 @@ func WholeBuckets(low, high float64, most int, norm fragment.Norm) (best fragmen
 	return best
 }
 
+// SquareBuckets have one for each whole number from low to high, in two levels of as many branches.
+func SquareBuckets(low, high float64) fragment.Buckets {
+	b := fragment.Buckets{Lower: low, Branching: max(2, int(math.Ceil(math.Sqrt(high-low+1)-1e-9))), Levels: 2}
+	b.Upper = low + float64(b.Leaves())
+	return b
+}
+
 // Bin reads one count of a histogram, which is a tree of one level, and its interval.
 func (t Tree) Bin(i int, confidence float64) (n, low, high float64) {
 	n, half := t.Counts[i], t.Noise.HalfWidth(confidence)

@@ -40,7 +40,7 @@ func readCSV(t *testing.T, name string) (rows []map[string]string) {
 	return rows
 }
 
-func real(t *testing.T, text string) float64 {
+func numberIn(t *testing.T, text string) float64 {
 	t.Helper()
 	x, err := strconv.ParseFloat(text, 64)
 	if err != nil {
@@ -91,18 +91,18 @@ func TestSurvivalEqualsR(t *testing.T) {
 						if c.keep != nil && !c.keep(row) || c.by != "" && c.by+"="+row[c.by] != name {
 							continue
 						}
-						all = append(all, real(t, row["time"]))
+						all = append(all, numberIn(t, row["time"]))
 						if row["status"] == c.event {
-							events = append(events, real(t, row["time"]))
+							events = append(events, numberIn(t, row["time"]))
 						}
 					}
 					s := LifeTable{Steps: 3500, Step: 1, Every: 1}
 					lines = s.Lines(exactTree(s, all, events), 0.95)
 					tables[name] = lines
 				}
-				line := lines[slices.IndexFunc(lines, func(l []float64) bool { return l[0] == real(t, want["time"]) })]
+				line := lines[slices.IndexFunc(lines, func(l []float64) bool { return l[0] == numberIn(t, want["time"]) })]
 				for i, column := range map[int]string{1: "n_risk", 7: "survival", 10: "std_err", 13: "lower95", 16: "upper95"} {
-					if got := line[i]; math.Abs(got-real(t, want[column])) > 2e-6 {
+					if got := line[i]; math.Abs(got-numberIn(t, want[column])) > 2e-6 {
 						t.Errorf("%s at %s: %s is %.6f, R says %s", name, want["time"], column, got, want[column])
 					}
 				}

@@ -2,6 +2,7 @@ package estimate
 
 import (
 	"math"
+	"slices"
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/fragment"
@@ -15,7 +16,32 @@ type Tree struct {
 	Counts []float64
 	sums   [][]float64 // of each level, those of the first 0, 1, ... nodes
 	Noise  dp.Distribution
-	Whole  bool // each bucket is one whole number, its lower edge
+	Whole  bool   // each bucket is one whole number, its lower edge
+	ranks  *Ranks // of one that was released as Ranks, which has no other counts; else nil
+}
+
+// NewRanked is of what was released as Ranks, with noise in units of a row; of nil: of nothing yet.
+func NewRanked(b fragment.Buckets, ranks *Ranks, row int64, sums []int64, noise dp.Distribution) Tree {
+	t := Tree{Buckets: b, unit: float64(row), ranks: ranks, Noise: noise}
+	t.Noise.Scale /= t.unit
+	for _, n := range sums {
+		t.Counts = append(t.Counts, float64(n)/t.unit)
+	}
+	return t
+}
+
+// cumulated tells how many values lie under edges, as all that was released makes likely.
+type cumulated interface {
+	// Under estimates how many values lie under edge i less the share q of all, and the standard deviation of its error in
+	// units of that of one number's noise.
+	Under(i int, q float64) (excess, deviation float64)
+}
+
+func (t Tree) fit() cumulated {
+	if t.ranks != nil {
+		return t.ranks.read(t.Counts)
+	}
+	return NewForest(t.Branching, t.Counts)
 }
 
 // NewTree prepares the sums that below reads, of counts and noise in units of a row.
@@ -56,6 +82,8 @@ func (t Tree) Below(i int, q float64) (excess, deviation float64) {
 	return excess, math.Sqrt(squares)
 }
 
+var normal = dp.Distribution{Mechanism: dp.Gaussian, Scale: 1}
+
 // Quantile estimates the value under which the share q of the values lies, and an
 // interval for it.
 //
@@ -65,7 +93,7 @@ func (t Tree) Below(i int, q float64) (excess, deviation float64) {
 // that on each is. The ends are those of whole buckets, for the tree does not tell where in a bucket its values lie.
 func (t Tree) Quantile(q, confidence float64) (x, low, high float64) {
 	first, last := -1, -1 // buckets in which F crosses 0
-	fit := NewForest(t.Branching, t.Counts)
+	fit := t.fit()
 	before, _ := fit.Under(0, q)
 	for i := range t.Leaves() {
 		after, _ := fit.Under(i+1, q)
@@ -97,8 +125,8 @@ func (t Tree) Quantile(q, confidence float64) (x, low, high float64) {
 // what never falls the closest to them, in the sum of squares, crosses 0 where the sums of all up to there are least
 // (as Isotonic's does), and errs no more than they: so the interval covers, and is narrower than from the first
 // crossing to the last.
-func (t Tree) within(fit *Forest, q, confidence float64) (lowest, highest int) {
-	reach := t.standardDeviation() * dp.Distribution{Mechanism: dp.Gaussian, Scale: 1}.Quantile((1+confidence)/2)
+func (t Tree) within(fit cumulated, q, confidence float64) (lowest, highest int) {
+	reach := t.standardDeviation() * normal.Quantile((1+confidence)/2)
 	var above, below, leastAbove, leastBelow float64
 	for i := 1; i < t.Leaves(); i++ {
 		excess, spread := fit.Under(i, q)
@@ -114,7 +142,7 @@ func (t Tree) within(fit *Forest, q, confidence float64) (lowest, highest int) {
 }
 
 // crossing interpolates where F crosses 0 within a bucket, if that is more than one number.
-func (t Tree) crossing(fit *Forest, i int, q float64) float64 {
+func (t Tree) crossing(fit cumulated, i int, q float64) float64 {
 	if t.Whole {
 		return t.edge(i)
 	}
@@ -140,22 +168,28 @@ func (t Tree) standardDeviation() float64 { return t.Noise.StandardDeviation() }
 // extreme lies between the public bound and there, with the confidence.
 func (t Tree) Extreme(top bool, confidence float64) (x, low, high float64) {
 	leaves := t.Leaves()
+	below := t.Below
+	if t.ranks != nil {
+		below = t.fit().Under
+	}
 	// No edge may mislead: each has its part of what is left of the confidence. The noise of an edge is that of
 	// one node and more, up to Branching-1 a level.
-	beyond := make(map[float64]float64) // what noise makes up, by deviation
+	beyond, each := make(map[float64]float64), 1-2*(1-confidence)/float64(leaves) // what noise makes up, by deviation
 	for i := 1; i <= leaves; i++ {
 		edge, q, sign := i, 0.0, 1.0
 		if top {
 			edge, q, sign = leaves-i, 1.0, -1.0
 		}
-		n, spread := t.Below(edge, q)
+		n, spread := below(edge, q)
 		limit, known := beyond[spread]
-		if !known {
+		if !known && t.ranks != nil {
+			limit = spread * t.standardDeviation() * normal.Quantile((1+each)/2)
+		} else if !known {
 			terms := make([]dp.Weighted, int(math.Round(spread*spread)))
 			for k := range terms {
 				terms[k] = dp.Weighted{Weight: 1, Distribution: t.Noise}
 			}
-			limit = dp.CombinedHalfWidth(1-2*(1-confidence)/float64(leaves), terms)
+			limit = dp.CombinedHalfWidth(each, terms)
 			beyond[spread] = limit
 		}
 		if sign*n > limit {
@@ -172,4 +206,18 @@ func (t Tree) Extreme(top bool, confidence float64) (x, low, high float64) {
 }
 
 // Total is how many values the tree counts: the sum of its coarsest nodes.
-func (t Tree) Total() float64 { return t.sums[0][t.Branching] }
+func (t Tree) Total() float64 {
+	if t.ranks != nil {
+		all, _ := t.fit().Under(t.Leaves(), 0)
+		return all
+	}
+	return t.sums[0][t.Branching]
+}
+
+// TotalHalfWidth is how far noise moves the total, with the confidence.
+func (t Tree) TotalHalfWidth(confidence float64) float64 {
+	if t.ranks != nil {
+		return 2 * t.ranks.Spread() * t.standardDeviation() * normal.Quantile((1+confidence)/2)
+	}
+	return dp.CombinedHalfWidth(confidence, slices.Repeat([]dp.Weighted{{Weight: 1, Distribution: t.Noise}}, t.Branching))
+}
