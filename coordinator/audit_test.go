@@ -195,7 +195,9 @@ func TestAuditAverage(t *testing.T) {
 		t.Fatalf("the noise is %+v", a.plan.Noise)
 	}
 	center := a.plan.Fragment.Partials[1-count].Grid.Center
-	rows := func(partial int) float64 { return float64(a.plan.Coordinate(partial).Size) / float64(a.plan.Proof.Units[partial]) }
+	rows := func(partial int) float64 {
+		return float64(a.plan.Coordinate(partial).Size) / float64(a.plan.Proof.Units[partial])
+	}
 	score := func(answer *planner.Answer) float64 {
 		n := answer.Rows[0][1].Value.Float64()
 		sum := (answer.Rows[0][0].Value.Float64() - float64(center)) * n
