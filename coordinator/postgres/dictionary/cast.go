@@ -8,7 +8,7 @@ import (
 	"github.com/intramuros/intramuros/internal/sqltoken"
 )
 
-// types are PostgreSQL's types as DuckDB has them.
+// types maps PostgreSQL's types to DuckDB's.
 var types = map[string]string{
 	"bool": "BOOLEAN", "boolean": "BOOLEAN", "int2": "SMALLINT", "smallint": "SMALLINT", "int4": "INTEGER", "int": "INTEGER", "integer": "INTEGER", "int8": "BIGINT", "bigint": "BIGINT",
 	"float4": "FLOAT", "real": "FLOAT", "float8": "DOUBLE", "text": "VARCHAR", "varchar": "VARCHAR", "name": "VARCHAR", "char": "VARCHAR", "bpchar": "VARCHAR",
@@ -17,7 +17,7 @@ var types = map[string]string{
 	"int2vector": "SMALLINT[]", "oidvector": "UINTEGER[]", "unknown": "VARCHAR", "json": "VARCHAR", "jsonb": "VARCHAR",
 }
 
-// isList tells a text that is all of what ANY or ALL compares with, and so is an array.
+// isList reports whether a text is the whole operand of ANY or ALL, and so an array.
 func (r *rewriter) isList() bool {
 	if r.at < 2 || !r.tokens[r.at-1].Is("(") || !r.peek(1).Is(")") || !strings.HasPrefix(r.peek(0).Value(), "{") {
 		return false
@@ -26,7 +26,7 @@ func (r *rewriter) isList() bool {
 	return by.Is("any") || by.Is("all") || by.Is("some")
 }
 
-// isAnyOf tells = ANY(list) after a simple operand, where the list is a column.
+// isAnyOf reports = ANY(list) after a simple operand, if the list is a column.
 func (r *rewriter) isAnyOf() bool {
 	if r.operand < 0 || !r.peek(1).Is("any") || !r.peek(2).Is("(") || r.peek(3).Name() == "" {
 		return false
@@ -34,7 +34,7 @@ func (r *rewriter) isAnyOf() bool {
 	return r.peek(4).Is(")") || r.peek(4).Is(".") && r.peek(5).Name() != "" && r.peek(6).Is(")")
 }
 
-// anyOf writes = ANY(list) as a function: to DuckDB it is a subquery, which no outer join may have.
+// anyOf writes = ANY(list) as a function. For DuckDB it would be a subquery, which an outer join may not have.
 func (r *rewriter) anyOf() {
 	from := r.operand
 	operand := strings.Join(r.out[from:], " ")
@@ -48,13 +48,13 @@ func (r *rewriter) anyOf() {
 	r.emit("list_contains( "+list+" , "+operand+" )", false)
 }
 
-// isMatch tells an operator that matches a regular expression.
+// isMatch reports whether an operator matches a regular expression.
 func isMatch(symbol string) bool {
 	return symbol == "~" || symbol == "~*" || symbol == "!~" || symbol == "!~*"
 }
 
-// match writes a match of a regular expression. DuckDB's ~ matches the whole text, so
-// a constant pattern is widened where it has no anchors.
+// match writes a match of a regular expression. DuckDB's ~ matches the whole text, so a constant pattern without
+// anchors is widened.
 func (r *rewriter) match(symbol string) {
 	fold := strings.HasSuffix(symbol, "*")
 	if strings.HasPrefix(symbol, "!") {
@@ -84,8 +84,8 @@ func (r *rewriter) match(symbol string) {
 	r.emit(quote(pattern), true)
 }
 
-// castAs writes AS type within CAST( ). DuckDB has no regclass: a name or a number becomes
-// a table's number, and the name again where that is cast to a text.
+// castAs writes AS type within CAST( ). DuckDB has no regclass. A name or a number becomes a table's OID, and the name
+// again if that is cast to a text.
 func (r *rewriter) castAs(name string) {
 	start := r.casts[len(r.casts)-1]
 	class := len(r.out) > start+2 && r.out[start+2] == toClass
@@ -104,7 +104,7 @@ func (r *rewriter) castAs(name string) {
 	}
 }
 
-// formatted writes format(…) as printf, to which names are texts like all others.
+// formatted writes format(…) as printf, in which names are ordinary texts.
 func (r *rewriter) formatted() {
 	r.at++
 	r.emit("printf", false)
@@ -116,7 +116,7 @@ func (r *rewriter) formatted() {
 	}
 }
 
-// typeName reads a type, and gives DuckDB's name for it.
+// typeName reads a type and returns DuckDB's name of it.
 func (r *rewriter) typeName() string {
 	if (r.peek(0).Name() == "pg_catalog" || r.peek(0).Name() == "information_schema") && r.peek(1).Is(".") {
 		r.at += 2
@@ -147,8 +147,8 @@ func (r *rewriter) typeName() string {
 	return mapped
 }
 
-// cast writes ::type after an operand. A name that is cast to regclass or regtype is
-// looked up now; a number becomes the name.
+// cast writes ::type after an operand. A name that is cast to regclass or regtype is looked up now. A number becomes
+// the name.
 func (r *rewriter) cast() error {
 	start := r.at
 	if start >= len(r.tokens) {

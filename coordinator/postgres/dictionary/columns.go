@@ -13,7 +13,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// OIDOf is the type of a column of such values.
+// OIDOf returns the OID of a column's type.
 func OIDOf(t value.Type) uint32 {
 	switch t {
 	case value.TypeBool:
@@ -30,7 +30,7 @@ func OIDOf(t value.Type) uint32 {
 	return OIDText
 }
 
-// describe reads what is known of the statement before it runs.
+// describe returns what is known of the statement before it runs.
 func describe(s *duckdb.Stmt) (*told, error) {
 	kind, err := s.StatementType()
 	if err != nil {
@@ -61,7 +61,7 @@ func describe(s *duckdb.Stmt) (*told, error) {
 	return t, nil
 }
 
-// withoutParameters writes NULL for each.
+// withoutParameters replaces each parameter by NULL.
 func withoutParameters(text string) string {
 	var b strings.Builder
 	end := 0
@@ -74,16 +74,17 @@ func withoutParameters(text string) string {
 	return b.String() + text[end:]
 }
 
-// named finds the column's name in one that was cast to regclass.
+// named finds the column's name in a name of DuckDB's for a cast to regclass.
 var named = regexp.MustCompile(`^pgc\.regclass_name\((?:.*\.)?"?([a-z_]+)"?\)$`)
 
-// called finds the function's name in the name that DuckDB gives a column without one.
+// called finds the function's name in DuckDB's name of a column without an alias.
 var called = regexp.MustCompile(`(?s)^(?:pgc\.)?"?([a-z_]+)"?\(.*\)$`)
 
-// ours are functions that stand for a cast or another name of PostgreSQL's.
+// ours maps our functions to the casts or functions of PostgreSQL that they implement.
 var ours = map[string]string{"to_class": "regclass", "to_type": "regtype", "to_name": "text", "regclass_name": "regclass", "printf": "format", "count_star": "count"}
 
-// cast finds what is cast in a name, field the field that is taken of a row, and bare a column with what it is of.
+// In DuckDB's name of a column, cast finds the operand of a cast, field the field of a row, and bare a column with its
+// table.
 var (
 	cast  = regexp.MustCompile(`(?s)^CAST\((.+) AS [A-Z_]+(?:\[\])*\)$`)
 	field = regexp.MustCompile(`(?s)^\(.+\)\."?([a-z_]+)"?$`)
@@ -146,7 +147,7 @@ func oidOf(t duckdb.TypeInfo) uint32 {
 	return OIDText
 }
 
-// listOID is that of a list. Lists of USMALLINT and UBIGINT stand for PostgreSQL's vectors (schema.sql).
+// listOID returns the OID of a list type. Lists of USMALLINT and UBIGINT stand for PostgreSQL's vectors (schema.sql).
 func listOID(t duckdb.TypeInfo) uint32 {
 	details, ok := t.Details().(*duckdb.ListDetails)
 	if !ok {

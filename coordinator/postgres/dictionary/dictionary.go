@@ -17,7 +17,7 @@ import (
 	"github.com/intramuros/intramuros/internal/sqltoken"
 )
 
-// ErrNotCovered means that a question about the catalog uses what is not known here.
+// ErrNotCovered reports that a question about the catalog uses something that is not known here.
 var ErrNotCovered = errors.New("this question about the catalog is not covered")
 
 const (
@@ -48,27 +48,26 @@ const (
 	OIDOidArray   uint32 = 1028
 )
 
-// Session is who asks.
+// Session describes the connection that asks.
 type Session struct {
 	User, Database string
 	Process        uint32                   // the connection's id
 	Setting        func(name string) string // of the session
 }
 
-// Dictionary is one federation's catalog as PostgreSQL would show it. It may be used
-// by any number of goroutines.
+// Dictionary is a federation's catalog as PostgreSQL would show it. It is safe for concurrent use.
 type Dictionary struct {
 	numbers
 	host host
 }
 
-// host is where the database is that answers: in this process, or in workers.
+// host runs the database in this process or in workers.
 type host interface {
 	ask(ctx context.Context, a ask) (*told, error)
 	close() error
 }
 
-// ask is one statement, as DuckDB reads it.
+// ask is a statement in DuckDB's SQL.
 type ask struct {
 	Person   string // who asks
 	Database string // the session's
@@ -77,7 +76,7 @@ type ask struct {
 	Args     []any
 }
 
-// told is what is known of a statement before it runs, or its rows.
+// told is the description of a statement before it runs, or its rows.
 type told struct {
 	Columns    []Column
 	Parameters int
@@ -85,8 +84,8 @@ type told struct {
 	Rows       [][]any
 }
 
-// Open builds it, in this process, whose memory a question can take: a daemon uses Start. Every session sees one
-// database, its own.
+// Open builds the database in this process, whose memory a question can take. A daemon uses Start. Every session sees
+// one database, its own.
 func Open(ctx context.Context, c *catalog.Catalog) (*Dictionary, error) {
 	h, err := openHere(ctx, c)
 	if err != nil {
@@ -95,7 +94,7 @@ func Open(ctx context.Context, c *catalog.Catalog) (*Dictionary, error) {
 	return &Dictionary{number(c), h}, nil
 }
 
-// Close frees it.
+// Close closes the database.
 func (d *Dictionary) Close() error { return d.host.close() }
 
 // here is a database in this process.
@@ -118,7 +117,7 @@ func openHere(ctx context.Context, c *catalog.Catalog) (here, error) {
 
 func (h here) close() error { return h.db.Close() }
 
-// lookup gives the OID of a name that is cast to regclass or regtype.
+// lookup returns the OID of a name that is cast to regclass or regtype.
 func (d *Dictionary) lookup(kind, name string) (uint32, bool) {
 	name = strings.ReplaceAll(strings.ToLower(name), `"`, "")
 	name = strings.TrimPrefix(strings.TrimPrefix(name, "public."), "pg_catalog.")
@@ -152,13 +151,13 @@ type Question struct {
 	database   string
 }
 
-// Prepare reads a question. Errors wrap ErrNotCovered.
+// Prepare parses and describes a question. Errors wrap ErrNotCovered.
 func (d *Dictionary) Prepare(ctx context.Context, statement sqltoken.Statement, session Session) (*Question, error) {
 	return d.prepare(ctx, statement, session, false)
 }
 
-// PrepareHollow reads a question about patients, for the columns that its answer would have. The tables are
-// empty, so it is for the caller to ask only what has no row whatever the data is. Errors wrap ErrNotCovered.
+// PrepareHollow describes the columns of a question about patients. The tables are empty, so the caller must only use
+// it for questions whose answer has no row whatever the data is. Errors wrap ErrNotCovered.
 func (d *Dictionary) PrepareHollow(ctx context.Context, statement sqltoken.Statement, session Session) (*Question, error) {
 	return d.prepare(ctx, statement, session, true)
 }
@@ -181,7 +180,7 @@ func (d *Dictionary) prepare(ctx context.Context, statement sqltoken.Statement, 
 	}
 	q.Columns, q.Parameters = t.Columns, t.Parameters
 	if t.Untyped {
-		// Some functions leave types open until the parameters have values; none changes them here.
+		// Some functions leave types open until the parameters have values. The values do not change the types here.
 		if t, err = d.ask(ctx, ask{Person: q.person, Database: q.database, SQL: withoutParameters(text)}); err != nil {
 			return nil, err
 		}
@@ -190,7 +189,7 @@ func (d *Dictionary) prepare(ctx context.Context, statement sqltoken.Statement, 
 	return q, nil
 }
 
-// ask has the database answer, within the time of one question. Errors wrap ErrNotCovered.
+// ask runs a statement within the time limit of a question. Errors wrap ErrNotCovered.
 func (d *Dictionary) ask(ctx context.Context, a ask) (*told, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -206,7 +205,8 @@ func (d *Dictionary) ask(ctx context.Context, a ask) (*told, error) {
 	return nil, notCovered(err)
 }
 
-// notCovered keeps the first line of what DuckDB says: it knows nothing but the catalog.
+// notCovered wraps the first line of DuckDB's error. The database holds nothing but the catalog, so the line is safe to
+// show.
 func notCovered(err error) error {
 	if errors.Is(err, ErrNotCovered) {
 		return err
@@ -215,7 +215,7 @@ func notCovered(err error) error {
 	return fmt.Errorf("%w: %s", ErrNotCovered, line)
 }
 
-// ask is host's.
+// ask implements host.
 func (h here) ask(ctx context.Context, a ask) (t *told, err error) {
 	conn, err := h.db.Conn(ctx)
 	if err != nil {
@@ -275,7 +275,8 @@ func run(ctx context.Context, s *duckdb.Stmt, args []any) (*told, error) {
 	}
 }
 
-// Run gives the rows: nil, bool, integers, float64, string, time.Time, and []any of these. Errors wrap ErrNotCovered.
+// Run returns the rows. Values are nil, bool, integers, float64, string, time.Time, and []any of these. Errors wrap
+// ErrNotCovered.
 func (q *Question) Run(ctx context.Context, args []any) ([][]any, error) {
 	t, err := q.d.ask(ctx, ask{Person: q.person, Database: q.database, SQL: q.sql, Run: true, Args: args})
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/intramuros/intramuros/internal/sqltoken"
 )
 
-// rewriter turns PostgreSQL's spelling into DuckDB's.
+// rewriter rewrites PostgreSQL's SQL as DuckDB's.
 type rewriter struct {
 	d         *Dictionary
 	session   Session
@@ -29,7 +29,7 @@ type rewriter struct {
 	operand   int               // where in out the operand begins that ends here, or -1
 }
 
-// opening is what opened a parenthesis.
+// opening says what opened a parenthesis.
 type opening int
 
 const (
@@ -43,7 +43,7 @@ const (
 	byRow
 )
 
-// closeSeries writes the alias after a function in FROM as that of its column, too.
+// closeSeries writes the alias after a function in FROM as the alias of its column as well.
 func (r *rewriter) closeSeries(by opening) {
 	r.at++
 	r.emit(")", false)

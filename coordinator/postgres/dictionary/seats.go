@@ -5,10 +5,10 @@ import (
 	"sync"
 )
 
-// perPerson is how many of the processes one person's questions can hold, however many connections they have.
+// perPerson is the number of processes that one person's questions can hold, however many connections the person has.
 const perPerson = processes / 2
 
-// seats lets each person hold a share of the processes; what they ask beyond waits.
+// seats limits each person to a share of the processes. Further questions of the person wait.
 type seats struct {
 	mu   sync.Mutex
 	held map[string]*share
@@ -19,7 +19,7 @@ type share struct {
 	users int // who hold a seat or wait for one
 }
 
-// take waits for one of a person's seats. give gives it back.
+// take waits for a seat of the person. give returns it.
 func (t *seats) take(ctx context.Context, person string) (give func(), err error) {
 	t.mu.Lock()
 	mine := t.held[person]

@@ -6,13 +6,13 @@ import (
 	"github.com/intramuros/intramuros/internal/sqltoken"
 )
 
-// systemColumns are columns that every table of PostgreSQL has and SELECT * leaves out, with what they hold here, where
-// rows have no place and no version. tableoid is the number of the catalog that a row is from.
+// systemColumns are columns that every table of PostgreSQL has and SELECT * leaves out, with their values here. Rows
+// have neither place nor version here. tableoid is the OID of the row's system catalog.
 var systemColumns = map[string]string{
 	"ctid": "'(0,1)'", "xmin": "CAST(0 AS UINTEGER)", "xmax": "CAST(0 AS UINTEGER)", "cmin": "CAST(0 AS UINTEGER)", "cmax": "CAST(0 AS UINTEGER)", "tableoid": "",
 }
 
-// ranges finds the system catalogs that a statement reads, by their aliases and by their names.
+// ranges finds the system catalogs that a statement reads, by their aliases and names.
 func ranges(tokens []sqltoken.Token) map[string]string {
 	found := map[string]string{}
 	for i, t := range tokens {
@@ -72,8 +72,7 @@ func (r *rewriter) systemColumn(name string, after bool) bool {
 	return true
 }
 
-// listed tells that the column here stands alone in a list of what is selected, and so gives the answer's column its
-// name.
+// listed reports whether the column stands alone in a select list, and so names the answer's column.
 func (r *rewriter) listed() bool {
 	before := r.at - 1
 	if before > 0 && r.tokens[before].Is(".") {

@@ -10,7 +10,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// numbers are the OIDs of what is in a catalog.
+// numbers are the OIDs of a catalog's objects.
 type numbers struct {
 	tables  map[string]uint32
 	indexes map[string]uint32 // those of their keys' indexes, by table
@@ -33,7 +33,7 @@ func (n *numbers) oid() uint32 {
 	return n.next
 }
 
-// firstOID is that of the first table; PostgreSQL's own objects have smaller ones.
+// firstOID is the OID of the first table. PostgreSQL's own objects have smaller ones.
 const firstOID = 16384
 
 // wellKnown are the OIDs of system catalogs that clients ask for by name.
@@ -68,7 +68,7 @@ func (h here) fill(ctx context.Context, c *catalog.Catalog) error {
 	return err
 }
 
-// filler writes tables; after its first error it does nothing.
+// filler writes tables. After its first error it does nothing.
 type filler struct {
 	numbers
 	ctx context.Context //nolint:containedctx // of the one transaction
@@ -124,7 +124,7 @@ func (f *filler) table(c *catalog.Catalog, t *catalog.Table) {
 	}
 }
 
-// attribute writes a row of pg_attribute: the column at a place, from 1 up, of a table or index.
+// attribute writes a row of pg_attribute: a column of a table or index, at a place from 1 up.
 func (f *filler) attribute(of uint32, column *catalog.Column, place int) {
 	f.do(`INSERT INTO pgc.pg_attribute(attrelid, attname, atttypid, attstattarget, attlen, attnum, attndims, attcacheoff, atttypmod, attbyval, attalign, attstorage, attcompression,
 		attnotnull, atthasdef, atthasmissing, attidentity, attgenerated, attisdropped, attislocal, attinhcount, attcollation)
@@ -132,7 +132,7 @@ func (f *filler) attribute(of uint32, column *catalog.Column, place int) {
 		of, column.Name, place, !column.Nullable, OIDOf(column.Type))
 }
 
-// hollow makes the table, and leaves it empty.
+// hollow creates the table without rows.
 func (f *filler) hollow(t *catalog.Table) {
 	var columns []string
 	for _, c := range t.Columns {
@@ -145,7 +145,7 @@ func (f *filler) hollow(t *catalog.Table) {
 	f.do("CREATE TABLE hollow." + quoteName(t.Name) + "(" + strings.Join(columns, ", ") + ")")
 }
 
-// class writes a row of pg_class. psql asks for foreign keys only where there may be triggers.
+// class writes a row of pg_class. psql asks for foreign keys only if there may be triggers.
 func (f *filler) class(oid uint32, name, kind string, method, columns int, indexed bool) {
 	f.do(`INSERT INTO pgc.pg_class(oid, relname, relnamespace, reltype, reloftype, relowner, relam, relfilenode, reltablespace, relpages, reltuples, relallvisible, reltoastrelid, relhasindex,
 		relisshared, relpersistence, relkind, relnatts, relchecks, relhasrules, relhastriggers, relhassubclass, relrowsecurity, relforcerowsecurity, relispopulated, relreplident,

@@ -16,32 +16,32 @@ import (
 	"github.com/intramuros/intramuros/internal/worker"
 )
 
-// RoleName is what a program calls Role in worker.Main.
+// RoleName is the name under which a program registers Role in worker.Main.
 const RoleName = "dictionary"
 
-// Role is the job of a worker: DuckDB over a catalog.
+// Role is the job of a worker process: DuckDB over a catalog.
 var Role = worker.Serve(serve)
 
-// processes is how many questions are answered at once; others wait. Each has one core at most.
+// processes is the number of questions that are answered at once. Others wait. Each process has one core at most.
 const processes = 4
 
-// Memory is the ceiling of one of the processes in bytes, if nothing else is wanted. DuckDB may use 128 MB of it; the
-// rest is for what it does not count, as what it computes while it prepares.
+// Memory is the default memory limit of a process, in bytes. DuckDB may use 128 MB of it. The rest is for what DuckDB
+// does not count, such as preparing a statement.
 const Memory = 256 << 20
 
-// batchRows is how many rows a message has.
+// batchRows is the number of rows in a message.
 const batchRows = 1000
 
-// setup is a catalog on its way to a worker, as YAML.
+// setup is the catalog for a worker, as YAML.
 type setup struct{ Catalog string }
 
-// request is a statement on its way.
+// request is a statement for a worker.
 type request struct {
 	Ask  ask
 	Args []cell // Ask's, which gob could not carry
 }
 
-// reply is a part of what is told; the last one is Whole or has a Failure.
+// reply is a part of the answer. The last part is Whole or has a Failure.
 type reply struct {
 	Told    told // without Rows
 	Rows    [][]cell
@@ -49,17 +49,17 @@ type reply struct {
 	Failure string
 }
 
-// cell is a value that may be NULL, or a list, both of which gob carries only within a struct.
+// cell is a value that may be NULL, or a list. gob carries these only within a struct.
 type cell struct{ V any }
 
-// register tells gob which types a cell can have, beside those that it knows.
+// register registers with gob the types that a cell can have and gob does not know.
 func register() {
 	gob.Register(time.Time{})
 	gob.Register([]cell(nil))
 }
 
-// cellOf is a value of DuckDB's driver. What is neither a number, a text nor a time is told as text, as it is sent
-// to clients.
+// cellOf converts a value of DuckDB's driver. A value that is neither a number, a text nor a time becomes a text, as it
+// is sent to clients.
 func cellOf(v any) cell {
 	switch v := v.(type) {
 	case []any:
@@ -121,7 +121,7 @@ func serve(ctx context.Context, s setup) (worker.Server[request, reply], error) 
 	return server{h}, err
 }
 
-// Answer is worker.Server's.
+// Answer implements worker.Server.
 func (s server) Answer(ctx context.Context, q request, send func(reply) error) error {
 	q.Ask.Args = valuesOf(q.Args)
 	t, err := s.ask(ctx, q.Ask)
@@ -154,8 +154,8 @@ type apart struct {
 	seats *seats
 }
 
-// Start is Open with the database in processes of its own, each with a ceiling of memory in bytes. One that takes more
-// or does not end in time is killed and replaced, and its question is not covered. The program must have called
+// Start is Open with the database in worker processes, each limited to memory bytes. A process that takes more, or does
+// not end in time, is killed and replaced, and its question fails with ErrNotCovered. The program must have called
 // worker.Main with Role.
 func Start(ctx context.Context, c *catalog.Catalog, memory int64, log *slog.Logger) (*Dictionary, error) {
 	register()
@@ -170,7 +170,7 @@ func Start(ctx context.Context, c *catalog.Catalog, memory int64, log *slog.Logg
 	return &Dictionary{number(c), apart{p, &seats{held: map[string]*share{}}}}, nil
 }
 
-// Restarts tells how many processes ended for a reason and were replaced; 0 where there are none.
+// Restarts returns how many processes ended for a reason and were replaced; 0 without processes.
 func (d *Dictionary) Restarts(why worker.Reason) uint64 {
 	if a, ok := d.host.(apart); ok {
 		return a.Pool.Restarts(why)
@@ -183,7 +183,7 @@ func (a apart) close() error {
 	return nil
 }
 
-// ask is host's.
+// ask implements host.
 func (a apart) ask(ctx context.Context, q ask) (*told, error) {
 	give, err := a.seats.take(ctx, q.Person)
 	if err != nil {

@@ -79,15 +79,14 @@ func (d *Dialect) String() string { return d.name }
 // Type returns the engine's type for the catalog's type t.
 func (d *Dialect) Type(t value.Type) string { return d.types[t] }
 
-// NaN is the test that a real number is NaN.
+// NaN writes the test that a float is NaN.
 func (d *Dialect) NaN(sql string) string { return fmt.Sprintf(d.nan, sql) }
 
-// Literal writes a value beside a column of its type, or ErrLiteral.
+// Literal writes a value beside a column of its type, or returns ErrLiteral.
 func (d *Dialect) Literal(v value.Value) (string, error) { return d.literal(v, true) }
 
-// literal writes a value such that the engine gives it exactly the value's type,
-// unless it is bare: then a whole number has the smallest type that holds it,
-// which is as good beside a BIGINT and nicer to read.
+// literal writes a value in exactly its type. A bare int has the smallest type that holds it, which suffices beside a
+// BIGINT and is easier to read.
 func (d *Dialect) literal(v value.Value, bare bool) (string, error) {
 	if v.IsNull() {
 		return "CAST(NULL AS " + d.types[v.Type()] + ")", nil
@@ -110,7 +109,8 @@ func (d *Dialect) literal(v value.Value, bare bool) (string, error) {
 	return v.String(), nil
 }
 
-// Text quotes a string, or returns ErrLiteral for one that is not UTF-8 or holds U+0000, at which SQL text ends.
+// Text quotes a string. It returns ErrLiteral for one that is not UTF-8, or that holds U+0000, where SQL text would
+// end.
 func (d *Dialect) Text(s string) (string, error) {
 	if !utf8.ValidString(s) || strings.ContainsRune(s, 0) {
 		return "", fmt.Errorf("%w: a text that is not UTF-8, or holds the character U+0000", ErrLiteral)
@@ -126,8 +126,7 @@ func Name(s string) (string, error) {
 	return `"` + strings.ReplaceAll(s, `"`, `""`) + `"`, nil
 }
 
-// exponential writes a finite number with an exponent, which makes it a DOUBLE:
-// without one it would be a decimal.
+// exponential writes a finite number with an exponent, which makes it a DOUBLE. Without one it would be a DECIMAL.
 func exponential(x float64) string {
 	s := strconv.FormatFloat(x, 'g', -1, 64)
 	if !strings.ContainsRune(s, 'e') {

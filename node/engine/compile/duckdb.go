@@ -7,11 +7,10 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// DuckDB never raises: integer arithmetic whose interval is not proved to fit in 64
-// bits is computed in 128; real arithmetic may give NaN or an infinity, which lasts
-// through further arithmetic and becomes NULL at the first operation that could lose
-// it; texts convert only if they match the patterns of internal/fragment. Its TRY is
-// not used: a raised error costs so much that the time of an answer would tell.
+// DuckDB is DuckDB's dialect, in which no expression raises. Integer arithmetic is computed in 128 bits unless its
+// range is proved to fit in 64. Float arithmetic may give NaN or an infinity. These last through further arithmetic,
+// and become NULL at the first operation that could lose them. Texts convert only if they match the patterns of
+// internal/fragment. DuckDB's TRY is not used: a raised error takes so long that the response time would reveal it.
 var DuckDB = &Dialect{
 	name: "DuckDB",
 	types: map[value.Type]string{
@@ -41,7 +40,7 @@ var DuckDB = &Dialect{
 	least:      call("least"),
 	greatest:   call("greatest"),
 	hidden:     "(%s | 0)",
-	// Not LEAST(GREATEST()), which would take a bound for a NULL, and takes longer.
+	// LEAST(GREATEST()) would replace a NULL by a bound, and is slower.
 	clamp: func(x, lower, upper string, _ value.Type) string {
 		return fmt.Sprintf("CASE WHEN %[1]s < %[2]s THEN %[2]s WHEN %[1]s > %[3]s THEN %[3]s ELSE %[1]s END", x, lower, upper)
 	},
@@ -51,8 +50,8 @@ var DuckDB = &Dialect{
 		for i := range keys {
 			arguments += ", k" + strconv.Itoa(i)
 		}
-		// The outer hash scatters what the inner one, which combines its arguments
-		// by exclusive or, would leave in the same order for many patients.
+		// The inner hash combines its arguments by exclusive or, which would order the groups of many patients alike.
+		// The outer hash removes that.
 		return "hash(hash(" + arguments + "))"
 	},
 	apart:  "\nOFFSET 0",

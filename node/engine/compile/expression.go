@@ -12,11 +12,11 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// ErrTooLarge means that a fragment's SQL would exceed what this engine compiles. It is a fragment.Limit, and ends with
-// the expression that is too much, where there is one.
+// ErrTooLarge reports that a fragment's SQL would exceed the engine's limit. It is a fragment.Limit, which ends with
+// the expression that is too large, if there is one.
 var ErrTooLarge error = &fragment.Limit{Message: "the SQL of an expression would be longer than this engine compiles", Hint: "compute a part of it in a simpler way"}
 
-// tooLarge is ErrTooLarge of an expression.
+// tooLarge is ErrTooLarge with the expression.
 func tooLarge(e *expr.Expr) error {
 	text := []rune(e.String())
 	if len(text) > 100 {
@@ -25,14 +25,14 @@ func tooLarge(e *expr.Expr) error {
 	return fmt.Errorf("%w: %s", ErrTooLarge, string(text))
 }
 
-// code is the SQL of an expression, of exactly the type of the expression.
+// code is the SQL of an expression, in exactly the expression's type.
 type code struct {
 	sql string
-	// loose: it may be NaN or infinite where the expression is NULL.
+	// loose: the SQL may yield NaN or an infinity where the expression is NULL.
 	loose bool
 }
 
-// compiler turns one select of a fragment, and the expressions in it, into SQL.
+// compiler writes one select of a fragment, and its expressions, as SQL.
 type compiler struct {
 	target  *Target
 	memo    *fragment.Memo            // of the fragment
@@ -42,11 +42,11 @@ type compiler struct {
 	derived map[string]bool           // relations whose columns hold what they should
 	read    map[string][]string       // the columns that are read, by relation
 	written *int                      // by f, for the fragment
-	// variables counts the names of let, for the fragment, and bound has what stands for arguments that are being used.
+	// variables counts the names of let in the fragment. bound holds the SQL that replaces arguments in use.
 	variables *int
 	bound     map[*expr.Expr]code
 	sizes     map[string]int // of columns of derived relations, by relation and column: see Dialect.pulled
-	// aggregating: what is written holds aggregates or windows, to which no let may be put around.
+	// aggregating: the SQL holds aggregates or windows, so no let may stand around it.
 	aggregating bool
 	folded      map[string]bool // columns that are aggregates or windows
 	nested      bool            // it is of a derived relation
@@ -59,11 +59,11 @@ func (c *compiler) fail(err error) {
 	}
 }
 
-// maxWritten bounds all that is written for one fragment, parts of longer texts included: a
-// hostile one could have thousands of expressions, each as long as the dialect allows.
+// maxWritten bounds all SQL that is written for one fragment, parts of longer texts included. A hostile fragment could
+// have thousands of expressions, each as long as the dialect allows.
 const maxWritten = 16 << 20
 
-// f writes SQL, and stops at the size limits.
+// f formats SQL, and records an error at the size limits.
 func (c *compiler) f(format string, args ...any) code {
 	n := len(format)
 	for _, a := range args {
@@ -82,10 +82,10 @@ func (c *compiler) f(format string, args ...any) code {
 	return code{sql: wrap(fmt.Sprintf(format, args...))}
 }
 
-// facts tells what the SQL of an expression can yield, whatever the data are: it decides which guards are needed.
+// facts returns the range of an expression's SQL on any data. It decides which guards are needed.
 func (c *compiler) facts(e *expr.Expr) expr.Range { return c.known.Range(e) }
 
-// strict gives the SQL of an expression that is NULL where the expression is.
+// strict writes an expression, with NULL in place of NaN and infinities.
 func (c *compiler) strict(e *expr.Expr) string { return c.finite(c.expr(e)).sql }
 
 func (c *compiler) finite(x code) code {
@@ -95,7 +95,7 @@ func (c *compiler) finite(x code) code {
 	return c.f("CASE WHEN "+fmt.Sprintf(c.target.Dialect.finite, "%[1]s")+" THEN %[1]s END", x.sql)
 }
 
-// real gives the SQL of a number as a DOUBLE.
+// real writes a number as a DOUBLE.
 func (c *compiler) real(e *expr.Expr) code {
 	if e.Type == value.TypeInt {
 		if e.Op == expr.OpLiteral {
@@ -106,7 +106,7 @@ func (c *compiler) real(e *expr.Expr) code {
 	return c.expr(e)
 }
 
-// as gives the SQL of a branch of an expression of type t.
+// as writes a branch of an expression of type t.
 func (c *compiler) as(e *expr.Expr, t value.Type) code {
 	if t == value.TypeFloat {
 		return c.real(e)
@@ -144,7 +144,7 @@ func (c *compiler) expr(e *expr.Expr) code {
 	return c.once(e)
 }
 
-// operation writes an operation, whose arguments it may repeat.
+// operation writes an operation. It may repeat the arguments.
 func (c *compiler) operation(e *expr.Expr) code {
 	if c.target.Dialect.folds {
 		if x, ok := c.constant(e); ok {
@@ -159,7 +159,7 @@ func (c *compiler) operation(e *expr.Expr) code {
 	return write(c, e)
 }
 
-// constant computes an expression without columns.
+// constant evaluates an expression without columns.
 func (c *compiler) constant(e *expr.Expr) (code, bool) {
 	if e.Op == expr.OpLiteral || e.Op == expr.OpHospital {
 		return code{}, false
@@ -182,7 +182,7 @@ func (c *compiler) each(args []*expr.Expr) []string {
 	return list
 }
 
-// raw gives a column as its view has it, and what the catalog says of it.
+// raw returns a column as its view has it, and the catalog's entry of it.
 func (c *compiler) raw(e *expr.Expr) (string, *catalog.Column) {
 	if t := c.tables[e.Relation]; t != nil {
 		if col, ok := t.Column(e.Column); ok {
@@ -193,8 +193,7 @@ func (c *compiler) raw(e *expr.Expr) (string, *catalog.Column) {
 	return "NULL", &catalog.Column{}
 }
 
-// column reads a column: clamped to its bounds, or without the values that the
-// type of the catalog does not have.
+// column reads a column: clamped to its bounds, or NULL for values that the catalog's type does not have.
 func (c *compiler) column(e *expr.Expr) code {
 	s, col := c.raw(e)
 	if c.derived[e.Relation] && e.Type != value.TypeText {
@@ -220,14 +219,13 @@ func (c *compiler) column(e *expr.Expr) code {
 		nan = "WHEN " + c.target.Dialect.NaN(s) + " THEN NULL "
 	}
 	lower, upper := c.literal(col.Lower, true).sql, c.literal(col.Upper, true).sql
-	// Not LEAST(GREATEST()), which would take a bound for a NULL.
+	// LEAST(GREATEST()) would replace a NULL by a bound.
 	return c.f("CASE %[1]sWHEN %[2]s < %[3]s THEN %[3]s WHEN %[2]s > %[4]s THEN %[4]s ELSE %[2]s END", nan, s, lower, upper)
 }
 
 func isText(e *expr.Expr) bool { return e.Type == value.TypeText }
 
-// whole gives the SQL of what is compared, ordered, grouped by or passed on: the text of a bare column is read to its
-// end.
+// whole writes an expression that is compared, sorted, grouped or passed on. The text of a stored column is not cut.
 func (c *compiler) whole(e *expr.Expr) string {
 	if e.Op != expr.OpColumn || !isText(e) {
 		return c.strict(e)
@@ -239,8 +237,8 @@ func (c *compiler) whole(e *expr.Expr) string {
 	return c.byBytes(s, e.Type)
 }
 
-// cut gives the first n characters of e's text, of which s is the SQL. Where it may be much longer, its bytes are
-// counted first: that reads none of it.
+// cut writes the first n characters of the text e, of which s is the SQL. If the text may be much longer, its bytes are
+// counted first, which does not read it.
 func (c *compiler) cut(s string, e *expr.Expr, n int) string {
 	switch {
 	case e.Op == expr.OpColumn:
@@ -259,7 +257,7 @@ func (c *compiler) byBytes(sql string, t value.Type) string {
 	return "(" + sql + c.target.Dialect.collate + ")"
 }
 
-// domainTest keeps the rows whose key, the column named k, is in the domain.
+// domainTest writes the test that a row's key, the column named k, is in the domain.
 func (c *compiler) domainTest(k string, domain []value.Value) string {
 	values := slices.Clone(domain)
 	slices.SortFunc(values, value.Compare) // NULL last

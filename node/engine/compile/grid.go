@@ -8,9 +8,9 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// onGrid gives the whole number that a value counts as, before it is moved into the grid: see fragment.Grid. The
-// arithmetic is that of float64 unless the value is an int on a grid of shift 0. A
-// value far beyond the grid is cut off before it is scaled, so that nothing overflows.
+// onGrid writes the integer that a value counts as, before it is clamped to the grid: see fragment.Grid. The arithmetic
+// is that of float64, unless the value is an int on a grid of shift 0. A value far beyond the grid is cut off before it
+// is scaled, so nothing overflows.
 func (c *compiler) onGrid(e *expr.Expr, g fragment.Grid) string {
 	if e.Type == value.TypeInt && g.Shift == 0 {
 		return c.within64(e, g.Lower, g.Upper)
@@ -30,7 +30,8 @@ func (c *compiler) onGrid(e *expr.Expr, g fragment.Grid) string {
 	return scaled
 }
 
-// within64 gives an int that is moved into [lower, upper] next: of a column, its own wider bounds are then needless.
+// within64 writes an int that is clamped to [lower, upper] next. The clamp to a column's own wider bounds is then not
+// needed.
 func (c *compiler) within64(e *expr.Expr, lower, upper int64) string {
 	if e.Op == expr.OpColumn {
 		if s, col := c.raw(e); col.Lower.Valid() && col.Lower.Int64() <= lower && col.Upper.Int64() >= upper {
@@ -40,17 +41,17 @@ func (c *compiler) within64(e *expr.Expr, lower, upper int64) string {
 	return c.expr(e).sql
 }
 
-// cutOff moves a real number into [lower, upper].
+// cutOff clamps a float to [lower, upper].
 func (c *compiler) cutOff(x string, lower, upper float64) string {
 	return c.f("%s", c.target.Dialect.clamp(x, c.number(lower), c.number(upper), value.TypeFloat)).sql
 }
 
-// floor gives the greatest whole number that is at most a real one, which is within 64 bits.
+// floor writes the floor of a float that is within 64 bits.
 func (c *compiler) floor(x string) string {
 	return c.f("%s(floor(%s) AS BIGINT)", c.target.Dialect.cast, x).sql
 }
 
-// leaf gives the bucket of a value, before it is moved into those that there are: see fragment.Buckets.
+// leaf writes the number of a value's bucket, before it is clamped to the existing buckets: see fragment.Buckets.
 func (c *compiler) leaf(e *expr.Expr, b fragment.Buckets) string {
 	if e.Type == value.TypeInt && b.Lower == 0 && b.Density() == 1 {
 		return c.within64(e, 0, int64(b.Leaves()-1)) // a bucket's number, as COUNT(DISTINCT …) and APPROX_BOUNDS have it

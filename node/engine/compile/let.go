@@ -9,20 +9,20 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 )
 
-// Guards read what they guard several times. Written out, an operand would double with each operation around it, and
-// engines take more than linear time for what is nested: DuckDB's optimizer took minutes for a statement of 150
-// characters. So what is long and read more than once gets a name (LET), in the way of each engine, and SQL grows in
-// proportion to the expression.
+// Guards read their operand several times. Written out, an operand would double with each operation around it, and
+// engines take more than linear time for nested expressions: DuckDB's optimizer took minutes for a statement of 150
+// characters. So a long operand that is read more than once gets a name (LET), in each engine's way, and the SQL grows
+// in proportion to the expression.
 
-// maxRepeated is how long SQL may be that is written more than once.
+// maxRepeated is the length up to which SQL may be written more than once.
 const maxRepeated = 160
 
-// let is a name for an operand.
+// let gives an operand a name.
 type let struct{ name, operand string }
 
-// mark stands before a name of let until the SQL is whole. Names are looked for in SQL and replaced there, and a text
-// of the researcher's may read as one does: it must not be taken for it, or what replaces it stands outside of its
-// quotes. Text and Name refuse this character, so that nothing but variable writes it.
+// mark stands before a name of let until the SQL is complete. Names are searched in the SQL and replaced. A
+// researcher's text may look like such a name and must not be replaced, since the replacement would stand outside of
+// its quotes. Text and Name refuse this character, so only variable writes it.
 const mark = "\x00"
 
 func (c *compiler) variable() string {
@@ -30,19 +30,20 @@ func (c *compiler) variable() string {
 	return mark + "let" + strconv.Itoa(*c.variables) + "_"
 }
 
-// newline stands for a line feed within a text or a name until the SQL is whole: indent would put blanks behind it.
+// newline stands for a line feed within a text or a name until the SQL is complete. Otherwise indent would add blanks
+// behind it.
 const newline = mark + "n"
 
-// inLine keeps what is quoted from indent.
+// inLine protects quoted text from indent.
 func inLine(quoted string) string { return strings.ReplaceAll(quoted, "\n", newline) }
 
-// unmarked gives whole SQL as an engine reads it.
+// unmarked returns complete SQL as an engine reads it.
 func unmarked(sql string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(sql, newline, "\n"), mark, "")
 }
 
-// repeated gives names to arguments that are long and that the format reads more than once, and what puts them around
-// the SQL.
+// repeated gives names to long arguments that the format reads more than once. It also returns the function that puts
+// these names around the SQL.
 func (c *compiler) repeated(format string, args []any) ([]any, func(string) string) {
 	var lets []let
 	if !c.aggregating {
@@ -66,8 +67,8 @@ func (c *compiler) repeated(format string, args []any) ([]any, func(string) stri
 	}
 }
 
-// shared returns a CASE whose value and whose condition's operand are one expression where they are the same, as
-// NULLIF's are, and its arguments, such that an operand comes before the condition that reads it.
+// shared returns a CASE and its arguments. If the value and the condition's operand are the same expression, as in
+// NULLIF, it occurs once. An operand comes before the condition that reads it.
 func shared(e *expr.Expr) (*expr.Expr, []*expr.Expr) {
 	if e.Op != expr.OpCase {
 		return e, e.Args
@@ -91,7 +92,7 @@ func shared(e *expr.Expr) (*expr.Expr, []*expr.Expr) {
 	return &copied, append(first, copied.Args...)
 }
 
-// once writes an expression such that each long argument is written once.
+// once writes an expression in which each long argument occurs once.
 func (c *compiler) once(e *expr.Expr) code {
 	e, args := shared(e)
 	var lets []let

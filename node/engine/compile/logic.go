@@ -71,7 +71,7 @@ func (c *compiler) isNull(e *expr.Expr) code {
 	return c.f("(%s IS NULL)", x.sql)
 }
 
-// compared gives one side of a comparison with the other.
+// compared writes one side of a comparison with the other.
 func (c *compiler) compared(e, other *expr.Expr) string {
 	switch {
 	case other.Type == value.TypeFloat:
@@ -84,9 +84,9 @@ func (c *compiler) compared(e, other *expr.Expr) string {
 	return c.whole(e)
 }
 
-// unclamped reads a column without its bounds where it is compared with
-// constants strictly within them only: clamping is monotone, so the outcome is
-// the same, and the database can skip blocks of rows by their minimum and maximum.
+// unclamped reads a column without clamping it, if it is compared only with constants strictly within its bounds.
+// Clamping is monotone, so the outcome is the same, and the database can skip blocks of rows by their minimum and
+// maximum.
 func (c *compiler) unclamped(e *expr.Expr, constants []*expr.Expr) string {
 	if e.Op != expr.OpColumn || e.Type == value.TypeFloat || e.Type == value.TypeText {
 		return c.whole(e)
@@ -103,9 +103,9 @@ func (c *compiler) unclamped(e *expr.Expr, constants []*expr.Expr) string {
 	return s
 }
 
-// indexed writes that a text, of the SQL x, is one of constants, none of them NULL. Of a stored column in its own
-// collation too, which its index has: texts of the same bytes are equal in any collation, and what else is equal in
-// one that ignores case, say, is not by the second condition.
+// indexed writes that the text x is equal to one of constants, none of them NULL. For a stored column it adds the same
+// test in the column's own collation, which its index has. Texts of equal bytes are equal in every collation. Texts
+// that differ, and are equal in a collation that ignores case, fail the second test.
 func (c *compiler) indexed(e *expr.Expr, x, equal, constants string) code {
 	test := c.f("(%s %s %s)", x, equal, constants)
 	if c.target.Dialect.collate == "" || e.Op != expr.OpColumn || e.Type != value.TypeText || c.derived[e.Relation] {
@@ -170,7 +170,7 @@ func (c *compiler) among(x string, constants []*expr.Expr) code {
 	return c.f("(%s IN %s)", x, c.list(constants))
 }
 
-// list writes constants, for IN.
+// list writes constants for IN.
 func (c *compiler) list(constants []*expr.Expr) string {
 	list := make([]string, len(constants))
 	for i, a := range constants {

@@ -25,7 +25,7 @@ var numbers = map[expr.Op]written{
 	expr.OpCeiling: {duckDB: rounding("ceil(%s)")},
 	expr.OpRound:   {duckDB: roundBy((*compiler).round), postgreSQL: roundBy((*compiler).postgresRound)},
 
-	// Engines raise outside of the domain of a real function.
+	// Engines raise outside of a real function's domain.
 	expr.OpSqrt:  {duckDB: (*compiler).squareRoot},
 	expr.OpLn:    {duckDB: logarithm("ln(%s)")},
 	expr.OpLog10: {duckDB: logarithm("log10(%s)")},
@@ -33,7 +33,7 @@ var numbers = map[expr.Op]written{
 	expr.OpPower: {duckDB: (*compiler).power, postgreSQL: (*compiler).postgresPower},
 }
 
-// ofDays reports whether a sum or a difference has a date or a timestamp in it.
+// ofDays reports whether a sum or a difference has a date or a timestamp as an operand.
 func ofDays(e *expr.Expr) bool { return !(e.Args[0].Type.Numeric() && e.Args[1].Type.Numeric()) }
 
 func (c *compiler) plus(e *expr.Expr) code {
@@ -57,8 +57,8 @@ func (c *compiler) trinoPlus(e *expr.Expr) code {
 	return c.arithmetic(e)
 }
 
-// arithmetic writes +, -, * and /. Where a float's operation cannot hide an argument that is NaN or infinite, the check
-// is left to its consumer.
+// arithmetic writes +, -, * and /. If a float operation cannot hide an argument that is NaN or infinite, its consumer
+// checks.
 func (c *compiler) arithmetic(e *expr.Expr) code {
 	if e.Type == value.TypeInt {
 		a, b := c.expr(e.Args[0]).sql, c.expr(e.Args[1]).sql
@@ -76,21 +76,21 @@ func (c *compiler) arithmetic(e *expr.Expr) code {
 	return x
 }
 
-// fits narrows a wide whole number to an int, or to NULL.
+// fits narrows a wide integer to an int, or to NULL.
 func (c *compiler) fits(wide string) code {
 	d := c.target.Dialect
 	return c.f("CASE WHEN %[1]s BETWEEN %[2]s AND %[3]s THEN %[4]s(%[1]s AS BIGINT) END", wide, d.whole(math.MinInt64), d.whole(math.MaxInt64), d.cast)
 }
 
-// overflows reports whether a quotient of ints may be beyond them: that of the least int and -1 alone is.
+// overflows reports whether a quotient of ints may overflow. Only the least int divided by -1 does.
 func (c *compiler) overflows(e *expr.Expr) bool {
 	return c.facts(e.Args[0]).Lower <= math.MinInt64 && !without(c.facts(e.Args[1]), -1)
 }
 
 func without(f expr.Range, x float64) bool { return x < f.Lower || x > f.Upper }
 
-// intDivide is for engines that write a quotient of ints so. -1 as a divisor is written apart where the least int may
-// stand above it.
+// intDivide returns what writes a quotient of ints in the given form. The divisor -1 is a case of its own if the
+// dividend may be the least int.
 func intDivide(quotient string) func(*compiler, *expr.Expr) code {
 	return func(c *compiler, e *expr.Expr) code {
 		a, b := c.expr(e.Args[0]).sql, c.expr(e.Args[1]).sql
@@ -117,12 +117,12 @@ func (c *compiler) modulo(e *expr.Expr) code {
 	return c.f("(%[1]s %% (CASE WHEN %[2]s = -1 THEN 1 ELSE %[2]s END))", a, b)
 }
 
-// guardedModulo is of engines that raise where the divisor is 0, and for which the least int % -1 is 0.
+// guardedModulo is for engines that raise if the divisor is 0, and in which the least int % -1 is 0.
 func (c *compiler) guardedModulo(e *expr.Expr) code {
 	return c.f("(%s %% NULLIF(%s, 0))", c.expr(e.Args[0]).sql, c.expr(e.Args[1]).sql)
 }
 
-// magnitude writes a function of a number that an int overflows at the least alone.
+// magnitude writes a function that overflows for the least int only.
 func magnitude(function, real string) write {
 	return func(c *compiler, e *expr.Expr) code {
 		if e.Type == value.TypeFloat {
@@ -132,12 +132,12 @@ func magnitude(function, real string) write {
 		if c.facts(e).Bounded() {
 			return c.f("(%s(%s))", function, a)
 		}
-		// Not NULLIF, of which DuckDB makes a CASE that reads its argument twice.
+		// DuckDB rewrites NULLIF as a CASE that reads its argument twice.
 		return c.f("CASE WHEN %[2]s <> %[3]s THEN %[1]s(%[2]s) END", function, a, c.target.Dialect.whole(math.MinInt64))
 	}
 }
 
-// passing writes a function of a float that is NaN or infinite where its argument is.
+// passing writes a float function that is NaN or infinite if its argument is.
 func (c *compiler) passing(e *expr.Expr, format string) code {
 	a := c.real(e.Args[0])
 	x := c.f(format, a.sql)
@@ -145,7 +145,7 @@ func (c *compiler) passing(e *expr.Expr, format string) code {
 	return x
 }
 
-// rounding writes a function that leaves ints as they are.
+// rounding writes a function that leaves ints unchanged.
 func rounding(format string) write {
 	return func(c *compiler, e *expr.Expr) code {
 		if e.Type == value.TypeInt {
@@ -155,7 +155,7 @@ func rounding(format string) write {
 	}
 }
 
-// roundBy writes ROUND, of floats by an engine's way.
+// roundBy writes ROUND, with an engine's way to round floats.
 func roundBy(round func(c *compiler, a code, digits int, f expr.Range) code) write {
 	return func(c *compiler, e *expr.Expr) code {
 		if e.Type == value.TypeInt {
@@ -181,8 +181,8 @@ func (c *compiler) round(a code, digits int, f expr.Range) code {
 	return c.f("CASE WHEN "+fmt.Sprintf(c.target.Dialect.infinite, "%[1]s * %[2]s")+" THEN %[1]s ELSE (sign(%[1]s) * floor(abs(%[1]s * %[2]s) + 0.5e0) / %[2]s) END", a.sql, c.number(scale))
 }
 
-// postgresRound is compiler.round, but that what is too large to be scaled, and so
-// has no digits after the point, is left as it is before it is scaled.
+// postgresRound is round for PostgreSQL. A number that is too large to be scaled has no digits after the point, so it
+// is left unchanged.
 func (c *compiler) postgresRound(a code, digits int, f expr.Range) code {
 	scale := math.Pow10(digits)
 	if digits == 0 {
@@ -196,7 +196,7 @@ func (c *compiler) postgresRound(a code, digits int, f expr.Range) code {
 	return c.f("CASE WHEN abs(%[1]s) > %[2]s THEN %[1]s ELSE %[3]s END", a.sql, c.number(most), rounded.sql)
 }
 
-// The ends of PostgreSQL's real arithmetic.
+// The bounds of PostgreSQL's float arithmetic.
 const (
 	postgresTiny = 1e-150
 	postgresHuge = 8.9e307
@@ -209,14 +209,14 @@ func (c *compiler) postgresArithmetic(e *expr.Expr) code {
 	return c.arithmetic(e)
 }
 
-// postgresReal writes arithmetic of reals.
+// postgresReal writes float arithmetic.
 func (c *compiler) postgresReal(e *expr.Expr) code {
 	a, b := e.Args[0], e.Args[1]
 	x, y := c.real(a).sql, c.real(b).sql
 	bounded := c.facts(e).Bounded()
 	switch e.Op {
 	case expr.OpMultiply:
-		// A product is nearer to zero than float64 can tell only if both are below 1.
+		// A product underflows only if both factors are below 1.
 		if !atLeastOne(c.facts(b), b) {
 			x = c.coarse(a, x)
 		}
@@ -231,7 +231,7 @@ func (c *compiler) postgresReal(e *expr.Expr) code {
 		x = c.coarse(a, x)
 		far := ""
 		if f := c.facts(b); math.Abs(f.Lower) > 0x1p500 || math.Abs(f.Upper) > 0x1p500 {
-			// Both are scaled, so that the quotient of a small and a large number is not too small.
+			// Both operands are scaled, so that the quotient of a small and a large number does not underflow.
 			far = fmt.Sprintf("WHEN abs(%[2]s) > %[3]s THEN CASE WHEN abs(%[1]s) < 1 THEN 0 ELSE (%[1]s * %[4]s) / (%[2]s * %[4]s) END ", x, y, c.number(0x1p500), c.number(0x1p-500))
 		}
 		if bounded {
@@ -248,13 +248,12 @@ func (c *compiler) postgresReal(e *expr.Expr) code {
 	return c.f("CASE WHEN abs(%[1]s) <= %[4]s AND abs(%[3]s) <= %[4]s THEN %[1]s %[2]s %[3]s END", x, string(e.Op), y, c.number(postgresHuge))
 }
 
-// atLeastOne reports whether a number is 0 or at least 1 in magnitude.
+// atLeastOne reports whether a number is always 0 or at least 1 in magnitude.
 func atLeastOne(f expr.Range, e *expr.Expr) bool {
 	return e.Type == value.TypeInt || f.Lower >= 1 || f.Upper <= -1 || e.Op == expr.OpFloor || e.Op == expr.OpCeiling
 }
 
-// coarse gives a number that is 0 where it is nearer to zero than PostgreSQL can
-// multiply and divide.
+// coarse replaces a number by 0 if it is nearer to zero than PostgreSQL can multiply and divide.
 func (c *compiler) coarse(e *expr.Expr, sql string) string {
 	f := c.facts(e)
 	if atLeastOne(f, e) || f.Lower >= postgresTiny || f.Upper <= -postgresTiny || e.Op == expr.OpRound {
@@ -290,7 +289,7 @@ func (c *compiler) power(e *expr.Expr) code {
 	return c.withinPowers(c.f("pow(%s, %s)", x, c.finite(c.real(e.Args[1])).sql))
 }
 
-// withinPowers gives a result of exp or power as expr.Evaluate bounds it.
+// withinPowers bounds a result of exp or power as expr.Evaluate does.
 func (c *compiler) withinPowers(p code) code {
 	return c.f("CASE WHEN abs(%[1]s) < %[2]s THEN 0e0 WHEN abs(%[1]s) <= %[3]s THEN %[1]s END", p.sql, c.number(expr.LeastPower), c.number(expr.MostPower))
 }

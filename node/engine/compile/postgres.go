@@ -8,18 +8,16 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// PostgreSQL raises on overflow, on underflow, on a division by zero and on a text
-// or date that does not convert, so each operation is guarded by a CASE, whose
-// branches it evaluates no further than needed; constants, which it would compute
-// beforehand, are computed here.
+// PostgreSQL is PostgreSQL's dialect. PostgreSQL raises on overflow, on underflow, on a division by zero and on a text
+// or date that does not convert. So a CASE guards each operation. PostgreSQL evaluates no branch of a CASE that is not
+// needed, but folds constants, so these are computed here.
 //
-// Integer arithmetic whose interval is not proved to fit in 64 bits is computed in
-// NUMERIC. Real arithmetic is that of float64 between 1e-150 and 8.9e307: what
-// could go beyond is NULL, and in products and quotients a number nearer to zero
-// counts as 0, because exact guards would repeat their operands dozens of times.
+// Integer arithmetic is computed in NUMERIC unless its range is proved to fit in 64 bits. Float arithmetic works
+// between 1e-150 and 8.9e307: a result that may go beyond is NULL, and in products and quotients a number nearer to
+// zero counts as 0. Exact guards would repeat their operands dozens of times.
 //
-// Texts are compared by their bytes, COLLATE "C". A column that is compared with constants for
-// equality is so in its own collation as well, so that its index serves.
+// Texts are compared by their bytes, COLLATE "C". An equality of a column with constants is also tested in the column's
+// own collation, so that its index is used.
 var PostgreSQL = &Dialect{
 	name: "PostgreSQL",
 	types: map[value.Type]string{
@@ -60,9 +58,8 @@ var PostgreSQL = &Dialect{
 	underflows: true,
 }
 
-// postgresChoice combines keyed hashes of the patient and of each key, which its own
-// half-key tells apart from the others, and scatters them once more, since exclusive
-// or alone would leave the groups of many patients in the same order.
+// postgresChoice hashes the patient and each key with a half-key of its own, combines the hashes by exclusive or, and
+// hashes the result once more. Without the last hash, the groups of many patients would be in the same order.
 func postgresChoice(patient value.Type, keys []value.Type) string {
 	hash := func(column string, t value.Type, key string) string {
 		switch t {
@@ -105,8 +102,8 @@ func postgresColumn(c *compiler, e *expr.Expr) code {
 	return c.f("%s", postgresClamp(s, c.literal(col.Lower, true).sql, c.literal(col.Upper, true).sql, e.Type))
 }
 
-// postgresClamp is Dialect.clamp. The functions are strict, so that NULL stays NULL, and compute x once: to read a
-// NUMERIC as a float8 takes longer than all else that is done with it. They count NaN as above all.
+// postgresClamp is Dialect.clamp. The functions are strict, so NULL stays NULL. They compute x once: reading a NUMERIC
+// as a float8 takes longer than all else that is done with it. They count NaN as above all numbers.
 func postgresClamp(x, lower, upper string, t value.Type) string {
 	kind := map[value.Type]string{value.TypeInt: "int8", value.TypeFloat: "float8", value.TypeDate: "date_", value.TypeTimestamp: "timestamp_"}[t]
 	return kind + "smaller(" + upper + ", " + kind + "larger(" + lower + ", " + x + "))"

@@ -10,8 +10,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Reading gives the SQL of a lookup: the columns of its relation, which t describes, in its order. Errors are those of
-// Fragment.
+// Reading returns the SQL of a lookup: the columns of its relation, which t describes, in their order. Errors are those
+// of Fragment.
 func (t *Target) Reading(r *fragment.Reading, columns *catalog.Table) (string, error) {
 	relation := fragment.Relation{Name: "answer", Query: r.Relation}
 	c, err := t.compiler([]fragment.Relation{relation}, fragment.NewMemo(nil))

@@ -67,7 +67,7 @@ func (c *compiler) statement(f *fragment.Fragment, p *fragment.Proof) string {
 	return "WITH " + strings.Join(steps, ",\n") + "\n" + final
 }
 
-// grouped gives the columns by which rows are grouped, the patient and the keys, and the tests that the keys are
+// grouped returns the columns by which rows are grouped (the patient and the keys), and the tests that the keys are
 // declared.
 func (c *compiler) grouped(f *fragment.Fragment) (columns []column, tests []string) {
 	columns = []column{{c.whole(f.Patient), "patient"}}
@@ -81,8 +81,7 @@ func (c *compiler) grouped(f *fragment.Fragment) (columns []column, tests []stri
 	return columns, tests
 }
 
-// key gives what rows are grouped by. A text that may be longer than keys are is cut, unless only declared ones are
-// kept.
+// key writes a grouping key. A text that may be longer than the longest key is cut, unless only declared keys are kept.
 func (c *compiler) key(k fragment.Key) string {
 	s := c.whole(k.Expr)
 	if isText(k.Expr) && len(k.Domain) == 0 {
@@ -126,7 +125,7 @@ func step(name, query string) string {
 	return name + " AS (\n  " + indent(query) + "\n)"
 }
 
-// indent shifts all lines but the first to the right.
+// indent indents all lines but the first.
 func indent(sql string) string { return strings.ReplaceAll(sql, "\n", "\n  ") }
 
 func prefixed(prefix string, list []string) []string {
@@ -161,12 +160,12 @@ func list(columns []column) string {
 	return strings.Join(parts, ", ")
 }
 
-// selectRows writes the rows of relations, joined and filtered; of some, the rows of a patient are cut.
+// selectRows writes the rows of relations, joined and filtered. Rows of relations with caps are capped.
 func (c *compiler) selectRows(relations []fragment.Relation, filter *expr.Expr, columns []column) string {
 	return c.caps(relations, filter) + c.selectAll(relations, filter, columns)
 }
 
-// selectAll writes the rows of relations that are joined and filtered, and of which other tests hold.
+// selectAll writes the rows of relations that are joined and filtered, and that pass further tests.
 func (c *compiler) selectAll(relations []fragment.Relation, filter *expr.Expr, columns []column, tests ...string) string {
 	var b strings.Builder
 	j := c.join(relations, filter, columns)
@@ -189,7 +188,7 @@ func (c *compiler) selectAll(relations []fragment.Relation, filter *expr.Expr, c
 	return b.String()
 }
 
-// relation gives what stands after FROM.
+// relation returns a relation for a FROM clause.
 func (c *compiler) relation(r fragment.Relation) string {
 	if sql, ok := c.instead[r.Name]; ok {
 		return sql
@@ -210,8 +209,8 @@ func (c *compiler) relation(r fragment.Relation) string {
 	return sql
 }
 
-// inputs are the columns of the step rows: what they are computed as, for each row of the data, and what is kept of
-// them. What is added up, or is a bucket, is bounded there, after everything else that is computed of a row.
+// inputs are the columns of the step rows: how each is computed for a row of the data, and what is kept of it. A
+// summand or a bucket is clamped there, after all other computation on a row.
 type inputs struct {
 	rows, kept []column
 	bounded    bool              // kept are not rows as they are
@@ -219,7 +218,7 @@ type inputs struct {
 	numbers    map[string]int    // of names, by their kind
 }
 
-// add gives the column with this SQL.
+// add adds a column with this SQL and returns its name.
 func (in *inputs) add(sql string) string {
 	name, fresh := in.column(&in.rows, "x", sql)
 	if fresh {
@@ -228,9 +227,9 @@ func (in *inputs) add(sql string) string {
 	return name
 }
 
-// last gives the column of the whole number with this SQL, within [lower, upper] and less center, whatever the SQL
-// gives; NULL where that is. It is what every integer passes before it enters a sum: nothing that is believed of the
-// number may leave it out (internal/fragment has the rule).
+// last adds a column with this integer, clamped to [lower, upper], less center. NULL stays NULL. Every integer passes
+// this clamp last, before it enters a sum. Nothing that is believed about the integer may remove the clamp
+// (internal/fragment has the rule).
 func (c *compiler) last(in *inputs, sql string, lower, upper, center int64) string {
 	in.bounded = true
 	x, _ := in.column(&in.rows, "v", sql)
@@ -242,7 +241,7 @@ func (c *compiler) last(in *inputs, sql string, lower, upper, center int64) stri
 	return name
 }
 
-// hide keeps the engine from knowing what a whole number is: see Dialect.hidden.
+// hide hides the range of an integer from the optimizer: see Dialect.hidden.
 func (c *compiler) hide(sql string) string {
 	if c.target.Dialect.hidden == "" {
 		return sql
@@ -250,7 +249,7 @@ func (c *compiler) hide(sql string) string {
 	return c.f(c.target.Dialect.hidden, sql).sql
 }
 
-// clamp moves a whole number into [lower, upper]; NULL stays NULL.
+// clamp clamps an integer to [lower, upper]. NULL stays NULL.
 func (c *compiler) clamp(x string, lower, upper int64) string {
 	bare := func(i int64) string { return c.literal(value.Int(i), true).sql }
 	return c.f("%s", c.target.Dialect.clamp(x, bare(lower), bare(upper), value.TypeInt)).sql
@@ -267,8 +266,8 @@ func (in *inputs) column(of *[]column, prefix, sql string) (name string, fresh b
 	return name, !known
 }
 
-// inputs gives, for each partial aggregate, the columns of rows that are counted
-// where true (patients) or not NULL (values, sum), and that are added up (sum).
+// inputs computes, for each partial aggregate, the columns of rows that are counted where true (patients) or not NULL
+// (values, sum), and that are added up (sum).
 func (c *compiler) inputs(f *fragment.Fragment, proof *fragment.Proof, in *inputs) (counts, sums []string) {
 	counts, sums = make([]string, len(f.Partials)), make([]string, len(f.Partials))
 	summed := map[string]string{} // expression to the column of its grid values, NULL where it is
@@ -302,8 +301,8 @@ func (c *compiler) inputs(f *fragment.Fragment, proof *fragment.Proof, in *input
 	return counts, sums
 }
 
-// trees are the steps that count values in buckets. Each tree ends in a step of one row
-// a group, with the counts above 0 as a text like "3:10 7:2": bucket 3 holds 10.
+// trees are the steps that count values in buckets. Each tree ends in a step with one row per group. It holds the
+// counts above 0 as a text such as "3:10 7:2": bucket 3 holds 10.
 type trees struct {
 	steps []string
 	names map[int]string // of the last step of each partial
@@ -328,8 +327,8 @@ func (c *compiler) buckets(f *fragment.Fragment, p *fragment.Proof, keys, counts
 	return t
 }
 
-// beside puts the buckets beside the other partial aggregates of each group: each
-// step gives rows with NULL for what others compute, and the groups gather them.
+// beside joins the buckets to the other partial aggregates of each group. Each step yields rows with NULL for the
+// columns of the others, and the groups merge them.
 func (c *compiler) beside(f *fragment.Fragment, p *fragment.Proof, t trees, keys []string, answer bool) string {
 	columns := plain(keys)
 	rows := func(from string, column func(i int) string) string {
@@ -380,7 +379,7 @@ func plain(names []string) []column {
 	return columns
 }
 
-// oneRow gives a partial aggregate where every row is a patient's only one.
+// oneRow writes a partial aggregate if each patient has one row.
 func (c *compiler) oneRow(p fragment.Partial, count, sum string) string {
 	switch {
 	case p.Kind == fragment.PartialBeyond:
@@ -395,8 +394,8 @@ func (c *compiler) oneRow(p fragment.Partial, count, sum string) string {
 	return "count(*)"
 }
 
-// parts gives the columns of the step `parts`, what the rows of a patient in a group add up to; and of each partial
-// aggregate of one integer the part that it makes of them, bounded where it is one that may be clipped.
+// parts returns the columns of the step `parts`: the sums over a patient's rows in a group. For each partial aggregate
+// of one integer it also returns the patient's contribution, bounded if it may be clipped.
 func (c *compiler) parts(f *fragment.Fragment, p *fragment.Proof, counts, sums []string) (raw []column, parts map[int]string) {
 	add := func(sql, name string) string {
 		if c := (column{sql, name}); !slices.Contains(raw, c) {

@@ -18,17 +18,15 @@ import (
 	"github.com/intramuros/intramuros/node/engine/compile"
 )
 
-// sampled is how much of a file's beginning and of its end the data version
-// covers: the header of a .duckdb file counts its commits, and a Parquet file's
-// footer holds its statistics.
+// sampled is the number of bytes at each end of a file that the data version covers. The header of a .duckdb file
+// counts its commits, and the footer of a Parquet file holds its statistics.
 const sampled = 64 << 10
 
-// DataVersion is 32 hex digits that change when the data does: a digest, keyed
-// by the node's secret so that it can be neither guessed nor compared between
-// nodes, of the files' names, sizes, times and both ends, and of the views. A
-// .duckdb file that is replaced counts once the engine is opened anew, for until
-// then the old one is read. It returns an error where a file cannot be read. Files
-// that nobody has touched since they were read are not read again.
+// DataVersion returns 32 hex digits that change when the data changes. They are a digest of the files' names, sizes,
+// times and both ends, and of the views. The node's secret is its key, so nobody can guess it or compare it between
+// nodes. A .duckdb file that is replaced counts once the engine is opened anew, because until then the old file is
+// read. Files that did not change since they were last read are not read again. It returns an error if a file cannot be
+// read.
 func (e *Engine) DataVersion(ctx context.Context) (string, error) {
 	began := time.Now()
 	files, err := e.files(ctx)
@@ -59,17 +57,17 @@ func (e *Engine) DataVersion(ctx context.Context) (string, error) {
 		}
 	}
 	version := hex.EncodeToString(mac.Sum(nil)[:16])
-	// Whoever writes from now on to a file whose last change is that old gives it another time of change.
+	// A later write to a file whose last change is that old gets another time of change.
 	if !slices.ContainsFunc(files, func(f identity) bool { return f.inode == "" || began.Sub(f.changed) < coarseTick }) {
 		e.version.Store(&versioned{names.String(), version})
 	}
 	return version, nil
 }
 
-// versioned is the version of the data in files that are told apart by this text.
+// versioned is the data version of the files in this state.
 type versioned struct{ files, version string }
 
-// files are those of the data, in an order that their names give.
+// files returns the data files, sorted by name.
 func (e *Engine) files(ctx context.Context) ([]identity, error) {
 	var patterns []string
 	for _, v := range e.views {

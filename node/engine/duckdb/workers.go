@@ -21,23 +21,23 @@ import (
 	"github.com/intramuros/intramuros/node/engine/stream"
 )
 
-// RoleName is what a program calls Role in worker.Main.
+// RoleName is the name under which a program registers Role in worker.Main.
 const RoleName = "duckdb"
 
-// Role is the job of a worker: DuckDB over the hospital's data.
+// Role is the job of a worker process: DuckDB over the hospital's data.
 var Role = worker.Serve(serve)
 
 // request is one SELECT, or one statement of a setup.
 type request struct {
 	SQL  string
 	Keys []uint64 // its parameters group_key_1 and group_key_2; none where it has none
-	// Plan: the SELECT's rows are added up by it, and the groups are the answer.
+	// Plan: the SELECT's rows are added up by this plan, and the answer is the groups.
 	Plan *stream.Plan
-	// Execute: it is a statement of the setup. A worker whose setup is final refuses it.
+	// Execute: the statement belongs to the setup. A worker whose setup is final refuses it.
 	Execute bool
 }
 
-// reply is a part of its answer; the last one is Whole or has a Failure.
+// reply is a part of the answer. The last part is Whole or has a Failure.
 type reply struct {
 	Rows    *rows
 	Whole   bool
@@ -91,10 +91,10 @@ func serve(ctx context.Context, s setup) (worker.Server[request, reply], error) 
 	return server{db, s.Final}, nil
 }
 
-// errLacking means that a worker lacks a view.
+// errLacking reports that a worker lacks a view.
 var errLacking = errors.New("a view could not be made")
 
-// Answer is worker.Server's.
+// Answer implements worker.Server.
 func (s server) Answer(ctx context.Context, q request, send func(reply) error) error {
 	var lost error
 	batch := &rows{}
@@ -139,17 +139,17 @@ func (s server) Answer(ctx context.Context, q request, send func(reply) error) e
 	if lost = send(reply{Failure: f}); lost != nil {
 		return lost
 	}
-	// After these DuckDB refuses all that follows.
+	// After these errors DuckDB refuses all further statements.
 	if s.part || f.Database && (f.Type == duckdb.ErrorTypeFatal || f.Type == duckdb.ErrorTypeInternal) {
 		return err
 	}
 	return nil
 }
 
-// errPart means that a worker ended without an answer's end.
+// errPart reports that a worker ended in the middle of an answer.
 var errPart = errors.New("a worker's answer is not whole")
 
-// lookApart has a worker run one SELECT.
+// lookApart runs one SELECT in a worker.
 func (d *driver) lookApart(ctx context.Context, q request, fn func(row []any) error) error {
 	failed := errPart
 	err := d.workers.Do(ctx, q, func(r reply) error {
@@ -169,7 +169,7 @@ func (d *driver) lookApart(ctx context.Context, q request, fn func(row []any) er
 	return failed
 }
 
-// killed is a statement's error where its worker did not live to tell one.
+// killed returns the error of a statement whose worker ended before it answered.
 func killed(ended *worker.Ended) error {
 	text := map[worker.Reason]string{
 		worker.Memory:    "took more memory than process_memory, and was ended with its process: raise memory_limit and process_memory",
@@ -182,13 +182,13 @@ func killed(ended *worker.Ended) error {
 
 // Workers says in which processes an engine runs.
 type Workers struct {
-	// Most is how many statements run at once, each in a process of its own with an equal part of the memory.
+	// Most is the number of statements that run at once, each in its own process with an equal part of the memory.
 	Most int
 	Log  *slog.Logger
 }
 
-// Start is Open with DuckDB in processes of its own, which end a statement that heeds no interrupt or takes too much
-// memory, and are replaced. The program must have called worker.Main with Role.
+// Start is Open with DuckDB in processes of its own. A process is killed and replaced if it takes too much memory or
+// its statement ignores an interrupt. The program must have called worker.Main with Role.
 func Start(ctx context.Context, cfg Config, w Workers, c *catalog.Catalog, hospital string, key []byte) (*Engine, error) {
 	e, err := newEngine(cfg, c, key)
 	if err != nil {
@@ -207,7 +207,7 @@ func Start(ctx context.Context, cfg Config, w Workers, c *catalog.Catalog, hospi
 			_ = os.RemoveAll(spillFolder(s.Spill, pid)) // what stays is removed at the next start
 		}
 	}}
-	// One that is not locked yet finds the sources; those that answer are set up by what it found.
+	// A worker that is not locked yet finds the sources. The workers that answer are set up with these.
 	if e.driver.workers, err = begin(ctx, processes, s); err != nil {
 		return nil, err
 	}
@@ -241,7 +241,7 @@ func Start(ctx context.Context, cfg Config, w Workers, c *catalog.Catalog, hospi
 	return e, nil
 }
 
-// Restarts tells how many processes of this engine ended for a reason and were replaced; 0 where it has none.
+// Restarts returns how many processes of this engine ended for a reason and were replaced; 0 without processes.
 func (e *Engine) Restarts(why worker.Reason) uint64 {
 	if e.driver.workers == nil {
 		return 0
@@ -261,7 +261,7 @@ func begin(ctx context.Context, c worker.Config, s setup) (*workers, error) {
 // workers are the processes of an engine.
 type workers = worker.Pool[setup, request, reply]
 
-// memoryLimit is DuckDB's own, in bytes: what the configuration says, or its default.
+// memoryLimit returns DuckDB's memory limit in bytes, from the configuration or its default.
 func (d *driver) memoryLimit(ctx context.Context) (n int64, err error) {
 	err = d.look(ctx, "SELECT current_setting('memory_limit')", nil, func(row []any) error {
 		text, _ := row[0].(string)
@@ -274,14 +274,14 @@ func (d *driver) memoryLimit(ctx context.Context) (n int64, err error) {
 	return n, err
 }
 
-// besideLimit is what a process has beside DuckDB's memory_limit, if process_memory says nothing: the limit does not
-// count everything.
+// besideLimit is the memory of a process beyond DuckDB's memory_limit, which does not count everything. process_memory
+// overrides it.
 const besideLimit = 1 << 30
 
-// leastRoom is what rows that are added up outside of DuckDB may take at least, in bytes.
+// leastRoom is the least memory for rows that are added up outside of DuckDB, in bytes.
 const leastRoom = 64 << 20
 
-// processMemory is the ceiling of a process whose DuckDB has that limit.
+// processMemory returns the limit of a process whose DuckDB has the given limit, in bytes.
 func (c *Config) processMemory(limit int64) (int64, error) {
 	if c.ProcessMemory == "" {
 		return limit + besideLimit, nil
@@ -293,7 +293,7 @@ func (c *Config) processMemory(limit int64) (int64, error) {
 	return n, nil
 }
 
-// sweepSpilled removes what workers left that were killed together with their node.
+// sweepSpilled removes spilled files of workers that were killed together with their node.
 func sweepSpilled(folder string) error {
 	if folder == "" {
 		return nil
