@@ -37,7 +37,7 @@ func (p *Plan) shown(cells []Cell, fit *fitted) ([]groupRow, error) {
 		}
 		g := p.group(c)
 		if g.fit = fit; fit != nil {
-			g.position = fit.positions.of(c.Keys)
+			g.position = fit.positions.Of(c.Keys)
 		}
 		if p.having != nil && !g.evaluate(p.having).True() {
 			continue

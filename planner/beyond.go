@@ -11,9 +11,9 @@ import (
 	"github.com/intramuros/intramuros/planner/estimate"
 )
 
-// measuring is how many times as much weight a partial aggregate has as what measures how much of it was left out: that costs
-// one part in 20 of the budget, and makes the noise of all else wider by 2.6 %. Where it is measured as well how much CLAMP
-// moved, each of the two has a part in 40, of shares that are fine enough to be divided so.
+// measuring is how many times as much weight a partial aggregate has as what measures how much of it was left out: that
+// costs one part in 20 of the budget, and makes the noise of all else wider by 2.6 %. Where it is measured as well how
+// much CLAMP moved, each of the two has a part in 40, of shares that are fine enough to be divided so.
 const (
 	measuring = 19
 	halved    = 40
@@ -27,8 +27,8 @@ const (
 	mostBeyond  = 15
 )
 
-// measure buys, where patients may be clipped, a number that tells how much is left out, and where CLAMP may move values, how many it
-// moves, each for a small part of the budget.
+// measure buys, where patients may be clipped, a number that tells how much is left out, and where CLAMP may move
+// values, how many it moves, each for a small part of the budget.
 func (b *builder) measure() {
 	of, alone := -1, false
 	if !b.plan.Proof.Unclipped {
@@ -44,7 +44,8 @@ func (b *builder) measure() {
 	}
 }
 
-// buy adds the partial aggregates that measure, of -1 none of what clipping leaves out. An error is what the proof refuses.
+// buy adds the partial aggregates that measure, of -1 none of what clipping leaves out. An error is what the proof
+// refuses.
 func (b *builder) buy(of int, alone bool, clamps []clampCount) error {
 	p, f := b.plan, b.fragment
 	p.measured, p.clamped = nil, nil
@@ -104,8 +105,8 @@ func (p *Plan) measures(i int) bool {
 	return p.measured != nil && p.measured.beyond == i || slices.ContainsFunc(p.clamped, func(c clampCount) bool { return c.partial == i })
 }
 
-// measurable chooses the partial aggregate of which what was left out is measured: rows, or values, or what else there is. Where
-// there are trees alone, it adds their values; -1: nothing can be measured.
+// measurable chooses the partial aggregate of which what was left out is measured: rows, or values, or what else there
+// is. Where there are trees alone, it adds their values; -1: nothing can be measured.
 func (b *builder) measurable() (of int, alone bool) {
 	partials := b.fragment.Partials
 	for _, kind := range []fragment.PartialKind{fragment.PartialRows, fragment.PartialValues} {
@@ -163,7 +164,8 @@ func (p *Plan) beyond(cells []Cell, confidence float64) (Beyond, bool) {
 	low, high := within(m.beyond, lost, confidence)
 	b.HalfWidth = (high - low) / 2
 	if g := p.Fragment.Partials[m.of].Grid; g == nil || (g.Lower >= 0 || g.Upper <= 0) && g.Center == 0 {
-		// Each of the two holds with half of what may go wrong. Fieller's interval is a tenth narrower, and takes milliseconds.
+		// Each of the two holds with half of what may go wrong. Fieller's interval is a tenth narrower, and takes
+		// milliseconds.
 		each := (1 + confidence) / 2
 		leastLost, mostLost := within(m.beyond, lost, each)
 		leastKept, mostKept := within(m.of, kept, each)
@@ -204,8 +206,8 @@ func (p *Plan) overallWithin(i int, at float64, n int, confidence float64) (low,
 // hidden is the share of the data from which on "0 to that" tells nothing.
 const hidden = 0.5
 
-// bias says how much was left out of the answer, and what to ask for that has no such bias. Empty: nobody was clipped, or
-// less than a thousandth is left out.
+// bias says how much was left out of the answer, and what to ask for that has no such bias. Empty: nobody was clipped,
+// or less than a thousandth is left out.
 func (p *Plan) bias(cells []Cell, confidence float64) string {
 	if p.Proof.Unclipped {
 		return ""

@@ -52,9 +52,9 @@ type Federation struct {
 	// Likely are, by "table.column", where the values of a column without bounds lie, as far as that was released before:
 	// a refusal for want of bounds proposes them. No answer depends on them.
 	Likely map[string]Likely
-	// Ladders are, by table, how many rows patients have, as far as that was released before: where a query does not say how many
-	// rows a patient counts with, they do. By LadderOfRows they tell of the rows with one value of a column, and by LadderOfGroups
-	// how many values of it patients have.
+	// Ladders are, by table, how many rows patients have, as far as that was released before: where a query does not say
+	// how many rows a patient counts with, they do. By LadderOfRows they tell of the rows with one value of a column, and
+	// by LadderOfGroups how many values of it patients have.
 	Ladders map[string]estimate.Ladder
 	// memo is what is known of the statement's queries.
 	memo *fragment.Memo
@@ -215,7 +215,8 @@ type bottomTerm struct {
 // measured says which partial aggregate tells how much clipping left out, and of which.
 type measured struct{ of, beyond int }
 
-// clampCount is a CLAMP within a sum, or an average and its like, that may move values, and the partial aggregate that counts those.
+// clampCount is a CLAMP within a sum, or an average and its like, that may move values, and the partial aggregate that
+// counts those.
 type clampCount struct {
 	partial int
 	of      int          // the partial aggregate that counts all of which some are moved; -1: there is none

@@ -3,7 +3,6 @@ package planner
 import (
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/fragment"
@@ -34,7 +33,7 @@ type member struct{ release, partial int }
 
 // fitted are a release's partial aggregates as its family estimates them.
 type fitted struct {
-	positions positions
+	positions overlap.Positions
 	tables    map[int]*fittedTable // by partial
 }
 
@@ -137,49 +136,14 @@ func (p *Plan) addsUp(cells []Cell) bool {
 	return p.Proof.OneRow && p.Selection == nil && n > 0 && n == len(cells)
 }
 
-// keyPosition tells where each of a key's values stands in its domain.
-type keyPosition struct {
-	name   string // the key's expression, of the tables' columns
-	key    int    // its place among the fragment's keys
-	places map[value.Value]int
-}
-
-// positions are those of a release's keys, by name, so that they are in one order in all releases.
-type positions []keyPosition
-
-func (p *Plan) positions() positions {
-	all := make(positions, len(p.Fragment.Keys))
-	for i, k := range p.Fragment.Keys {
-		all[i] = keyPosition{scalar.Canonical(overlap.Inlined(k.Expr, p.Fragment.Relations)), i, make(map[value.Value]int, len(k.Domain))}
-		for place, v := range k.Domain {
-			all[i].places[v] = place
-		}
-	}
-	slices.SortFunc(all, func(a, b keyPosition) int { return strings.Compare(a.name, b.name) })
-	return all
-}
-
-// of is the place of a group among all combinations of the keys' values; -1 of one that is not declared.
-func (p positions) of(keys []value.Value) int {
-	at := 0
-	for _, k := range p {
-		place, ok := k.places[keys[k.key]]
-		if !ok {
-			return -1
-		}
-		at = at*len(k.places) + place
-	}
-	return at
-}
-
 // fit estimates a family's numbers, unless its tables are by keys of other domains, are too many, or contradict each
 // other.
 func (c *computed) fit(f *family) {
 	var keys []string
 	for _, m := range f.members {
-		for _, k := range c.program.Releases[m.release].positions() {
-			if !slices.Contains(keys, k.name) {
-				keys = append(keys, k.name)
+		for _, k := range overlap.PositionsOf(c.program.Releases[m.release].Fragment) {
+			if !slices.Contains(keys, k.Name) {
+				keys = append(keys, k.Name)
 			}
 		}
 	}
@@ -193,18 +157,18 @@ func (c *computed) fit(f *family) {
 	values, variances := make([][]float64, len(f.members)), make([]float64, len(f.members))
 	for i, m := range f.members {
 		p := c.program.Releases[m.release]
-		cells, positions := make([]Cell, len(c.cells[m.release])), p.positions()
+		cells, positions := make([]Cell, len(c.cells[m.release])), overlap.PositionsOf(p.Fragment)
 		for _, k := range positions {
-			domain := p.Fragment.Keys[k.key].Domain
-			if known, ok := domains[k.name]; ok && !slices.Equal(known, domain) {
+			domain := p.Fragment.Keys[k.Key].Domain
+			if known, ok := domains[k.Name]; ok && !slices.Equal(known, domain) {
 				return
 			}
-			domains[k.name] = domain
-			axis := slices.Index(keys, k.name)
-			axes[i], sizes[axis] = append(axes[i], axis), len(k.places)
+			domains[k.Name] = domain
+			axis := slices.Index(keys, k.Name)
+			axes[i], sizes[axis] = append(axes[i], axis), len(k.Places)
 		}
 		for _, cell := range c.cells[m.release] {
-			if at := positions.of(cell.Keys); at >= 0 {
+			if at := positions.Of(cell.Keys); at >= 0 {
 				cells[at] = cell
 			}
 		}
@@ -247,7 +211,7 @@ func (c *computed) show(f *family, estimates [][]float64) {
 			t.noise = append(t.noise, dp.RatioTerm{Distribution: c.program.Releases[of.release].noise[of.partial], Numerator: part.Weight, Count: part.Count})
 		}
 		if c.fits[m.release] == nil {
-			c.fits[m.release] = &fitted{positions: c.program.Releases[m.release].positions(), tables: map[int]*fittedTable{}}
+			c.fits[m.release] = &fitted{positions: overlap.PositionsOf(c.program.Releases[m.release].Fragment), tables: map[int]*fittedTable{}}
 		}
 		c.fits[m.release].tables[m.partial] = t
 	}

@@ -302,7 +302,8 @@ func (b *builder) biasWarnings() {
 	}
 }
 
-// vanishing is how many rows a patient may have at least, all in one group, and still count where groups are not declared.
+// vanishing is how many rows a patient may have at least, all in one group, and still count where groups are not
+// declared.
 func (p *Plan) vanishing() int {
 	all, rows := 0.0, 0.0 // weights
 	for _, partial := range p.Fragment.Partials {
