@@ -393,8 +393,8 @@ func TestClampsAreMeasured(t *testing.T) {
 	}
 }
 
-// TestBoundsAreTold before anything is paid, for how many values are beyond a column's bounds is not measured; not where a narrower
-// CLAMP is, which counts them, nor where nothing is added up.
+// TestBoundsAreTold before anything is paid, for how many values are beyond a column's bounds is not measured; not
+// where a narrower CLAMP is, which counts them, nor where nothing is added up.
 func TestBoundsAreTold(t *testing.T) {
 	const told = "values beyond the catalog's bounds count as the nearest, and how many is not measured: "
 	for sql, want := range map[string]string{

@@ -327,8 +327,8 @@ func (b *builder) argument(t *syntax.Expr, f *function) *argument {
 	return a
 }
 
-// outermost reads the quantiles 0 and 1 as MIN and MAX: no value crosses a share of nothing, and what lies halfway to the
-// public bound is no value that anybody has.
+// outermost reads the quantiles 0 and 1 as MIN and MAX: no value crosses a share of nothing, and what lies halfway to
+// the public bound is no value that anybody has.
 func (a *argument) outermost(f *function) *function {
 	switch {
 	case f != aggregates["quantile"]:
