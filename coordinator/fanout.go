@@ -18,8 +18,8 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 )
 
-// fanOut is how many hospitals are spoken to at once: more than federations have, since one that says nothing keeps its
-// place until enough others have answered.
+// fanOut is the number of hospitals that are called at once. It exceeds the size of federations, because a silent
+// hospital keeps its place until enough others have answered.
 const fanOut = 1024
 
 var (
@@ -28,7 +28,7 @@ var (
 	errLate   = fmt.Errorf("the query's time is nearly up: %w", context.DeadlineExceeded)
 )
 
-// lookAfter is how long a hospital that is late may say nothing before it is asked whether it is there.
+// lookAfter is how long a late hospital may be silent before it is asked whether it is there.
 const lookAfter = 300 * time.Millisecond
 
 // part is one hospital's part in a query.
@@ -46,7 +46,7 @@ type part struct {
 	absent      *Absence    // why the hospital is out
 }
 
-// each runs do for all parts, many at once, and waits.
+// each runs do for all parts, many at once, and waits for all.
 func each(parts []*part, do func(*part)) {
 	var all sync.WaitGroup
 	slots := make(chan struct{}, fanOut)
@@ -60,8 +60,8 @@ func each(parts []*part, do func(*part)) {
 	all.Wait()
 }
 
-// lateness looks after the hospitals that are late with a step of a query, so that one that is silent does
-// not hold up an answer for which the others are enough.
+// lateness watches the hospitals that are late with a step of a query. So a silent hospital does not hold up an answer
+// for which the others suffice.
 type lateness struct {
 	nodes  *nodes
 	enough chan struct{} // closed once as many as are required have done the step
@@ -74,9 +74,9 @@ func (q *query) lateness() *lateness {
 	return l
 }
 
-// do runs one hospital's step. Once enough others have done theirs, the hospital is asked from time to time whether
-// it is there: where it says nothing, the step ends with errSilent. A step that needs more time than ctx has left to
-// release what the others said ends with errLate.
+// do runs one hospital's step. Once enough others have finished theirs, the hospital is asked from time to time whether
+// it is there. If it does not respond, the step ends with errSilent. A step that would leave too little of ctx's time
+// to release the answers of the others ends with errLate.
 func (l *lateness) do(ctx context.Context, p *part, step func(context.Context) error) error {
 	within, cut := context.WithCancelCause(ctx)
 	defer cut(nil)
@@ -105,7 +105,8 @@ func (l *lateness) do(ctx context.Context, p *part, step func(context.Context) e
 	return err
 }
 
-// watch asks a hospital whether it is there until asking ends, and tells why its step must end; nil: it has ended.
+// watch asks a hospital whether it is there until asking ends. It returns why the hospital's step must end, or nil if
+// the step has ended.
 func (l *lateness) watch(asking context.Context, p *part) error {
 	late := make(<-chan time.Time)
 	if deadline, ok := asking.Deadline(); ok {
@@ -133,7 +134,7 @@ func (l *lateness) watch(asking context.Context, p *part) error {
 	}
 }
 
-// prepare asks every hospital to check, price and reserve. What one has reserved that is cut off lapses there.
+// prepare asks every hospital to check, price and reserve. A reservation at a hospital that is cut off expires there.
 func (q *query) prepare(ctx context.Context, loss dp.Loss) {
 	ctx, end := q.course.step(ctx, phasePrepare)
 	defer end("")
@@ -163,8 +164,8 @@ func (q *query) prepare(ctx context.Context, loss dp.Loss) {
 	})
 }
 
-// execute asks every hospital for its partial aggregates and adds them up. Once
-// too few can still answer, the rest is told to stop.
+// execute asks every hospital for its partial aggregates and adds them up. Once too few hospitals can still answer, the
+// others are told to stop.
 func (q *query) execute(ctx context.Context) (sums, error) {
 	own, err := q.c.ledger.Checkpoint(ctx, q.c.custody.key)
 	if err != nil {
@@ -183,8 +184,7 @@ func (q *query) execute(ctx context.Context) (sums, error) {
 	failed, spare := 0, len(q.parts)-q.required
 	late := q.lateness()
 	each(q.parts, func(p *part) {
-		// Of a hospital that fails half-way nothing counts: half an answer would
-		// look like a whole one.
+		// Nothing counts of a hospital that fails half-way: half an answer would look like a whole one.
 		ctx, end := q.course.step(ctx, phaseExecute+" at a hospital", attrHospital.String(p.hospital.Name))
 		defer func() { end(p.absent.code()) }()
 		p.sums = anew()
@@ -226,7 +226,7 @@ func (q *query) execute(ctx context.Context) (sums, error) {
 	return total, broken
 }
 
-// collectors give what adds up all answers, and how to make what takes one hospital's.
+// collectors returns what adds up all answers, and a function that makes what takes one hospital's answer.
 func (q *query) collectors() (total sums, one func() sums) {
 	if q.plan.Cover != nil {
 		groups := q.plan.Fragment.Groups()
@@ -247,8 +247,8 @@ func (q *query) fail(p *part, err error) {
 	q.c.log.Warn("hospital is out of a query", attrs...)
 }
 
-// abandon gives back the reservations of the parts that have not run, as far as
-// can be known here: a node that has run one refuses, and that is well.
+// abandon returns the reservations of the parts that have not run, as far as this coordinator knows. A node that has
+// run one refuses, which is harmless.
 func (q *query) abandon(ctx context.Context, parts []*part) {
 	each(parts, func(p *part) {
 		if p.reservation == "" || p.answered || p.absent != nil && (p.absent.Code == absentUnreachable || p.absent.Code == absentCertificate) {
@@ -273,7 +273,7 @@ func (q *query) dropFailed() {
 	q.parts = in
 }
 
-// tooFew is the error for a query that misses the hospitals it needs.
+// tooFew returns the error of a query that lacks hospitals that it needs.
 func (q *query) tooFew(code Code, why []Absence) *Error {
 	e := &Error{Code: code, Hospitals: why}
 	if len(why) == 1 {

@@ -13,32 +13,30 @@ import (
 	"github.com/intramuros/intramuros/internal/identity"
 )
 
-// Authenticator tells who bears a token. A Coordinator is one, for every front door.
+// Authenticator returns the researcher of a token. A Coordinator is one, for every front door.
 type Authenticator interface {
-	// Authenticate takes a local account's token or one that an identity provider signed. It
-	// may wait for the provider's keys. Its error is an *Error of CodeUnauthorized or
-	// CodeIdentityUnavailable.
+	// Authenticate accepts a local account's token, or one that an identity provider signed. It may wait for the
+	// provider's keys. Its error is an *Error of CodeUnauthorized or CodeIdentityUnavailable.
 	Authenticate(ctx context.Context, token string) (Researcher, error)
 }
 
 var _ Authenticator = (*Coordinator)(nil)
 
-// Researcher is someone who showed a valid token.
+// Researcher is a person who has shown a valid token.
 type Researcher struct {
 	Name  string // as studies and the ledger name them
 	Roles []identity.Role
 
-	// token is what the hospitals are shown, as the provider signed it; empty for a local
-	// account, whose tokens this coordinator signs as they are needed.
+	// token is the token for the hospitals, as the provider signed it. It is empty for a local account: this
+	// coordinator signs its tokens when they are needed.
 	token   string
 	expires time.Time // of token
 }
 
-// Has tells whether the researcher has the role.
+// Has reports whether the researcher has the role.
 func (r Researcher) Has(role identity.Role) bool { return slices.Contains(r.Roles, role) }
 
-// Authenticate is Authenticator's. How long it takes for a local account does not
-// depend on how much of a token is right.
+// Authenticate implements Authenticator. For a local account, its time does not depend on how much of a token is right.
 func (c *Coordinator) Authenticate(ctx context.Context, token string) (Researcher, error) {
 	sum := sha256.Sum256([]byte(token))
 	found := ""
@@ -68,10 +66,10 @@ func (c *Coordinator) Authenticate(ctx context.Context, token string) (Researche
 	return Researcher{Name: person.Name, Roles: person.Roles, token: token, expires: person.Expires}, nil
 }
 
-// Challenge begins to ask whoever connects under a name to prove, over TLS with that certificate, to have the account's
-// token; Proved tells who then asks. It is nil where the token itself must be shown: an identity provider may have
-// signed it, or the account is of the kind of which only a hash is kept. So a name that nobody has is asked as one that
-// has an account, but where a provider gives names without a suffix.
+// Challenge begins a proof that a client who connects under a name, over TLS with that certificate, has the account's
+// token. Proved returns the researcher afterwards. Challenge is nil if the token itself must be shown: an identity
+// provider may have signed it, or the account is of the kind of which only a hash is stored. A name without an account
+// gets a challenge too, unless a provider gives out names without a suffix.
 func (c *Coordinator) Challenge(name string, certificate *x509.Certificate) *identity.Challenge {
 	if !c.book.Has(name) {
 		_, hashed := c.tokens[name]
@@ -83,8 +81,8 @@ func (c *Coordinator) Challenge(name string, certificate *x509.Certificate) *ide
 	return c.book.Challenge(name, certificate)
 }
 
-// Proved gives the researcher who has met a challenge. To the hospitals the coordinator vouches for them, as for all
-// local accounts. Its error is an *Error of CodeUnauthorized.
+// Proved returns the researcher who has passed a challenge. The coordinator vouches for the researcher to the
+// hospitals, as for all local accounts. Its error is an *Error of CodeUnauthorized.
 func (c *Coordinator) Proved(met *identity.Challenge) (Researcher, error) {
 	if r, ok := c.config.Researchers[met.Proved()]; ok {
 		return Researcher{Name: met.Proved(), Roles: r.roles()}, nil
@@ -93,7 +91,7 @@ func (c *Coordinator) Proved(met *identity.Challenge) (Researcher, error) {
 	return Researcher{}, &Error{Code: CodeUnauthorized, Message: "the name or the token is not right", Hint: "connect with your own name as the user, and your token as the password"}
 }
 
-// assertion is a signed token by which the hospitals know who asks.
+// assertion returns a signed token that tells the hospitals who asks.
 func (c *Coordinator) assertion(who Researcher) (string, error) {
 	if who.token == "" {
 		return c.accounts.Token(who.Name, who.Roles)

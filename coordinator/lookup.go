@@ -18,23 +18,24 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// Rows of public tables are those of the coordinator's own copy, where it has one, or those that most of the hospitals
-// that are asked hold alike. They cost nothing, and are kept for the study while the hospitals' data are the same.
+// Rows of public tables come from the coordinator's own copy, if it has one, or else from most of the asked hospitals
+// that hold the same rows. They cost nothing, and are cached for the study until the hospitals' data change.
 
-// Copy is a copy of the public tables that the coordinator has itself.
+// Copy is the coordinator's own copy of the public tables.
 type Copy interface {
-	// Look gives the rows of a reading to take, in its order. take's error ends it, and so does the end of ctx, soon.
+	// Look passes the rows of a reading to take, in the reading's order. It ends with an error of take, and soon after
+	// the end of ctx.
 	Look(ctx context.Context, r *fragment.Reading, take func(row []value.Value) error) error
 }
 
-// Serve has rows of public tables read from a copy of the coordinator's own, in place of the hospitals'. It is called
-// before the first query.
+// Serve sets the copy from which public tables are read in place of the hospitals. It must be called before the first
+// query.
 func (c *Coordinator) Serve(own Copy) { c.public = own }
 
-// copiesAsked is of how many hospitals the copies are compared at once.
+// copiesAsked is the number of hospitals whose copies are compared at once.
 const copiesAsked = 5
 
-// tooManyRows is the error of a lookup that has more rows than there may be.
+// tooManyRows is the error of a lookup with more rows than the limit.
 func tooManyRows(tables []string) *Error {
 	return &Error{
 		Code: Code(planner.CodeTooLarge), Message: fmt.Sprintf("of %s it reads more than %d rows, or more bytes than are sent at once", strings.Join(tables, ", "), fragment.MaxLookupRows),
@@ -42,14 +43,14 @@ func tooManyRows(tables []string) *Error {
 	}
 }
 
-// source is where the rows of public tables came from.
+// source says where the rows of public tables came from.
 type source struct {
 	hospitals []string // that hold them alike
 	differ    []string // that hold others
 	tables    []string
 }
 
-// lookups reads what the query needs of public tables, given its releases.
+// lookups reads the public tables that the query needs, given its releases.
 func (q *query) lookups(ctx context.Context, releases []released) ([]fragment.Rows, error) {
 	if len(q.program.Lookups) == 0 {
 		return nil, nil
@@ -115,8 +116,7 @@ func (c *Coordinator) ownRows(ctx context.Context, r *fragment.Reading) (fragmen
 	return found, err
 }
 
-// agreed gives the rows that most hospitals hold alike of those that are asked. Who has no such table is not asked for
-// it.
+// agreed returns the rows that most of the asked hospitals hold. A hospital without such a table is not asked for it.
 func (q *query) agreed(ctx context.Context, r *fragment.Reading) (fragment.Found, source, error) {
 	l := fragment.Lookup{Query: q.id, Study: q.name, Researcher: q.who.Name, Catalog: q.c.digest, Reading: *r}
 	key, err := q.lookupKey(r)
@@ -133,8 +133,8 @@ func (q *query) agreed(ctx context.Context, r *fragment.Reading) (fragment.Found
 	if err != nil {
 		return fragment.Found{}, source{}, err
 	}
-	// Which of many are asked depends on the question alone: so the work is spread, and the same question has the same
-	// answer.
+	// The question alone decides which of many hospitals are asked. This spreads the work, and the same question has
+	// the same answer.
 	parts := slices.Clone(q.parts)
 	slices.SortFunc(parts, func(a, b *part) int { return cmp.Compare(a.hospital.Name, b.hospital.Name) })
 	if n := len(parts); n > copiesAsked {
@@ -160,7 +160,7 @@ func (q *query) agreed(ctx context.Context, r *fragment.Reading) (fragment.Found
 	return fragment.Found{}, source{}, q.tooFew(CodeHospitalMissing, append(absent, q.missing...))
 }
 
-// vote is what one hospital that has the tables says.
+// vote is the response of one hospital that has the tables.
 type vote struct {
 	hospital string
 	found    fragment.Found
@@ -168,11 +168,11 @@ type vote struct {
 	absent   *Absence // it did not answer, and why
 }
 
-// noSource is the code of a hospital that lacks a table, or closed it.
+// noSource is the code of a hospital that lacks a table, or has closed it.
 const noSource = "NODE_SOURCE"
 
-// askCopies asks hospitals for rows. Those that have no copy of the tables to compare, or are too old to show it, are
-// apart.
+// askCopies asks hospitals for rows. Hospitals that have no copy to compare, or are too old to show it, are returned
+// separately.
 func (q *query) askCopies(ctx context.Context, parts []*part, body []byte) (votes []vote, without []Absence) {
 	var mu sync.Mutex
 	each(parts, func(p *part) {
@@ -206,7 +206,7 @@ func (q *query) askCopy(ctx context.Context, h Hospital, body []byte) vote {
 	return v
 }
 
-// majority gives the rows that more than half of the hospitals hold alike.
+// majority returns the rows that more than half of the hospitals hold.
 func majority(votes []vote, tables []string) (fragment.Found, source, error) {
 	same := map[[sha256.Size]byte][]string{}
 	var away []Absence
@@ -255,8 +255,8 @@ func majority(votes []vote, tables []string) (fragment.Found, source, error) {
 	}
 }
 
-// lookupKey names the rows of a lookup: SHA-256 of all that they depend on, and of the study, since how soon rows are
-// there tells that they were asked for.
+// lookupKey is the cache key of a lookup: SHA-256 of everything that its rows depend on, and of the study, because a
+// fast answer reveals that somebody has asked for the rows before.
 func (q *query) lookupKey(r *fragment.Reading) ([sha256.Size]byte, error) {
 	type site struct{ Name, DataVersion string }
 	of := struct {
@@ -272,16 +272,16 @@ func (q *query) lookupKey(r *fragment.Reading) ([sha256.Size]byte, error) {
 	return sha256.Sum256(b), err
 }
 
-// keptRows are rows that were found.
+// keptRows are the cached rows of a lookup.
 type keptRows struct {
 	found  fragment.Found
 	source source
 }
 
-// foundBytes bounds what is kept of public tables, about.
+// foundBytes is about the size of the cache of public tables.
 const foundBytes = 64 << 20
 
-// foundRows keeps rows of public tables in memory; of more than foundBytes, the oldest go.
+// foundRows caches rows of public tables in memory. Beyond foundBytes, the oldest are removed.
 type foundRows struct {
 	mu    sync.Mutex
 	rows  map[[sha256.Size]byte]keptRows
@@ -313,7 +313,7 @@ func (f *foundRows) put(key [sha256.Size]byte, k keptRows) {
 	}
 }
 
-// bytes is about what the rows take in memory.
+// bytes estimates the memory of the rows.
 func (k keptRows) bytes() int {
 	n := 200
 	for _, row := range k.found.Rows {

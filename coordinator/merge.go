@@ -13,14 +13,14 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// maxIntegers bounds what a query over undeclared keys may make the coordinator
-// hold, of all hospitals together: its groups times the integers of one. A quantile takes some hundred. Keys that are
-// not declared are held twice, and count as integers of as many bytes: ten of them may be texts of 512 characters.
+// maxIntegers bounds the memory of a query over undeclared keys at the coordinator, for all hospitals together: its
+// groups times the integers of one group. A quantile takes some hundred integers. Keys that are not declared are held
+// twice, and count as integers of as many bytes: ten keys may be texts of 512 characters.
 const maxIntegers = 64_000_000
 
 var errTooManyGroups = errors.New("too many groups")
 
-// cell is one group and its partial aggregates.
+// cell is a group with its partial aggregates.
 type cell struct {
 	keys     []value.Value
 	partials []int64
@@ -52,13 +52,13 @@ func newMerger(f *fragment.Fragment) *merger {
 	return m
 }
 
-// sibling is an empty merger for the same fragment.
+// sibling returns an empty merger for the same fragment.
 func (m *merger) sibling() *merger {
 	return &merger{fragment: m.fragment, domains: m.domains, declared: m.declared, held: m.held, most: m.most, cells: map[string]*cell{}}
 }
 
-// take adds a record batch of one hospital. A group outside the declared domains
-// is left out: it could not be released.
+// take adds a record batch of one hospital. It leaves out groups outside the declared domains, which could not be
+// released.
 func (m *merger) take(record arrow.Record) error {
 	return fragment.ReadRecord(m.fragment, record, m.add)
 }
@@ -94,7 +94,7 @@ func (c *cell) add(partials []int64) {
 	}
 }
 
-// merge adds what another hospital answered, and empties it.
+// merge adds the answer of another hospital, and empties it.
 func (m *merger) merge(other sums) error {
 	o, ok := other.(*merger)
 	if !ok {
@@ -112,7 +112,7 @@ func (m *merger) merge(other sums) error {
 	return nil
 }
 
-// drop forgets what a hospital answered whose answer does not count.
+// drop discards the answer of a hospital that does not count.
 func (m *merger) drop() {
 	for id := range m.cells {
 		m.held.Add(-m.size(id))
@@ -120,7 +120,7 @@ func (m *merger) drop() {
 	m.cells = nil
 }
 
-// size is what a group counts as: the integers that it holds, and its keys where they are not declared.
+// size returns what a group counts as: its integers, and its keys if they are not declared.
 func (m *merger) size(id string) int64 {
 	size := int64(m.fragment.Width())
 	if !m.declared {
@@ -129,9 +129,8 @@ func (m *merger) size(id string) int64 {
 	return size
 }
 
-// list gives the cells of the declared groups, zeros where nobody reported one,
-// or where groups is nil the cells that were reported. The order depends on the
-// keys only.
+// list returns the cells of the declared groups, with zeros for groups that no hospital reported. If groups is nil it
+// returns the cells that were reported. The order depends on the keys only.
 func (m *merger) list(groups [][]value.Value) []cell {
 	cells := make([]cell, 0, max(len(groups), len(m.cells)))
 	if groups == nil {

@@ -10,10 +10,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics are what this coordinator counts for its operators. None of it tells more than
-// what researchers were told, and none of it earlier: a query is counted when its answer or
-// error leaves, with durations on the answer grid. What is drawn is not counted, but what
-// is released: there is a draw for each group before the selection.
+// metrics are this coordinator's counters for its operators. They reveal no more than researchers are told, and nothing
+// earlier: a query is counted when its answer or error is sent, and durations are on the answer grid. Releases are
+// counted, and not draws of noise, because there is a draw for each group before the selection.
 type metrics struct {
 	queries  *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
@@ -28,8 +27,8 @@ type metrics struct {
 	books map[string]*bookmark // by study; "" is the whole ledger
 }
 
-// bookmark is what the ledger said when none of certain queries was running. While one is,
-// the ledger's growth tells when the hospitals were done, to the millisecond.
+// bookmark is what the ledger said when no query of the study was running. The ledger's growth during a query would
+// reveal, to the millisecond, when the hospitals were done.
 type bookmark struct {
 	running int
 	begun   int      // queries, ever
@@ -45,7 +44,7 @@ const (
 	phaseAnswer  = "answer"
 )
 
-// What a query ends with, beside the codes of errors.
+// The outcomes of a query, beside the codes of errors.
 const (
 	outcomeAnswered = "OK"
 	outcomeStored   = "STORED"
@@ -82,7 +81,7 @@ func newMetrics() *metrics {
 	}
 }
 
-// enter notes that a query of a study may change the ledger from now on. leave must follow.
+// enter records that a query of a study may change the ledger from now on. The caller must call leave.
 func (m *metrics) enter(study string) (leave func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -110,8 +109,8 @@ func (m *metrics) book(study string) *bookmark {
 	return b
 }
 
-// quiet gives what read says of the ledger, or while a query of the study runs, what it said
-// last; nil where it has not said anything yet.
+// quiet returns what read says of the ledger, or what it said last while a query of the study runs. It returns nil if
+// read has not said anything yet.
 func (m *metrics) quiet(study string, read func() (float64, error)) (*float64, error) {
 	m.mu.Lock()
 	b := m.book(study)
@@ -132,8 +131,8 @@ func (m *metrics) quiet(study string, read func() (float64, error)) (*float64, e
 	return b.shown, nil
 }
 
-// absent counts what a caller is told of hospitals. Codes come from nodes: a node that invents
-// them makes no more than so many series.
+// absent counts the hospitals that a caller is told are absent. Codes come from nodes. A node that invents codes
+// creates a bounded number of series.
 func (m *metrics) absent(all []Absence) {
 	const most = 64
 	m.mu.Lock()
@@ -148,7 +147,7 @@ func (m *metrics) absent(all []Absence) {
 	}
 }
 
-// ended counts a query that is about to tell its caller this.
+// ended counts a query whose caller is about to get this answer or error.
 func (m *metrics) ended(a *Answer, err error) (code string) {
 	code = outcomeAnswered
 	var refused *Error
@@ -168,8 +167,7 @@ func (m *metrics) ended(a *Answer, err error) (code string) {
 	return code
 }
 
-// collector gives a coordinator's metrics: those that it counts, and those that are read
-// when somebody asks.
+// collector collects a coordinator's metrics: counters, and values that are read at each collection.
 type collector struct{ *Coordinator }
 
 var (
@@ -184,10 +182,10 @@ var (
 	descEntries = prometheus.NewDesc("intramuros_ledger_entries", "Entries of the coordinator's ledger; while a query runs, those that were there before.", nil, nil)
 )
 
-// Collector gives this coordinator's metrics. docs/observability.md explains each.
+// Collector returns this coordinator's metrics. docs/observability.md explains each.
 func (c *Coordinator) Collector() prometheus.Collector { return collector{c} }
 
-// Describe is prometheus.Collector's.
+// Describe implements prometheus.Collector.
 func (c collector) Describe(to chan<- *prometheus.Desc) {
 	for _, own := range c.counted() {
 		own.Describe(to)
@@ -202,10 +200,10 @@ func (c collector) counted() []prometheus.Collector {
 	return []prometheus.Collector{m.queries, m.seconds, m.running, m.absences, m.released, m.unknown}
 }
 
-// collectTime is how long the ledger may take to say what is left.
+// collectTime is the time limit of reading the remaining budgets from the ledger.
 const collectTime = 5 * time.Second
 
-// Collect is prometheus.Collector's.
+// Collect implements prometheus.Collector.
 func (c collector) Collect(to chan<- prometheus.Metric) {
 	for _, own := range c.counted() {
 		own.Collect(to)

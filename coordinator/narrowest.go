@@ -6,15 +6,15 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 )
 
-// limit is a budget that a query must fit in, and where.
+// limit is a budget that a query must fit in, and whose budget it is.
 type limit struct {
 	Balance
 	hospital string // empty: this coordinator
 	whole    bool   // the hospital's own, over all studies
 }
 
-// heldAt are the terms under which a hospital holds a study, as it said last; nil: it has not been met, or does not
-// hold it.
+// heldAt returns the terms of a study at a hospital, as the hospital last told them. It returns nil if the hospital has
+// not been met, or does not hold the study.
 func (c *Coordinator) heldAt(hospital, id string) *study.Terms {
 	c.custody.mu.Lock()
 	defer c.custody.mu.Unlock()
@@ -25,9 +25,9 @@ func (c *Coordinator) heldAt(hospital, id string) *study.Terms {
 	return &t
 }
 
-// limits are the budgets of the study here and at those of the hospitals that have narrowed it, and the hospitals' own
-// over all studies. What is spent is what this coordinator has charged, which is what each hospital was asked for or
-// more: so they tell nothing of when a hospital computed.
+// limits returns the study's budgets here and at the hospitals that have narrowed it, and the hospitals' own budgets
+// over all studies. The spending is what this coordinator has charged, which is at least what each hospital was asked
+// for. So it does not reveal when a hospital computed.
 func (c *Coordinator) limits(ctx context.Context, name string, own Balance, hospitals []string) ([]limit, error) {
 	all := []limit{{Balance: own}}
 	charged, reserved, err := c.ledger.Spent(ctx, "node")
@@ -50,7 +50,7 @@ func (c *Coordinator) limits(ctx context.Context, name string, own Balance, hosp
 	return all, nil
 }
 
-// narrowest is the limit with the least left.
+// narrowest returns the limit with the least left.
 func narrowest(all []limit) limit {
 	least := all[0]
 	for _, l := range all[1:] {

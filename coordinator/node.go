@@ -30,7 +30,7 @@ import (
 	"github.com/intramuros/intramuros/internal/telemetry"
 )
 
-// The actions of a node; internal/fragment defines their bodies.
+// The actions of a node. Package internal/fragment defines their bodies.
 const (
 	actionPrepare = "prepare"
 	actionAbandon = "abandon"
@@ -48,7 +48,7 @@ const (
 	pingTime    = 700 * time.Millisecond // for a hospital to say that it is there
 )
 
-// errPeer means that a hospital's certificate is revoked, out of its time, or another's.
+// errPeer reports that a hospital's certificate is revoked, expired, not valid yet, or another hospital's.
 var errPeer = errors.New("the hospital's certificate is not accepted")
 
 // nodes keeps one connection to each hospital.
@@ -69,8 +69,8 @@ type link struct {
 	peer    *watchedPeer
 }
 
-// watchedPeer is TLS that remembers whom it met, so that a connection does not outlive the
-// certificate that it was made with.
+// watchedPeer is TLS that remembers the peer's certificate, so that a connection does not outlive the certificate with
+// which it was made.
 type watchedPeer struct {
 	credentials.TransportCredentials
 	again func(tls.ConnectionState) error // looks at a certificate as a new connection does
@@ -84,7 +84,7 @@ func watchPeer(conf *tls.Config) *watchedPeer {
 	return &watchedPeer{TransportCredentials: credentials.NewTLS(conf), again: conf.VerifyConnection}
 }
 
-// ClientHandshake notes whom it met, or whom it refused.
+// ClientHandshake records the peer, or the refusal.
 func (w *watchedPeer) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	conn, info, err := w.TransportCredentials.ClientHandshake(ctx, authority, raw)
 	w.mu.Lock()
@@ -99,11 +99,11 @@ func (w *watchedPeer) ClientHandshake(ctx context.Context, authority string, raw
 	return conn, info, err
 }
 
-// Clone gives the same: a connection has one watcher.
+// Clone returns the same watchedPeer: a connection has one.
 func (w *watchedPeer) Clone() credentials.TransportCredentials { return w }
 
-// check looks again at whom the connection was made with. err is what a call ended with, or nil; a certificate that
-// is refused explains it better.
+// check verifies the connection's certificate again. err is the error of a call, or nil. If the certificate is refused,
+// that error explains the failure better.
 func (w *watchedPeer) check(err error) error {
 	w.mu.Lock()
 	met, refused := w.met, w.refused
@@ -117,13 +117,13 @@ func (w *watchedPeer) check(err error) error {
 	return err
 }
 
-// client returns the hospital's client, and whom it is connected with. It connects when first used.
+// client returns the hospital's client and its watched peer. It connects at the first use.
 func (n *nodes) client(h Hospital) (flight.Client, *watchedPeer, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	l, ok := n.links[h.Name]
-	// A connection that failed a moment ago waits before it tries again, and would
-	// refuse a hospital that is back; a new one tries at once.
+	// A connection that has just failed waits before it tries again, and would refuse a hospital that is back. A new
+	// connection tries at once.
 	if ok && l.address == h.address && l.conn.GetState() != connectivity.TransientFailure && l.peer.check(nil) == nil {
 		return flight.NewClientFromConn(l.conn, nil), l.peer, nil
 	}
@@ -150,7 +150,7 @@ func (n *nodes) client(h Hospital) (flight.Client, *watchedPeer, error) {
 	return flight.NewClientFromConn(conn, nil), peer, nil
 }
 
-// ends are the ends of the certificates that hospitals showed last.
+// ends returns when the certificates that hospitals showed last expire.
 func (n *nodes) ends() map[string]time.Time {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -165,8 +165,8 @@ func (n *nodes) ends() map[string]time.Time {
 	return all
 }
 
-// way is where a hospital is found, and how it is dialed. Over a line that the hospital made, silence is asked about:
-// nothing else would tell that what lies between has forgotten the connection.
+// way returns a hospital's address and dial options. A line that the hospital made has keepalive pings, because nothing
+// else shows that a firewall between has forgotten the connection.
 func (n *nodes) way(h Hospital) (address string, options []grpc.DialOption) {
 	if !h.outward {
 		return h.address, slices.Clone(n.dial)
@@ -176,8 +176,8 @@ func (n *nodes) way(h Hospital) (address string, options []grpc.DialOption) {
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time.Second, PermitWithoutStream: true}))
 }
 
-// anew makes the next call connect again, where the hospital no longer takes the certificate that the
-// connection was made with: it may have been renewed since.
+// anew makes the next call reconnect, if the hospital no longer accepts the certificate with which the connection was
+// made. That may have been renewed since.
 func (n *nodes) anew(h Hospital, err error) {
 	s, ok := grpcStatus(err)
 	if !ok || s.Code() != codes.PermissionDenied || !strings.HasPrefix(s.Message(), "NODE_PEER") {
@@ -191,7 +191,7 @@ func (n *nodes) anew(h Hospital, err error) {
 	}
 }
 
-// ping asks a hospital whether it is there. Any word from it is a yes; else errSilent or errPeer says why not.
+// ping asks a hospital whether it is there. Any response means yes. Otherwise errSilent or errPeer says why not.
 func (n *nodes) ping(ctx context.Context, h Hospital) error {
 	ctx, cancel := context.WithTimeout(ctx, pingTime)
 	defer cancel()
@@ -245,12 +245,11 @@ func (n *nodes) explain(ctx context.Context, h Hospital, request []byte) (fragme
 	return e, nil
 }
 
-// fingerprint is the form of pki.Fingerprint.
+// fingerprint matches the form of pki.Fingerprint.
 var fingerprint = regexp.MustCompile(`^[0-9a-f]{4}( [0-9a-f]{4}){7}$`)
 
-// abandon gives a reservation back. It goes on when ctx is canceled, for a short
-// time: a canceled query abandons too. A node that does not hear of it lets the
-// reservation lapse.
+// abandon returns a reservation. It goes on for a short time when ctx is canceled, because a canceled query abandons
+// too. A node that does not hear of it lets the reservation expire.
 func (n *nodes) abandon(ctx context.Context, h Hospital, reservation string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abandonTime)
 	defer cancel()
@@ -258,18 +257,18 @@ func (n *nodes) abandon(ctx context.Context, h Hospital, reservation string) err
 	return err
 }
 
-// end tells a hospital to end the execution of a reservation. One that does not hear of it counts a failure.
+// end tells a hospital to end the execution of a reservation. A hospital that does not hear of it counts a failure.
 func (n *nodes) end(ctx context.Context, h Hospital, reservation string) {
 	ctx, cancel := context.WithTimeout(ctx, endTime)
 	defer cancel()
 	_, _ = n.act(ctx, h, actionEnd, []byte(reservation)) // it may have ended by itself
 }
 
-// tries is how often an action is asked of a hospital whose lines break.
+// tries is how often an action is tried at a hospital whose lines break.
 const tries = 4
 
-// act runs an action and returns its one result, or nothing. A line that the hospital made may break at any time and is
-// made anew at once, so the action is asked again: each may be. A reservation that nobody heard of lapses.
+// act runs an action and returns its result, or nothing. A line that the hospital made may break at any time and is
+// remade at once, so the action is repeated. Every action may be repeated. A reservation that nobody heard of expires.
 func (n *nodes) act(ctx context.Context, h Hospital, action string, body []byte) ([]byte, error) {
 	for try := 1; ; try++ {
 		b, err := n.once(ctx, h, action, body)
@@ -284,13 +283,13 @@ func (n *nodes) act(ctx context.Context, h Hospital, action string, body []byte)
 	}
 }
 
-// broke tells whether a call ended because its connection did, without a word from the hospital.
+// broke reports whether a call ended because its connection broke, without a response from the hospital.
 func broke(err error) bool {
 	s, ok := grpcStatus(err)
 	return ok && s.Code() == codes.Unavailable && !refusal.MatchString(s.Message()) && !errors.Is(err, errPeer)
 }
 
-// once runs an action over the connection as it is.
+// once runs an action over the current connection.
 func (n *nodes) once(ctx context.Context, h Hospital, action string, body []byte) ([]byte, error) {
 	ctx, cancel := context.WithCancel(ctx) // ends the stream on every way out
 	defer cancel()
@@ -318,11 +317,11 @@ func (n *nodes) once(ctx context.Context, h Hospital, action string, body []byte
 	}
 }
 
-// execute runs a reservation and gives each record batch to take, which must not
-// keep it. It tells how far the node's ledger is after its charge; nil: the node did not say.
+// execute runs a reservation and passes each record batch to take, which must not keep it. It returns the checkpoint of
+// the node's ledger after its charge, or nil if the node sent none.
 //
-// Where ctx is canceled, as by the researcher or because of another hospital, the hospital is told so first: what is
-// broken off without that word counts as the hospital's failure. Where it is late or silent, there is no such word.
+// If ctx is canceled, by the researcher or because of another hospital, the hospital is told first. An execution that
+// breaks off without notice counts as the hospital's failure. A late or silent hospital gets no notice.
 func (n *nodes) execute(ctx context.Context, h Hospital, reservation string, take func(arrow.Record) error) (*ledger.Checkpoint, error) {
 	asked := ctx
 	ctx, cancel := detached(asked)
@@ -348,7 +347,7 @@ func (n *nodes) execute(ctx context.Context, h Hospital, reservation string, tak
 	return trailing(stream.Trailer()), peer.check(err) // revoked while it computed: its answer does not count
 }
 
-// detached is a context with the values and the deadline of asked, which does not end when asked is canceled.
+// detached returns a context with the values and the deadline of asked that does not end when asked is canceled.
 func detached(asked context.Context) (context.Context, context.CancelFunc) {
 	ctx := context.WithoutCancel(asked)
 	if deadline, ok := asked.Deadline(); ok {
@@ -357,7 +356,7 @@ func detached(asked context.Context) (context.Context, context.CancelFunc) {
 	return context.WithCancel(ctx)
 }
 
-// telling ends an execution with asked, and tells the hospital first where that is canceled; until stop.
+// telling ends an execution with asked. If asked is canceled, it tells the hospital first. stop ends the watch.
 func (n *nodes) telling(ctx, asked context.Context, cancel context.CancelFunc, h Hospital, reservation string) (stop func()) {
 	told := make(chan struct{})
 	stopTelling := context.AfterFunc(asked, func() {
@@ -398,12 +397,11 @@ var errAnswer = errors.New("the hospital's answer is not understood")
 
 func invalidAnswer(err error) error { return fmt.Errorf("%w: %w", errAnswer, err) }
 
-// refusal is how a node says no: a code and a text that holds nothing private.
+// refusal matches a node's refusal: a code, and a text that holds nothing private.
 var refusal = regexp.MustCompile(`^([A-Z][A-Z0-9_]{1,40}): ([^\n]{1,1000})`)
 
-// absence puts a hospital's error into words for researchers. Only a node's coded
-// refusals are passed on: they are made of public facts, by the node's contract.
-// Any other text might quote data, and stays here.
+// absence puts a hospital's error into words for researchers. It passes on only a node's coded refusals, which by the
+// node's contract are made of public facts. Any other text might quote data, and stays here.
 func absence(name string, err error) Absence {
 	a := Absence{Name: name}
 	s, isStatus := grpcStatus(err)

@@ -15,17 +15,17 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 )
 
-// Rebuilt is what Rebuild found.
+// Rebuilt is the result of Rebuild.
 type Rebuilt struct {
 	Hospitals map[string]int // charges of each
 	Added     int            // charges that this ledger lacked
-	// Rest is what a checkpoint vouches for that no hospital has charged: queries that were charged here and ran nowhere,
-	// or at hospitals that were left out. It counts in every study.
+	// Rest is the loss that a checkpoint vouches for and no hospital has charged: queries that were charged here and
+	// ran nowhere, or at hospitals that were left out. It counts in every study.
 	Rest dp.Loss
 }
 
-// Rebuild brings back what this coordinator's ledger lost, from the hospitals' ledgers: every hospital must be there,
-// but those that are left out. No query may be asked meanwhile. by and reason are the operator's.
+// Rebuild restores what this coordinator's ledger has lost, from the hospitals' ledgers. Every hospital must be there,
+// except those in without. No query may be asked meanwhile. by and reason are the operator's.
 func (c *Coordinator) Rebuild(ctx context.Context, without []string, by, reason string) (*Rebuilt, error) {
 	for _, name := range without {
 		if !slices.Contains(c.config.Hospitals, name) {
@@ -70,7 +70,7 @@ type paid struct {
 	hospitals []string
 }
 
-// gather waits until every hospital but those left out can be asked.
+// gather waits until every hospital except those left out can be asked.
 func (c *Coordinator) gather(ctx context.Context, without []string) (here []Hospital, err error) {
 	for {
 		here, missing := c.Federation().split()
@@ -87,7 +87,8 @@ func (c *Coordinator) gather(ctx context.Context, without []string) (here []Hosp
 	}
 }
 
-// vouched is the checkpoint of this ledger that a hospital keeps; nil: none that this coordinator signed.
+// vouched returns the checkpoint of this ledger that a hospital keeps, or nil if there is none that this coordinator
+// signed.
 func (c *Coordinator) vouched(ctx context.Context, h Hospital) (*ledger.Checkpoint, error) {
 	body, err := json.Marshal(study.Offer{Known: c.known(ctx, h.Name)})
 	if err != nil {
@@ -107,8 +108,8 @@ func (c *Coordinator) vouched(ctx context.Context, h Hospital) (*ledger.Checkpoi
 	return state.Known, nil
 }
 
-// charges adds what a hospital has charged to found, where a query that several have charged costs the most of each
-// part.
+// charges adds a hospital's charges to found. A query that several hospitals charged counts with the largest value of
+// each component.
 func (c *Coordinator) charges(ctx context.Context, h Hospital, found map[string]paid) (n int, err error) {
 	var after int64
 	for {

@@ -12,9 +12,9 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// release covers every partial aggregate of every group with noise of its own,
-// and selects among groups whose keys are undeclared. The sums are used nowhere
-// else. What hospitals have covered themselves, it reads.
+// release adds noise to every partial aggregate of every group, each with its own draw, and selects groups if keys are
+// undeclared. The exact sums are used nowhere else. Numbers to which hospitals have added the noise themselves are read
+// as they are.
 func (c *Coordinator) release(ctx context.Context, p *planner.Plan, all sums) ([]planner.Cell, error) {
 	if covered, ok := all.(*covered); ok {
 		return covered.read(p)
@@ -66,10 +66,10 @@ func (c *Coordinator) release(ctx context.Context, p *planner.Plan, all sums) ([
 	return noisy, nil
 }
 
-// coveredAtOnce is how many groups one goroutine covers before it takes the next.
+// coveredAtOnce is the number of groups that a goroutine takes at a time.
 const coveredAtOnce = 512
 
-// covers gives a group's numbers, each with noise of its own.
+// covers returns a group's numbers, each with its own noise.
 func covers(p *planner.Plan, noise []adder, s cell) (planner.Cell, error) {
 	n, exact := planner.Cell{Keys: s.keys}, s.partials
 	for j, partial := range p.Fragment.Partials {

@@ -9,11 +9,11 @@ import (
 	"github.com/intramuros/intramuros/internal/pki"
 )
 
-// announcedDigits is how much of a catalog's digest members announce. The node
-// compares the whole one with the fragment's.
+// announcedDigits is the length of the catalog digest's prefix that members announce. The node compares the whole
+// digest with the fragment's.
 const announcedDigits = 32
 
-// Roster tells which daemons of the federation are alive now.
+// Roster lists the daemons of the federation that are alive.
 type Roster interface {
 	Members() []membership.Member
 }
@@ -22,7 +22,7 @@ type Roster interface {
 type Hospital struct {
 	Name        string
 	DataVersion string // public; empty where the hospital is not there
-	// Absent tells why the hospital cannot be asked; nil where it can.
+	// Absent says why the hospital cannot be asked; nil: it can.
 	Absent  *Absence
 	address string
 	outward bool // it has no address: its lines are at the door
@@ -35,11 +35,11 @@ type Federation struct {
 	Hospitals []Hospital // by name
 	Required  int        // how many must answer
 	Ready     bool       // enough are there
-	// Certificates of this coordinator that end within pki.Notice, or have ended.
+	// Certificates are those of this coordinator that expire within pki.Notice, or have expired.
 	Certificates []pki.Term
 }
 
-// Federation tells which of the expected hospitals can be asked.
+// Federation returns the state of the federation: which of the expected hospitals can be asked.
 func (c *Coordinator) Federation() Federation {
 	members := map[string]membership.Member{}
 	for _, m := range c.members() {
@@ -80,8 +80,8 @@ func (c *Coordinator) Federation() Federation {
 	return f
 }
 
-// says gives the version in which a request that needs at least the version least is written for the hospital, or why
-// it cannot be.
+// says returns the wire version in which a request that needs at least version least is written for the hospital, or
+// why the hospital cannot be asked.
 func (h Hospital) says(least int) (version int, a *Absence) {
 	if h.wire.Most < least {
 		return 0, &Absence{
@@ -92,7 +92,8 @@ func (h Hospital) says(least int) (version int, a *Absence) {
 	return max(least, h.wire.Least), nil
 }
 
-// members are those that gossip tells of, and then those that are at the door: who shows a certificate there, is there.
+// members returns the members that gossip knows, and then those that are at the door: a client who shows a hospital's
+// certificate there is that hospital.
 func (c *Coordinator) members() []membership.Member {
 	var all []membership.Member
 	if c.roster != nil {
@@ -104,7 +105,7 @@ func (c *Coordinator) members() []membership.Member {
 	return all
 }
 
-// split gives the hospitals that can be asked, and why the others cannot.
+// split returns the hospitals that can be asked, and why the others cannot.
 func (f Federation) split() (present []Hospital, missing []Absence) {
 	for _, h := range f.Hospitals {
 		if h.Absent != nil {

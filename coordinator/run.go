@@ -13,9 +13,8 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// run is the query from the gathering of hospitals to the noisy cells, which it
-// finds stored or draws. Every way out before the charge gives back what was
-// reserved; none does after it.
+// run runs the query from the choice of hospitals to the noisy cells, which it finds stored or computes. Every return
+// before the charge gives back the reservations. No return after the charge does.
 func (q *query) run(ctx context.Context) (cells []planner.Cell, stored bool, err error) {
 	if len(q.parts) < q.required {
 		return nil, false, q.tooFew(CodeHospitalMissing, q.missing)
@@ -73,8 +72,8 @@ func (q *query) run(ctx context.Context) (cells []planner.Cell, stored bool, err
 	return cells, false, err
 }
 
-// compute has the hospitals run the query, adds up, and covers the sums with noise. What the hospitals' ledgers vouch
-// for is written down with the answer, or here if there is none.
+// compute has the hospitals run the query, adds up their answers, and adds noise to the sums. The checkpoints of the
+// hospitals' ledgers are stored with the answer, or by this function if there is no answer.
 func (q *query) compute(ctx context.Context) (cells []planner.Cell, err error) {
 	known := map[string]*ledger.Checkpoint{}
 	for _, p := range q.parts {
@@ -122,14 +121,14 @@ func (q *query) compute(ctx context.Context) (cells []planner.Cell, err error) {
 	return slices.DeleteFunc(cells, func(c planner.Cell) bool { return ofAbsent(q.plan.Fragment.Keys, c.Keys, answered) }), err
 }
 
-// keepVouched writes down what the hospitals' ledgers vouch for, where no answer does.
+// keepVouched stores the checkpoints of the hospitals' ledgers if no answer does.
 func (q *query) keepVouched(ctx context.Context) {
 	if err := q.c.ledger.Keep(context.WithoutCancel(ctx), q.vouched...); err != nil {
 		q.c.log.Error("the hospitals' checkpoints were not kept", slog.String("query", q.id), slog.Any("error", err))
 	}
 }
 
-// ofAbsent reports whether a group is of a hospital that has not answered: its numbers would be nobody's.
+// ofAbsent reports whether a group belongs to a hospital that has not answered, so its numbers would be nobody's.
 func ofAbsent(keys []fragment.Key, group []value.Value, answered map[string]bool) bool {
 	for i, k := range keys {
 		if k.Expr.Op == expr.OpHospital && !answered[group[i].Str()] {

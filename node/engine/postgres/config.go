@@ -23,61 +23,61 @@ import (
 	"github.com/intramuros/intramuros/node/engine/csv"
 )
 
-// DefaultConnections is how many a node opens at most where its file does not say.
+// DefaultConnections is the default of Config.Connections.
 const DefaultConnections = 4
 
-// Config is the part `engine.postgres` of a node's file.
+// Config is the key `engine.postgres` of a node's file.
 type Config struct {
-	// Host is a name or address, or the folder of a Unix socket.
+	// Host is a name, an address, or the folder of a Unix socket.
 	Host string `yaml:"host"`
-	// Port; 0: 5432.
+	// Port is the TCP port; 0: 5432.
 	Port     int    `yaml:"port,omitempty"`
 	Database string `yaml:"database"`
 	// User is a role with the rights of docs/postgresql-role.sql and no others.
 	User string `yaml:"user"`
-	// Password; unset: the server asks for none (a Unix socket, or a certificate).
+	// Password is the role's password. Unset: the server asks for none (a Unix socket, or a certificate).
 	Password config.Secret `yaml:"password,omitempty"`
 	TLS      TLS           `yaml:"tls,omitempty"`
-	// Schema is where tables are that are named without one; empty: public.
+	// Schema is the schema of tables that are named without one; empty: public.
 	Schema string `yaml:"schema,omitempty"`
-	// Tables says, for a table of the catalog, where the local source differs from
-	// it in name or columns. A table that is neither here nor found in Schema is not
-	// offered.
+	// Tables says where the local source of a catalog's table differs from it in its name or columns. A table that is
+	// neither here nor found in Schema is not offered.
 	Tables map[string]engine.Source `yaml:"tables,omitempty"`
-	// Timezone is the hospital's, such as Europe/Paris: a timestamp with a zone is read as the time of the
-	// day there. Empty: UTC.
+	// Timezone is the hospital's time zone, such as Europe/Paris. A timestamp with a zone is read as the time of day
+	// there. Empty: UTC.
 	Timezone string `yaml:"timezone,omitempty"`
-	// Connections is how many the node opens at most; 0: DefaultConnections. Above the node's
-	// limits.concurrent, more are of no use.
+	// Connections is the largest number of connections of the node; 0: DefaultConnections. More than the node's
+	// limits.concurrent are not used.
 	Connections int `yaml:"connections,omitempty"`
-	// Queries is how many may run at once, which share the memory that is kept for rows; 0: one.
+	// Queries is the number of concurrent queries, which share the memory for rows; 0: one.
 	Queries int `yaml:"-"`
-	// Timeout bounds one statement at the server, should the node itself be gone; 0: 1 hour.
+	// Timeout limits one statement at the server, in case the node itself is gone; 0: 1 hour.
 	Timeout time.Duration `yaml:"timeout,omitempty"`
-	// WorkMem is the memory of one step of a query before it spills, such as "256MB";
-	// empty: the server's setting.
+	// WorkMem is the memory of one step of a query before it spills to disk, such as "256MB"; empty: the server's
+	// setting.
 	WorkMem string `yaml:"work_mem,omitempty"`
-	// Workers is how many parallel workers a query may have; absent: the server's setting.
+	// Workers is the number of parallel workers of a query; absent: the server's setting.
 	Workers *int `yaml:"workers,omitempty"`
-	// RowsToNode: RowsNever leaves all to the server's SQL. Empty: where a patient has several rows, the node reads those
-	// that count, without names, over its connection, and adds them up in its own memory, which is several times as fast.
+	// RowsToNode: with RowsNever the server's SQL computes everything. Empty: if a patient has several rows, the node
+	// reads the rows that count, without names, over its connection and adds them up in its own memory. That is several
+	// times as fast.
 	RowsToNode string `yaml:"rows_to_node,omitempty"`
-	// DataVersion names the data until the custodian changes it, as after each nightly
-	// load; empty: the server's own counters of changes tell, and so does each change.
+	// DataVersion names the state of the data until the custodian changes it, as after each nightly load. Empty: the
+	// server's own counters of changes name it, so each change does.
 	DataVersion string `yaml:"data_version,omitempty"`
 }
 
-// RowsNever is the RowsToNode with which no row of a patient leaves the server.
+// RowsNever is the value of RowsToNode with which no row of a patient leaves the server.
 const RowsNever = "never"
 
-// TLS says how the way to the server is secured.
+// TLS says how the connection to the server is secured.
 type TLS struct {
-	// Mode is "verify" (the server's certificate is checked), or "off"; empty: verify,
-	// unless Host is a socket's folder or this machine.
+	// Mode is "verify" (the server's certificate is checked), or "off"; empty: verify, unless Host is a socket's folder
+	// or this machine.
 	Mode string `yaml:"mode,omitempty"`
-	// CA is a PEM file of the authorities to trust; empty: the system's.
+	// CA is a PEM file of the trusted authorities; empty: the system's.
 	CA string `yaml:"ca,omitempty"`
-	// Certificate and Key are PEM files with which the node shows who it is; empty: none.
+	// Certificate and Key are PEM files that authenticate the node to the server; empty: none.
 	Certificate string `yaml:"certificate,omitempty"`
 	Key         string `yaml:"key,omitempty"`
 }
@@ -95,7 +95,7 @@ func (c *Config) Resolve(path string) {
 	}
 }
 
-// Validate lists every problem, one a line.
+// Validate returns an error that lists every problem, one per line.
 func (c *Config) Validate() error {
 	var problems []error
 	problem := func(format string, args ...any) {
@@ -138,14 +138,13 @@ func (c *Config) Validate() error {
 	return errors.Join(problems...)
 }
 
-// pool is the configuration of the connections. Errors name files, never secrets.
+// pool returns the configuration of the connections. Errors name files, never secrets.
 func (c *Config) pool() (*pgxpool.Config, error) {
 	port := c.Port
 	if port == 0 {
 		port = 5432
 	}
-	// All that the driver would otherwise take from the environment or the home folder
-	// is given or emptied.
+	// Every setting that the driver would otherwise take from the environment or the home folder is given or emptied.
 	p, err := pgxpool.ParseConfig("host=localhost port=1 user=u database=d password='' sslmode=disable passfile='' servicefile=''")
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", engine.ErrConfig, err)
@@ -183,7 +182,7 @@ func (c *Config) pool() (*pgxpool.Config, error) {
 		"idle_in_transaction_session_timeout": "60000",
 		"lock_timeout":                        "10000",
 		"client_min_messages":                 "error",
-		// A fragment is long to compile and no faster for it, and meanwhile it cannot be cancelled.
+		// Compiling a fragment takes long and makes it no faster, and meanwhile it cannot be cancelled.
 		"jit": "off",
 	}
 	if c.WorkMem != "" {
@@ -206,10 +205,10 @@ func (c *Config) pool() (*pgxpool.Config, error) {
 	return p, nil
 }
 
-// watched notes when the session began, so that it can be told from others if it must be ended by force, and has the
-// server look each second whether the node is still there, so that a
-// statement ends with a node that could not cancel it. Before version 14, and on systems
-// that cannot tell, the server refuses or does not know the setting; the time-out remains.
+// watched records when the session began, which distinguishes it from others if it must be terminated. It also makes
+// the server check each second whether the node is still connected, so that a statement ends with a node that could not
+// cancel it. Before version 14, and on systems that cannot check, the server refuses or does not know the setting. The
+// timeout remains.
 func watched(ctx context.Context, conn *pgx.Conn) error {
 	var start time.Time
 	if err := conn.QueryRow(ctx, "SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()").Scan(&start); err != nil {
@@ -231,13 +230,13 @@ func (c *Config) schema() string {
 	return c.Schema
 }
 
-// near tells whether the server is on this machine.
+// near reports whether the server is on this machine.
 func (c *Config) near() bool {
 	ip := net.ParseIP(c.Host)
 	return filepath.IsAbs(c.Host) || c.Host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// tls gives nil for none.
+// tls returns the TLS configuration, or nil for none.
 func (c *Config) tls() (*tls.Config, error) {
 	if c.TLS.Mode == tlsOff || c.TLS.Mode == "" && c.near() {
 		return nil, nil

@@ -18,11 +18,10 @@ import (
 	"github.com/intramuros/intramuros/node/engine/csv"
 )
 
-// oldest is the first version of PostgreSQL that has all that is used.
+// oldest is the oldest supported version of PostgreSQL.
 const oldest = 130000
 
-// Engine runs fragments over one hospital's data. It may be used by any number
-// of goroutines.
+// Engine runs fragments over one hospital's data. It is safe for concurrent use.
 type Engine struct {
 	*engine.Engine
 	driver  *driver
@@ -32,11 +31,9 @@ type Engine struct {
 	oids    []uint32 // of the tables and views that they read; nil: who knows which
 }
 
-// Open connects, checks that the role can only read, and maps the tables of the
-// catalog. key is the node's secret, of at least 16 bytes: whoever knows it knows
-// which groups of a patient are kept. It must stay the same, so that the same query
-// on the same data gives the same answer. Errors wrap engine.ErrConfig or
-// engine.ErrDatabase.
+// Open connects, checks that the role can only read, and maps the tables of the catalog. key is the node's secret, of
+// at least 16 bytes. Whoever knows it knows which groups of a patient are kept. It must stay the same, so that the same
+// query on the same data gives the same answer. Errors wrap engine.ErrConfig or engine.ErrDatabase.
 func Open(ctx context.Context, cfg Config, c *catalog.Catalog, hospital string, key []byte) (*Engine, error) {
 	groups, version, err := engine.Keys(key)
 	if err != nil {
@@ -58,7 +55,7 @@ func Open(ctx context.Context, cfg Config, c *catalog.Catalog, hospital string, 
 	return e, nil
 }
 
-// Close releases the connections. No Run may be under way.
+// Close closes the connections. No Run may be in progress.
 func (e *Engine) Close() error {
 	e.driver.endings.Wait()
 	e.driver.pool.Close()
@@ -86,8 +83,8 @@ func connect(ctx context.Context, cfg Config) (*driver, error) {
 	return d, nil
 }
 
-// check refuses a server that is too old or not in UTF8, and a role that can do
-// more than read, by itself or as another that it may become.
+// check refuses a server that is too old or not in UTF8. It refuses a role that can do more than read, by itself or as
+// another role that it may become.
 func (d *driver) check(ctx context.Context) error {
 	return d.look(ctx, `WITH own AS (SELECT * FROM pg_roles WHERE pg_has_role(oid, 'MEMBER'))
 SELECT CAST(current_setting('server_version_num') AS BIGINT), current_setting('server_encoding'),
@@ -158,9 +155,8 @@ func (e *Engine) attach(ctx context.Context, cfg Config, c *catalog.Catalog, hos
 	return nil
 }
 
-// Describe lists what the database holds, to begin a catalog with: the sources of
-// cfg.Tables by the catalog's names, and else all tables and views that the role may
-// read. It reads all of them, or samples of those that are very large.
+// Describe lists the contents of the database, to begin a catalog with: the sources of cfg.Tables by the catalog's
+// names, or else all tables and views that the role may read. It reads all rows, or samples of very large tables.
 func Describe(ctx context.Context, cfg Config) ([]engine.Table, error) {
 	d, err := connect(ctx, cfg)
 	if err != nil {
@@ -174,14 +170,12 @@ func Describe(ctx context.Context, cfg Config) ([]engine.Table, error) {
 	return engine.Describe(ctx, d, compile.PostgreSQL, cfg.Tables, local)
 }
 
-// DataVersion is 32 hex digits that change when the data does, keyed by the node's
-// secret so that they tell nothing of it: a digest of what the tables of the catalog
-// read, and of the custodian's label if there is one; else of the server's counters of
-// rows that were inserted, updated and deleted in the tables that are read, through
-// views and partitions as well, and of the files in which they are. The counters follow
-// a commit within ten seconds, before version 15 when the session that wrote ends; they
-// begin anew when the server crashes, and count what is rolled back as well. They know
-// nothing of foreign tables, over which Open wants a label.
+// DataVersion returns 32 hex digits that change when the data changes. They are a digest of the sources of the
+// catalog's tables, and of the custodian's label if there is one. Without a label they cover the server's counters of
+// inserted, updated and deleted rows of the tables that are read, through views and partitions as well, and the names
+// of their files. The node's secret is the digest's key, so it reveals nothing of the data. The counters follow a
+// commit within ten seconds, and before version 15 when the writing session ends. They restart when the server crashes,
+// and count rolled-back rows as well. They do not cover foreign tables, for which Open requires a label.
 func (e *Engine) DataVersion(ctx context.Context) (string, error) {
 	mac := hmac.New(sha256.New, e.dataKey[:])
 	fmt.Fprintf(mac, "%q %q\n", e.views, e.label)
@@ -193,8 +187,8 @@ func (e *Engine) DataVersion(ctx context.Context) (string, error) {
 	return hex.EncodeToString(mac.Sum(nil)[:16]), nil
 }
 
-// reading begins a statement with the relation read(oid): tables, or all of a condition for nil, and all
-// that they read as views and partitioned tables.
+// reading begins a statement with the relation read(oid): the tables, or all that match a condition if oids is nil, and
+// all that they read as views and partitioned tables.
 func reading(oids []uint32, all string) string {
 	from := "relkind IN ('r', 'p', 'v', 'm', 'f') AND oid >= 16384 AND " + all // those below are PostgreSQL's own
 	if oids != nil {
@@ -214,7 +208,7 @@ func reading(oids []uint32, all string) string {
 `
 }
 
-// foreign gives the name of a foreign table among those that are read, if there is one.
+// foreign returns the name of a foreign table among the tables that are read, or "".
 func (d *driver) foreign(ctx context.Context, oids []uint32) (name string, err error) {
 	err = d.look(ctx, reading(oids, "has_table_privilege(oid, 'SELECT')")+`SELECT format('%I.%I', n.nspname, c.relname) FROM read JOIN pg_class AS c USING (oid) JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.relkind = 'f' ORDER BY 1 LIMIT 1`, func(row []any) error {
 		name, _ = row[0].(string)
@@ -223,7 +217,7 @@ func (d *driver) foreign(ctx context.Context, oids []uint32) (name string, err e
 	return name, err
 }
 
-// counters tells the state of tables, or of all for nil, line by line in a fixed order.
+// counters passes the state of tables, or of all if oids is nil, to line, in a fixed order.
 func (d *driver) counters(ctx context.Context, oids []uint32, line func(string)) error {
 	return d.look(ctx, reading(oids, "true")+`SELECT state FROM (SELECT concat_ws(' ', c.oid, c.relkind, c.relfilenode, pg_stat_get_tuples_inserted(c.oid), pg_stat_get_tuples_updated(c.oid), pg_stat_get_tuples_deleted(c.oid), pg_get_viewdef(CASE WHEN c.relkind IN ('v', 'm') THEN c.oid END)) AS state
 FROM read JOIN pg_class AS c USING (oid)

@@ -17,7 +17,7 @@ import (
 	"github.com/intramuros/intramuros/node/engine"
 )
 
-// driver is PostgreSQL as package engine sees it.
+// driver implements engine.Driver for PostgreSQL.
 type driver struct {
 	pool    *pgxpool.Pool
 	zone    string         // the hospital's
@@ -26,7 +26,7 @@ type driver struct {
 	rooms   chan struct{}  // holds one for each query whose rows are in the node's memory
 }
 
-// Query is engine.Driver's.
+// Query implements engine.Driver.
 func (d *driver) Query(ctx context.Context, sql string, keyed bool, fn func(row []any) error) error {
 	if !keyed {
 		return d.look(ctx, sql, fn)
@@ -34,7 +34,7 @@ func (d *driver) Query(ctx context.Context, sql string, keyed bool, fn func(row 
 	return d.look(ctx, sql, fn, d.key[0], d.key[1])
 }
 
-// look runs one statement on a snapshot of its own, which cannot write.
+// look runs one statement in a read-only transaction with its own snapshot.
 func (d *driver) look(ctx context.Context, sql string, fn func(row []any) error, args ...any) error {
 	return d.within(ctx, func(tx pgx.Tx) (ours, err error) {
 		rows, err := tx.Query(ctx, sql, args...)
@@ -55,7 +55,8 @@ func (d *driver) look(ctx context.Context, sql string, fn func(row []any) error,
 	})
 }
 
-// within runs statements on one snapshot, which cannot write. ours is an error of do that is not the database's.
+// within runs statements in one read-only transaction with one snapshot. ours is an error of do that is not the
+// database's.
 func (d *driver) within(ctx context.Context, do func(tx pgx.Tx) (ours, err error)) error {
 	var ours error
 	var stubborn *pgx.Conn // of which nothing came in time after a cancel
@@ -87,11 +88,12 @@ func (d *driver) within(ctx context.Context, do func(tx pgx.Tx) (ours, err error
 	return nil
 }
 
-// force is how long a server may take to end a session by force.
+// force is the time limit of terminating a session.
 const force = 2 * time.Second
 
-// terminate ends a session whose statement heeds no cancel, as the same role may, and closes the connection whatever
-// the server does: from version 14 on it then ends the session within a second, if it still can.
+// terminate terminates a session whose statement ignores a cancel request, with the same role, and closes the
+// connection whatever the server does. From version 14 on the server then ends the session within a second, if it still
+// can.
 func (d *driver) terminate(session *pgx.Conn) {
 	defer session.PgConn().Conn().Close()
 	ctx, cancel := context.WithTimeout(context.Background(), force)
@@ -101,15 +103,15 @@ func (d *driver) terminate(session *pgx.Conn) {
 		return
 	}
 	defer conn.Close(ctx)
-	// Another session may have its number by now, and none its beginning.
+	// Another session may have the same process id by now, but not the same beginning.
 	_, _ = conn.Exec(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2 AND usename = current_user",
 		session.PgConn().PID(), session.PgConn().CustomData()[begun])
 }
 
-// begun is when a session began, by the server's clock, in the data of its connection.
+// begun is the key, in a connection's data, of the session's beginning by the server's clock.
 const begun = "intramuros: begun"
 
-// fault names what happened in words of our own: the server's may quote values.
+// fault returns an error in our own words, because the server's message may quote values.
 func fault(ctx context.Context, err error) error {
 	class := fmt.Sprintf("an error of type %T", err)
 	var cause *pgconn.PgError
@@ -133,7 +135,7 @@ func fault(ctx context.Context, err error) error {
 	return engine.NewFault(ctx, class, err)
 }
 
-// unconnected tells why there is no connection.
+// unconnected says why there is no connection.
 func unconnected(err error) string {
 	var authority x509.UnknownAuthorityError
 	var name x509.HostnameError
@@ -156,7 +158,7 @@ func unconnected(err error) string {
 	return "the server cannot be reached, or has no TLS (`tls.mode`)"
 }
 
-// classes explains SQLSTATEs, by their beginning.
+// classes explains SQLSTATEs by their first characters.
 var classes = map[string]string{
 	"08":    "the connection was lost",
 	"22":    "a view, or a `select` in node.yaml, fails on a row's value: let it use what cannot fail; without either, please report it",

@@ -13,8 +13,7 @@ import (
 	"github.com/intramuros/intramuros/node/engine/compile"
 )
 
-// large is the number of rows, as the server estimates it, above which Describe
-// reads a sample of a table.
+// large is the number of rows, by the server's estimate, above which Describe reads a sample of a table.
 const large = 2_000_000
 
 // place is a table or view.
@@ -24,22 +23,22 @@ type place struct {
 	oid           uint32
 }
 
-// places are all tables and views that the role may read, as engine.Finder has them.
+// places are all tables and views that the role may read. They implement engine.Finder.
 type places struct {
 	driver *driver
 	config Config
 	all    []place
 }
 
-// enforces is the condition that the index i keeps the rows that a SELECT from its table reads apart: a unique one at
-// every time, of all rows, never of a NULL; and no rows of tables that inherit, over which it does not reach, unless
-// they are partitions.
+// enforces is the condition that index i keeps the rows of a SELECT from its table distinct. The index must be unique
+// at all times, cover all rows and hold no NULL. Its table must not have inheriting tables, which the index does not
+// cover, unless these are partitions.
 const enforces = `i.indisunique AND i.indisvalid AND i.indimmediate AND NOT i.indisexclusion AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indnatts = i.indnkeyatts
 		AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS b WHERE b.attrelid = i.indrelid AND b.attnum = ANY (i.indkey::int2[]) AND NOT b.attnotnull)
 		AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS n WHERE n.conrelid = i.indrelid AND n.contype = 'n' AND NOT n.convalidated AND n.conkey && i.indkey::int2[])
 		AND (EXISTS (SELECT FROM pg_catalog.pg_class AS h WHERE h.oid = i.indrelid AND h.relkind = 'p') OR NOT EXISTS (SELECT FROM pg_catalog.pg_inherits AS h WHERE h.inhparent = i.indrelid))`
 
-// enforced writes that such an index is there on columns of a table: see engine.Place.
+// enforced returns what writes the test that such an index exists on columns of a table: see engine.Place.
 func enforced(table string) func(columns []string) string {
 	return func(columns []string) string {
 		names := make([]string, len(columns))
@@ -53,7 +52,7 @@ func enforced(table string) func(columns []string) string {
 	}
 }
 
-// places lists all tables and views that the role may read, with the columns that it may.
+// places lists all tables and views that the role may read, with the columns that it may read.
 func (d *driver) places(ctx context.Context, cfg Config) (*places, error) {
 	var all []place
 	err := d.look(ctx, `SELECT n.nspname, c.relname, CAST(c.oid AS BIGINT), c.relkind IN ('r', 'm', 'p'), CAST(c.reltuples AS BIGINT),
@@ -88,7 +87,7 @@ ORDER BY n.nspname, c.relname, a.attnum`, func(row []any) error {
 		at := &all[len(all)-1]
 		kind := row[6].(string)
 		at.Columns = append(at.Columns, engine.Local{Name: row[5].(string), Kind: kind, Type: suits(kind)})
-		// Unique sets of attribute numbers; their names are known once all columns are.
+		// The sets of attribute numbers that are unique. Their names are known once all columns are read.
 		number := strconv.FormatInt(row[8].(int64), 10)
 		if at.Unique == nil {
 			for set := range strings.FieldsSeq(row[7].(string)) {
@@ -107,7 +106,7 @@ ORDER BY n.nspname, c.relname, a.attnum`, func(row []any) error {
 	return &places{d, cfg, all}, err
 }
 
-// Find is engine.Finder's.
+// Find implements engine.Finder.
 func (p *places) Find(ctx context.Context, table string, s engine.Source) (engine.Place, bool, error) {
 	if s.Select != "" {
 		at, err := p.driver.selected(ctx, table, s.Select)
@@ -139,7 +138,7 @@ func (p *places) Find(ctx context.Context, table string, s engine.Source) (engin
 	return engine.Place{}, false, nil
 }
 
-// All is engine.Finder's: the tables of the schema, or of all where none is given.
+// All implements engine.Finder. It returns the tables of the schema, or of all schemas if none is given.
 func (p *places) All(context.Context) ([]engine.Place, error) {
 	var list []engine.Place
 	for _, at := range p.all {
@@ -151,7 +150,7 @@ func (p *places) All(context.Context) ([]engine.Place, error) {
 	return list, nil
 }
 
-// Reader is engine.Finder's.
+// Reader implements engine.Finder.
 func (p *places) Reader() string { return " that the role may read" }
 
 // selected describes a SELECT of the custodian.
@@ -178,7 +177,7 @@ func (d *driver) selected(ctx context.Context, table, text string) (engine.Place
 
 var numeric = regexp.MustCompile(`^numeric(?:\((\d+),(-?\d+)\))?$`)
 
-// suits gives the catalog's type for a local column.
+// suits returns the catalog's type for a local type.
 func suits(kind string) value.Type {
 	switch base(kind) {
 	case "boolean":
@@ -203,11 +202,10 @@ func suits(kind string) value.Type {
 
 var modifier = regexp.MustCompile(`\(\d+\)`)
 
-// base drops the length of a type, such as that of character varying(20), or the
-// precision of a timestamp.
+// base removes the length of a type, such as that of character varying(20), or the precision of a timestamp.
 func base(kind string) string { return modifier.ReplaceAllString(kind, "") }
 
-// Convert is engine.Driver's.
+// Convert implements engine.Driver.
 func (d *driver) Convert(l engine.Local, t value.Type) (sql string, fits bool) {
 	q, err := compile.Name(l.Name)
 	if err != nil {

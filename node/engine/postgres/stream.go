@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// roomForRows is what the rows of all queries that run at once may take in the node's memory, in bytes, and their sums
-	// as much again. Where the rows of one are more than its part, they are read again.
+	// roomForRows is the memory, in bytes, for the rows of all concurrent queries. Their sums may take as much again.
+	// If the rows of a query exceed its part, they are read again.
 	roomForRows = 256 << 20
 	batchRows   = 4096
 	batchBytes  = 1 << 20 // of texts, and one row's
@@ -26,7 +26,7 @@ const (
 	firstInstant = firstDay * 86_400_000_000
 )
 
-// Stream is engine.Streamer's. All is read in one snapshot, in binary, and never written down.
+// Stream implements engine.Streamer. It reads everything in one snapshot, in binary form, and writes nothing to disk.
 func (d *driver) Stream(ctx context.Context, guard, rows string, plan *stream.Plan, keyed bool, fn func(row []any) error) error {
 	op, err := plan.New(d.room())
 	if err != nil {
@@ -69,16 +69,17 @@ func (d *driver) Stream(ctx context.Context, guard, rows string, plan *stream.Pl
 	return op.Each(func(keys []value.Value, partials []int64) error { return fn(plan.Row(keys, partials)) })
 }
 
-// room is what the rows of one query may take, in bytes.
+// room returns the memory for the rows of one query, in bytes.
 func (d *driver) room() int64 { return roomForRows / int64(cap(d.rooms)) }
 
-// oids are the types of columns as they come in binary.
+// oids are the PostgreSQL types of columns in binary form.
 var oids = map[value.Type]uint32{
 	value.TypeBool: pgtype.BoolOID, value.TypeInt: pgtype.Int8OID, value.TypeFloat: pgtype.Float8OID,
 	value.TypeText: pgtype.TextOID, value.TypeDate: pgtype.DateOID, value.TypeTimestamp: pgtype.TimestampOID,
 }
 
-// hand reads the rows and gives them to the operator. Columns of other types than the plan's are the SQL's to compute.
+// hand reads the rows and passes them to the operator. If a column does not have the plan's type, it returns
+// stream.ErrTooMuch, and the server's SQL computes the query.
 func hand(ctx context.Context, tx pgx.Tx, op *stream.Operator, plan *stream.Plan, sql string, args []any) (ours, err error) {
 	rows, err := tx.Query(ctx, sql, args...)
 	if err != nil {
@@ -107,7 +108,7 @@ func hand(ctx context.Context, tx pgx.Tx, op *stream.Operator, plan *stream.Plan
 	return tooMuch(err), err
 }
 
-// tooMuch is an error that is not the database's.
+// tooMuch returns err if it is stream.ErrTooMuch, which is not an error of the database, and else nil.
 func tooMuch(err error) error {
 	if errors.Is(err, stream.ErrTooMuch) {
 		return err
@@ -115,7 +116,7 @@ func tooMuch(err error) error {
 	return nil
 }
 
-// batch gathers rows.
+// batch collects rows for the operator.
 type batch struct {
 	plan    *stream.Plan
 	rows    int
@@ -146,7 +147,7 @@ func newBatch(p *stream.Plan) *batch {
 	return b
 }
 
-// hand gives the batch to the operator, and empties it.
+// hand passes the batch to the operator and empties it.
 func (b *batch) hand(op *stream.Operator) error {
 	if b.rows == 0 {
 		return nil
@@ -159,7 +160,7 @@ func (b *batch) hand(op *stream.Operator) error {
 	return err
 }
 
-// add appends a row, of values in binary.
+// add appends a row of binary values.
 func (b *batch) add(values [][]byte) {
 	for i, raw := range values {
 		if raw == nil {

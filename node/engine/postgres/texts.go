@@ -7,14 +7,14 @@ import (
 	"github.com/intramuros/intramuros/node/engine/compile"
 )
 
-// Texts that are numbers, as regular expressions: a repetition counts to 255 at most.
+// Regular expressions of texts that are numbers. A repetition counts to 255 at most.
 const (
 	wholeText = `^[+-]?[0-9]{1,150}[0-9]{0,150}([.]0{0,150}0{0,150})?$`
 	realText  = `^[+-]?([0-9]{1,150}[0-9]{0,150}([.][0-9]{0,150}[0-9]{0,150})?|[.][0-9]{1,150}[0-9]{0,150})([eE][+-]?[0-9]{1,3})?$`
 )
 
-// read writes the SQL that reads a text as a value, NULL where it is none, by the rules of all engines
-// (enginetest.Raw). No text raises.
+// read writes SQL that converts a text to a value, or to NULL, by the rules of all engines (enginetest.Raw). No text
+// raises.
 func (d *driver) read(x string, t value.Type) string {
 	when := func(pattern, then string) string {
 		return "CASE WHEN " + x + " ~ '" + pattern + "' THEN " + then + " END"
@@ -33,8 +33,8 @@ func (d *driver) read(x string, t value.Type) string {
 	return "coalesce(" + d.instant(x) + ", " + when("^"+compile.ExistingDate+"$", "CAST("+x+" AS TIMESTAMP)") + ")"
 }
 
-// instant reads a timestamp: with an offset or Z it is that instant, in the hospital's zone; without one, the time of
-// the day.
+// instant reads a timestamp. With an offset or Z it is an instant, converted to the hospital's zone. Without one it is
+// the time of day.
 func (d *driver) instant(x string) string {
 	stamp := "^" + compile.ExistingDate + "[ T]" + compile.TextTime
 	exact := "regexp_replace(" + x + ", '([.][0-9]{6})[0-9]+', '\\1')" // what is finer is left out, not rounded

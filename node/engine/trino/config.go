@@ -16,36 +16,33 @@ import (
 	"github.com/intramuros/intramuros/node/engine/csv"
 )
 
-// Config is the part `engine.trino` of a node's file.
+// Config is the key `engine.trino` of a node's file.
 type Config struct {
-	// URL is the coordinator's, such as https://trino.example:8443. Without TLS, a
-	// password or token is refused.
+	// URL is the coordinator's URL, such as https://trino.example:8443. A password or token is refused without TLS.
 	URL string `yaml:"url"`
-	// Catalog is where tables are; one of another catalog is read by a `select`.
+	// Catalog is Trino's catalog of the tables. A `select` may read tables of other catalogs.
 	Catalog string `yaml:"catalog"`
-	// Schema is where tables are that are named without one.
+	// Schema is the schema of tables that are named without one.
 	Schema string `yaml:"schema"`
 	User   string `yaml:"user"`
-	// Password or Token; unset: the server asks for none.
+	// Password is the user's password. Without Password and Token, the server asks for none.
 	Password config.Secret `yaml:"password,omitempty"`
-	// Token is a JWT. Its file is read with each request, so that it may be renewed while the
-	// node runs.
+	// Token is a JWT. Its file is read at each request, so it may be renewed while the node runs.
 	Token config.Secret `yaml:"token,omitempty"`
-	// CA is a PEM file of the authorities to trust; empty: the system's.
+	// CA is a PEM file of the trusted authorities; empty: the system's.
 	CA string `yaml:"ca,omitempty"`
-	// Certificate and Key are PEM files with which the node shows who it is; empty: none.
+	// Certificate and Key are PEM files that authenticate the node to the server; empty: none.
 	Certificate string `yaml:"certificate,omitempty"`
 	Key         string `yaml:"key,omitempty"`
-	// Tables says, for a table of the catalog, where the local source differs from
-	// it in name or columns. A table that is neither here nor found in Schema is not
-	// offered.
+	// Tables says where the local source of a catalog's table differs from it in its name or columns. A table that is
+	// neither here nor found in Schema is not offered.
 	Tables map[string]engine.Source `yaml:"tables,omitempty"`
-	// Timezone is the hospital's, such as Europe/Paris: a timestamp with a zone is read as the time of the
-	// day there. Empty: UTC.
+	// Timezone is the hospital's time zone, such as Europe/Paris. A timestamp with a zone is read as the time of day
+	// there. Empty: UTC.
 	Timezone string `yaml:"timezone,omitempty"`
-	// Timeout bounds one query at the server, should the node itself be gone; 0: 1 hour.
+	// Timeout limits one query at the server, in case the node itself is gone; 0: 1 hour.
 	Timeout time.Duration `yaml:"timeout,omitempty"`
-	// DataVersion names the data until the custodian changes it, after each load.
+	// DataVersion names the state of the data. The custodian changes it after each load.
 	DataVersion string `yaml:"data_version"`
 }
 
@@ -56,7 +53,7 @@ func (c *Config) Resolve(path string) {
 	}
 }
 
-// Validate lists every problem, one a line.
+// Validate returns an error that lists every problem, one per line.
 func (c *Config) Validate() error {
 	var problems []error
 	problem := func(format string, args ...any) {
@@ -102,7 +99,7 @@ func (c *Config) Validate() error {
 	return errors.Join(problems...)
 }
 
-// client is the HTTP client of the connections.
+// client returns the HTTP client of the connections.
 func (c *Config) client() (*http.Client, error) {
 	t := &tls.Config{MinVersion: tls.VersionTLS12}
 	if c.CA != "" {
@@ -136,8 +133,8 @@ func (c *Config) client() (*http.Client, error) {
 	return &http.Client{Transport: &bearer{transport, c.Token, u.Host}}, nil
 }
 
-// bearer sends a token with each request to one host. It reads it anew each time: tokens
-// expire, and a file is written anew while the node runs.
+// bearer sends a token with each request to one host. It reads the token each time, because tokens expire and the file
+// is rewritten while the node runs.
 type bearer struct {
 	patient
 	token config.Secret
@@ -157,11 +154,11 @@ func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return b.patient.RoundTrip(r)
 }
 
-// farewell is how long the server may take to hear that a query is cancelled, which Trino's client waits for. Whether
-// it heard or not, query_max_run_time ends the query, and a client that asks no more does so earlier.
+// farewell is the time limit of telling the server that a query is cancelled, for which Trino's client waits. If that
+// fails, query_max_run_time ends the query, and the server ends it earlier when the client stops polling.
 const farewell = time.Second
 
-// patient is a transport whose patience ends where nothing depends on an answer.
+// patient is a transport that stops waiting where nothing depends on an answer.
 type patient struct{ *http.Transport }
 
 func (p patient) RoundTrip(r *http.Request) (*http.Response, error) {

@@ -28,21 +28,19 @@ import (
 	"github.com/intramuros/intramuros/node/engine/csv"
 )
 
-// grace is how long the server may take to say that a query has run out of time.
+// grace is how long the server may take to report that a query has run out of time.
 const grace = 30 * time.Second
 
-// Engine runs fragments over one hospital's data. It may be used by any number
-// of goroutines.
+// Engine runs fragments over one hospital's data. It is safe for concurrent use.
 type Engine struct {
 	*engine.Engine
 	driver  *driver
 	version string
 }
 
-// Open connects and maps the tables of the catalog. key is the node's secret, of at
-// least 16 bytes: whoever knows it knows which groups of a patient are kept; Trino's
-// operators can read it in the text of queries. It must stay the same, so that the same
-// query on the same data gives the same answer. Errors wrap engine.ErrConfig or
+// Open connects and maps the tables of the catalog. key is the node's secret, of at least 16 bytes. Whoever knows it
+// knows which groups of a patient are kept. Trino's operators can read it in the text of queries. It must stay the
+// same, so that the same query on the same data gives the same answer. Errors wrap engine.ErrConfig or
 // engine.ErrDatabase.
 func Open(ctx context.Context, cfg Config, c *catalog.Catalog, hospital string, key []byte) (*Engine, error) {
 	groups, version, err := engine.Keys(key)
@@ -64,11 +62,11 @@ func Open(ctx context.Context, cfg Config, c *catalog.Catalog, hospital string, 
 	return e, nil
 }
 
-// Close releases the connections. No Run may be under way.
+// Close closes the connections. No Run may be in progress.
 func (e *Engine) Close() error { return e.driver.close() }
 
-// DataVersion is 32 hex digits that change with the custodian's name for the data, and
-// with what the tables of the catalog read.
+// DataVersion returns 32 hex digits that change with the custodian's name for the data, and with the sources of the
+// catalog's tables.
 func (e *Engine) DataVersion(context.Context) (string, error) { return e.version, nil }
 
 func (e *Engine) attach(ctx context.Context, cfg Config, c *catalog.Catalog, hospital string, dataKey []byte) error {
@@ -90,8 +88,8 @@ func (e *Engine) attach(ctx context.Context, cfg Config, c *catalog.Catalog, hos
 	return nil
 }
 
-// Describe lists what the database holds, to begin a catalog with: the sources of
-// cfg.Tables by the catalog's names, and else all tables of the schema. It reads all of them.
+// Describe lists the contents of the database, to begin a catalog with: the sources of cfg.Tables by the catalog's
+// names, or else all tables of the schema. It reads all rows.
 func Describe(ctx context.Context, cfg Config) ([]engine.Table, error) {
 	d, err := connect(cfg)
 	if err != nil {
@@ -105,7 +103,7 @@ func Describe(ctx context.Context, cfg Config) ([]engine.Table, error) {
 	return engine.Describe(ctx, d, compile.Trino, cfg.Tables, local)
 }
 
-// driver is Trino as package engine sees it.
+// driver implements engine.Driver for Trino.
 type driver struct {
 	zone   string // the hospital's
 	db     *sql.DB
@@ -166,7 +164,8 @@ func (d *driver) close() error {
 
 var errNotSelect = errors.New("the engine runs SELECT statements only")
 
-// withKey puts the secret key in its places, and leaves alone what is quoted: a researcher's text may read like one.
+// withKey replaces the placeholders of the secret key. It leaves quoted text alone, because a researcher's text may
+// look like a placeholder.
 func withKey(text, key string) string {
 	var b strings.Builder
 	for text != "" {
@@ -185,7 +184,7 @@ func withKey(text, key string) string {
 	return b.String()
 }
 
-// Query is engine.Driver's. Trino's client can give parameters only as text, too.
+// Query implements engine.Driver. Trino's client sends parameters as text anyway.
 func (d *driver) Query(ctx context.Context, text string, keyed bool, fn func(row []any) error) error {
 	if !strings.HasPrefix(text, "SELECT ") && !strings.HasPrefix(text, "WITH ") {
 		return errNotSelect
@@ -220,8 +219,8 @@ func (d *driver) Query(ctx context.Context, text string, keyed bool, fn func(row
 	return nil
 }
 
-// fault names what happened in words of our own: the server's may quote values, and
-// those of HTTP the token.
+// fault returns an error in our own words, because the server's message may quote values, and an error of HTTP the
+// token.
 func fault(ctx context.Context, err error) error {
 	class := fmt.Sprintf("an error of type %T", err)
 	var failed *trino.ErrTrino
@@ -269,15 +268,15 @@ func fault(ctx context.Context, err error) error {
 	return engine.NewFault(ctx, class, err)
 }
 
-// uncompiled is what Trino says, in one of several ways, of a statement that it cannot compile. It does so before it
-// reads data.
+// uncompiled explains the several errors of Trino for a statement that it cannot compile. They come before it reads
+// data.
 const uncompiled = "Trino compiles no statement so large, or of so many joins (its query.max-stage-count): the researcher may join less in one query, or compute less"
 
-// denial is what a server says of a right that the user lacks, where it says nothing but
-// names of tables, columns and settings.
+// denial matches the server's refusal of a right that the user lacks, as far as it quotes only names of tables, columns
+// and settings.
 var denial = regexp.MustCompile(`^Access Denied: (Cannot (?:select from (?:columns \[[\w$, ]*\] in )?(?:table or view|table|view) [\w$.]+|access catalog [\w$]+|set system session property [\w$]+|(?:execute|view) query))(?:$|:)`)
 
-// places are all tables of Trino's catalog, sorted by name, as engine.Finder has them.
+// places are all tables of Trino's catalog, sorted by name. They implement engine.Finder.
 type places struct {
 	driver *driver
 	schema string
@@ -310,11 +309,11 @@ func (d *driver) places(ctx context.Context, cfg Config) (*places, error) {
 	return &places{d, cfg.Schema, all}, err
 }
 
-// Find is engine.Finder's. Trino's names are in lower case.
+// Find implements engine.Finder. Trino's names are in lower case.
 func (p *places) Find(ctx context.Context, table string, s engine.Source) (engine.Place, bool, error) {
 	if s.Select != "" {
 		at := engine.Place{Name: "the select of table " + table, SQL: "(" + s.Select + "\n) AS source"}
-		// No row of it is read: the types of its columns come with the answer.
+		// This reads no row: the types of the columns come with the answer.
 		rows, err := p.driver.db.QueryContext(ctx, "SELECT * FROM "+at.SQL+" LIMIT 0")
 		if err != nil {
 			return at, false, fmt.Errorf("%w: the select of table %s cannot be run: %w", engine.ErrConfig, table, err) // no row is read: it quotes no value
@@ -353,26 +352,26 @@ func (p *places) Find(ctx context.Context, table string, s engine.Source) (engin
 	return p.all[i], true, nil
 }
 
-// All is engine.Finder's: the tables of the schema.
+// All implements engine.Finder. It returns the tables of the schema.
 func (p *places) All(context.Context) ([]engine.Place, error) {
 	return slices.DeleteFunc(slices.Clone(p.all), func(at engine.Place) bool { return !strings.HasPrefix(at.Name, p.schema+".") }), nil
 }
 
-// Reader is engine.Finder's.
+// Reader implements engine.Finder.
 func (p *places) Reader() string { return " that the user may read" }
 
 var precision = regexp.MustCompile(`\([\d, ]+\)`)
 
-// whole are the decimals that are whole numbers of 64 bits.
+// whole matches the DECIMAL types without decimals that fit in 64 bits.
 var whole = regexp.MustCompile(`^decimal\((\d|1[0-8]), ?0\)$`)
 
-// base drops the length or precision of a type.
+// base removes the length or precision of a type.
 func base(kind string) string { return precision.ReplaceAllString(kind, "") }
 
-// wholeDecimal are the decimals that are whole numbers, of any size.
+// wholeDecimal matches all DECIMAL types without decimals.
 var wholeDecimal = regexp.MustCompile(`^decimal\(\d+, ?0\)$`)
 
-// suits gives the catalog's type for a local column.
+// suits returns the catalog's type for a local type.
 func suits(kind string) value.Type {
 	if wholeDecimal.MatchString(kind) {
 		return value.TypeInt
@@ -392,7 +391,7 @@ func suits(kind string) value.Type {
 	return value.TypeText
 }
 
-// Convert is engine.Driver's.
+// Convert implements engine.Driver.
 func (d *driver) Convert(l engine.Local, t value.Type) (sql string, fits bool) {
 	want := compile.Trino.Type(t)
 	none := "CAST(NULL AS " + want + ")"

@@ -8,16 +8,17 @@ import (
 )
 
 const (
-	// maxStages is how many stages a statement may have at the server, set for each query in place of the server's own
-	// query.max-stage-count, of which 150 is usual.
+	// maxStages is the largest number of stages of a statement. It is set for each query and replaces the server's
+	// query.max-stage-count, which is usually 150.
 	maxStages = 400
-	// mostStages is how many a fragment may have by its text. What Run adds, since it looks at keys and may believe in
-	// fewer, fits between.
+	// mostStages is the largest number of stages of a fragment, counted in its text. Run adds some more, because it
+	// looks at keys and may trust fewer of them. These fit below maxStages.
 	mostStages = 350
 )
 
-// Compile is engine.Engine's. What may have more stages than the server takes is refused, for how many they are the
-// optimizer decides, by statistics of the data, and after the charge.
+// Compile implements engine.Engine. It refuses a fragment that may have more stages than the server allows. The
+// optimizer decides their number by statistics of the data, and after the charge, so a refusal at the server would be
+// too late.
 func (e *Engine) Compile(f *fragment.Fragment, p *fragment.Proof) (string, []fragment.Caveat, error) {
 	text, caveats, err := e.Engine.Compile(f, p)
 	if err == nil && stages(text) > mostStages {
@@ -26,11 +27,12 @@ func (e *Engine) Compile(f *fragment.Fragment, p *fragment.Proof) (string, []fra
 	return text, caveats, err
 }
 
-// errTooManyStages follows from the fragment alone.
+// errTooManyStages depends on the fragment alone.
 var errTooManyStages error = &fragment.Limit{Message: "it joins and groups more than Trino takes in one statement", Hint: "join fewer relations in one query"}
 
-// stages bounds the stages of a statement that package compile wrote, whichever plan the server makes of it: one for
-// the result, and one for each exchange that an operation may need. What WITH names is computed as often as it is read.
+// stages bounds the number of stages of a statement that package compile wrote, for every plan that the server may
+// choose: one for the result, and one for each exchange that an operation may need. A query of WITH is computed as
+// often as it is read.
 func stages(text string) int {
 	s := &stageCount{tokens: words(text)}
 	return 1 + s.query(map[string]int{})
@@ -57,22 +59,22 @@ func (s *stageCount) peek() string {
 	return s.tokens[s.at]
 }
 
-// exchanges are how many each word may need: a join two, since both sides may be partitioned anew; a set as many as it
-// has sides, and one more for the removal of doubles.
+// exchanges is the number of exchanges that each word may need. A join needs two, because both sides may be
+// repartitioned. A set operation needs one per side, and one more to remove duplicates.
 var exchanges = map[string]int{
 	"JOIN": 2, "EXISTS": 3, "GROUP": 1, "OVER": 1, "DISTINCT": 2, "UNION": 2, "INTERSECT": 3, "EXCEPT": 3, "LIMIT": 2, "ORDER": 2,
 }
 
-// adding are functions that add up rows, over which there is an exchange without GROUP BY, too.
+// adding are aggregate functions, which need an exchange even without GROUP BY.
 var adding = map[string]bool{"count": true, "sum": true, "min": true, "max": true, "avg": true, "bool_or": true, "bool_and": true, "array_agg": true, "max_by": true, "min_by": true}
 
-// level is a SELECT with what stands in parentheses of its own.
+// level is a SELECT, without the SELECTs in its parentheses.
 type level struct {
 	known         map[string]int // exchanges of what WITH names
 	adds, grouped bool
 }
 
-// query counts what stands between parentheses, or at the outermost.
+// query counts the stages of a query in parentheses, or of the outermost one.
 func (s *stageCount) query(around map[string]int) int {
 	l := &level{known: maps.Clone(around)}
 	n := s.within(l, true)
@@ -82,7 +84,7 @@ func (s *stageCount) query(around map[string]int) int {
 	return n
 }
 
-// within counts up to the parenthesis that ends it; selects: a SELECT of its own stands there.
+// within counts up to the closing parenthesis. selects: the parentheses hold a SELECT.
 func (s *stageCount) within(l *level, selects bool) (total int) {
 	for before := ""; ; {
 		word := s.next()
@@ -113,12 +115,12 @@ func (s *stageCount) within(l *level, selects bool) (total int) {
 	}
 }
 
-// names reports whether what follows is `name AS (`, which a list of WITH has after a comma.
+// names reports whether the next words are `name AS (`, which follow a comma in a list of WITH.
 func (s *stageCount) names() bool {
 	return s.at+2 < len(s.tokens) && s.tokens[s.at+1] == "AS" && s.tokens[s.at+2] == "("
 }
 
-// words splits SQL at blanks, and at parentheses and commas. Quoted names are words, texts are none.
+// words splits SQL at blanks, parentheses and commas. Quoted names are words; texts are left out.
 func words(text string) []string {
 	var all []string
 	for text != "" {
