@@ -16,14 +16,14 @@ import (
 	"github.com/intramuros/intramuros/node/engine/trino"
 )
 
-// engineFile is the part `engine` of node.yaml: exactly one engine.
+// engineFile is the key `engine` of node.yaml. It names exactly one engine.
 type engineFile struct {
 	DuckDB   *duckdb.Config   `yaml:"duckdb,omitempty"`
 	Postgres *postgres.Config `yaml:"postgres,omitempty"`
 	Trino    *trino.Config    `yaml:"trino,omitempty"`
 }
 
-// database is an engine that is open.
+// database is an open engine.
 type database interface {
 	node.Engine
 	node.Reader
@@ -62,7 +62,7 @@ func (f *engineFile) resolve(path string) {
 	}
 }
 
-// tables are the sources of tables that the file maps.
+// tables returns the sources of the tables that the file maps.
 func (f *engineFile) tables() map[string]engine.Source {
 	switch {
 	case f.Postgres != nil:
@@ -85,9 +85,9 @@ func (f *engineFile) kind() string {
 	return "duckdb"
 }
 
-// start is open for a daemon: an engine that is embedded runs in processes of its own, one for each of the queries that
-// run at once. restarts counts those that end. A program that is no intramuros, such as a test of this package, has
-// no workers, and its engine runs in its own process.
+// start is open for a daemon. An embedded engine runs in processes of its own, one for each concurrent query. restarts
+// counts the processes that end. A program that is not intramuros, such as a test of this package, has no workers, and
+// its engine runs in its own process.
 func (f *engineFile) start(ctx context.Context, cat *catalog.Catalog, hospital string, key []byte, concurrent int, restarts *restarts, log *slog.Logger) (database, error) {
 	if f.Postgres != nil {
 		f.Postgres.Queries = concurrent
@@ -117,7 +117,7 @@ func (f *engineFile) open(ctx context.Context, cat *catalog.Catalog, hospital st
 	return e, inDetail(err)
 }
 
-// describe lists what the data holds, for a draft of a catalog.
+// describe lists the contents of the database, for a draft of a catalog.
 func (f *engineFile) describe(ctx context.Context) (tables []engine.Table, err error) {
 	switch {
 	case f.Postgres != nil:
@@ -130,7 +130,7 @@ func (f *engineFile) describe(ctx context.Context) (tables []engine.Table, err e
 	return tables, inDetail(err)
 }
 
-// inDetail names what happened at the database, in words that quote no value.
+// inDetail describes an error of the database in words that quote no value.
 func inDetail(err error) error {
 	var fault *engine.Fault
 	if errors.As(err, &fault) {

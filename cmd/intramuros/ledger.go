@@ -74,7 +74,7 @@ sizes, hashes. Losses are in whole units there: epsilon and rho of 1e-9, deltas 
 				return err
 			}
 			defer func() { err = errors.Join(err, l.Close()) }()
-			// CSV has a header, so its entries are written together.
+			// CSV has a header, so its entries are written in one call.
 			var batch []ledger.Entry
 			if err := l.Entries(c.Context(), from, func(e ledger.Entry) error {
 				if kind != "" && string(e.Kind) != kind {
@@ -151,8 +151,8 @@ ledger holds checkpoints that each node signed, and a node's those of the coordi
 	return c
 }
 
-// compare checks a ledger against the checkpoints of it that another one keeps, and counts them. All
-// must be signed by one key.
+// compare checks a ledger against the checkpoints of it that another ledger keeps, and returns their number. One key
+// must have signed all.
 func compare(ctx context.Context, l *ledger.Ledger, against string) (n int, err error) {
 	if against == "" {
 		return 0, nil
@@ -359,7 +359,7 @@ the daemon before.`,
 	return c
 }
 
-// contains checks that a hash noted earlier is one of the ledger's.
+// contains checks that the ledger contains a hash that was noted earlier.
 func contains(c *cobra.Command, l *ledger.Ledger, head string) error {
 	if head == "" {
 		return nil

@@ -16,8 +16,8 @@ import (
 	"github.com/intramuros/intramuros/internal/ledger"
 )
 
-// besides are the files beside a ledger without which its daemon is a stranger to the others: its signing key, and a
-// node's group key.
+// besides are the files beside a ledger that its daemon needs to be recognized: its signing key, and a node's group
+// key.
 func besides(file string) []string {
 	return []string{file + ".key", file + ".pub", filepath.Join(filepath.Dir(file), "group.key")}
 }
@@ -72,7 +72,7 @@ last five seconds. Of a coordinator's ledger, ledger rebuild brings that back fr
 	return c
 }
 
-// backup makes one. Where quiet, only what changed is told.
+// backup makes a backup. With quiet it prints changes only.
 func backup(ctx context.Context, out io.Writer, file, to string, quiet bool) (err error) {
 	l, err := ledger.OpenReadOnly(ctx, file)
 	if err != nil {
@@ -99,8 +99,8 @@ func backup(ctx context.Context, out io.Writer, file, to string, quiet bool) (er
 	return err
 }
 
-// copyKey copies a small file, if it is there. One that is at the other place and differs stays, and is an error: a key
-// is made once.
+// copyKey copies a small file, if it exists. A different file at the destination stays, and is an error: a key is made
+// once.
 func copyKey(from, to string) error {
 	b, err := os.ReadFile(from)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -16,7 +16,7 @@ import (
 	"github.com/intramuros/intramuros/internal/identity"
 )
 
-// session is what login leaves in a token file, and what renews the token from then on.
+// session is the content of a token file that login writes, and renews the token later.
 type session struct {
 	Issuer   string    `json:"issuer"`
 	Client   string    `json:"client"`
@@ -78,7 +78,7 @@ there and renew it for as long as the provider lets them.`,
 	return c
 }
 
-// discover finds the provider's endpoints; the context that it gives reaches them.
+// discover finds the provider's endpoints. Use the context that it returns to reach them.
 func (s *session) discover(ctx context.Context) (context.Context, error) {
 	client, err := identity.Client(s.CA)
 	if err != nil {
@@ -123,10 +123,10 @@ func (s *session) write(file string) error {
 	return os.Rename(f.Name(), file)
 }
 
-// renewBefore is how long before its end a token is renewed.
+// renewBefore is how long before its expiry a token is renewed.
 const renewBefore = 30 * time.Second
 
-// bearer gives the token of a session, renewed where that is needed and possible.
+// bearer returns the token of a session. It renews the token if necessary and possible.
 func bearer(ctx context.Context, file string, b []byte) (string, error) {
 	var s session
 	if err := json.Unmarshal(b, &s); err != nil || s.Token == "" {

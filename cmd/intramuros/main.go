@@ -1,5 +1,5 @@
-// Command intramuros is the federation's one program: a hospital's node, the
-// coordinator, the researcher's client and the custodian's tools.
+// Command intramuros is the only program of the federation: a hospital's node, the coordinator, the researcher's client
+// and the custodian's tools.
 package main
 
 import (
@@ -23,12 +23,11 @@ func main() {
 	os.Exit(Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// exitFailed says that what was asked for could not be done, or that a check found
-// something. A wrong command line has an exit code of its own; see usageError.
+// exitFailed is the exit code of a command that failed, or of a check that found something. A wrong command line has
+// its own exit code; see usageError.
 const exitFailed = 1
 
-// Run executes one command line and gives its exit code. Daemons run until ctx
-// ends.
+// Run executes one command line and returns its exit code. Daemons run until ctx ends.
 func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := newRootCommand()
 	root.SetArgs(args)
@@ -75,10 +74,10 @@ machines; a coordinator combines them and releases only differentially private a
 	return root
 }
 
-// errShown says that the command has already printed what is wrong.
+// errShown means that the command has already printed what is wrong.
 var errShown = errors.New("the check found faults")
 
-// newGroup is a command that only holds others. Without one it shows its help.
+// newGroup returns a command that only has subcommands. Without a subcommand it shows its help.
 func newGroup(use, short, long string) *cobra.Command {
 	return &cobra.Command{
 		Use: use, Short: short, Long: long[1:],
@@ -97,7 +96,7 @@ func newGroup(use, short, long string) *cobra.Command {
 	}
 }
 
-// arguments turns cobra's complaint about a command's arguments into a usage error.
+// arguments turns cobra's error about a command's arguments into a usage error.
 func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if err := check(c, args); err != nil {
@@ -107,7 +106,7 @@ func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
-// require makes flags compulsory; the error names the first that is missing.
+// require makes flags required. The error names the first that is missing.
 func require(names ...string) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, _ []string) error {
 		for _, name := range names {

@@ -22,7 +22,7 @@ import (
 	"github.com/intramuros/intramuros/node/engine/postgres"
 )
 
-// nodeFile is node.yaml: the policy, and the database it guards.
+// nodeFile is node.yaml: the policy and the database.
 type nodeFile struct {
 	node.Config `yaml:",inline"`
 	Engine      engineFile `yaml:"engine"`
@@ -73,8 +73,9 @@ func loadNode(path string) (*nodeFile, error) {
 	return f, nil
 }
 
-// connections refuses so few connections of PostgreSQL that looking at the data's version waits for one that a query
-// has: whoever asks would see when it ends, which what is sealed tells at ticks alone.
+// connections refuses a PostgreSQL connection limit so low that reading the data version would wait for a connection of
+// a running query. Whoever reads the version would see when that query ends, and a sealed query reveals its end only at
+// ticks.
 func (f *nodeFile) connections() error {
 	p, s := f.Engine.Postgres, f.Sealed
 	if p == nil || !s.Required && s.Hospitals == 0 && len(s.Peers) == 0 {
@@ -133,14 +134,14 @@ func runNode(ctx context.Context, path string, log *slog.Logger) (err error) {
 	return page.serve(ctx, n, log)
 }
 
-// custodianPage is the listener of the custodian's console, and what its server needs.
+// custodianPage is the listener of the custodian's console, with what its server needs.
 type custodianPage struct {
 	listener net.Listener
 	who      console.Entrance
 	tls      *tls.Config // nil: plain HTTP, on this machine alone
 }
 
-// openConsole listens where the configuration wants a console; nil where it wants none.
+// openConsole listens for the custodian's console, or returns nil if the configuration has none.
 func openConsole(c node.Console) (*custodianPage, error) {
 	if c.Closed() {
 		return nil, nil
@@ -172,7 +173,7 @@ func openConsole(c node.Console) (*custodianPage, error) {
 	return p, nil
 }
 
-// serve serves the page for as long as the node serves.
+// serve serves the console for as long as the node serves.
 func (p *custodianPage) serve(ctx context.Context, n *node.Node, log *slog.Logger) error {
 	server, err := console.NewServer(n, n.Ledger(), p.who, p.tls, log)
 	if err != nil {
@@ -200,8 +201,8 @@ func (p *custodianPage) serve(ctx context.Context, n *node.Node, log *slog.Logge
 	return err
 }
 
-// data is the engine's data as the node sees it. What a warning counts is for
-// `catalog check` alone, and appears in no log.
+// data is the engine's data as the node sees it. The counts in warnings are for `catalog check` only, and appear in no
+// log.
 type data struct {
 	database
 	whole  bool // all findings are looked for, as a database of this size allows
@@ -209,8 +210,8 @@ type data struct {
 	log    *slog.Logger
 }
 
-// Verify logs where the data differs from the catalog, and names the tables over
-// which no proof of privacy would hold.
+// Verify logs where the data differs from the catalog. It returns the tables for which a proof of privacy would not
+// hold.
 func (d data) Verify(ctx context.Context) (tables []string, err error) {
 	look := d.Contradictions
 	if d.whole {

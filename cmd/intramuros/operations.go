@@ -14,7 +14,7 @@ import (
 	"github.com/intramuros/intramuros/internal/telemetry"
 )
 
-// operated is a daemon as those who run it see it.
+// operated is a daemon as its operators see it.
 type operated struct {
 	kind, name string
 	trace      func(trace.Tracer)
@@ -23,7 +23,7 @@ type operated struct {
 	ready      func() error
 }
 
-// operations are what is open for operators.
+// operations are the listeners and exporters for operators.
 type operations struct {
 	doors *telemetry.Doors
 	flush func(context.Context) error
@@ -43,7 +43,7 @@ func operate(ctx context.Context, c telemetry.Config, d operated, log *slog.Logg
 	return &operations{doors, flush}, nil
 }
 
-// close sends the last spans, for as long as a daemon may take to stop.
+// close sends the last spans, within the time in which a daemon may stop.
 func (o *operations) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
@@ -59,7 +59,7 @@ func logFlag(c *cobra.Command, format *string) {
 	complete(c, "log-format", "text", "json")
 }
 
-// newLog writes to w, one line a record.
+// newLog returns a log that writes one line per record to w.
 func newLog(w io.Writer, format string) (*slog.Logger, error) {
 	switch format {
 	case "text":

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// palette colours text for a terminal; the zero value leaves it as it is.
+// palette colours text for a terminal. The zero value leaves it unchanged.
 type palette struct{ on bool }
 
-// newPalette is on where out is a terminal that wants colours (https://no-color.org).
+// newPalette returns a palette that colours if out is a terminal that wants colours (https://no-color.org).
 func newPalette(out io.Writer) palette {
 	return palette{isTerminal(out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
 }

@@ -299,7 +299,7 @@ token, and put the new line in place of the old one.`,
 	return c
 }
 
-// openToken gives the token in a file, or makes the file with a token of 130 random bits.
+// openToken returns the token in a file, or creates the file with a token of 130 random bits.
 func openToken(path string) (string, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
@@ -314,7 +314,7 @@ func openToken(path string) (string, error) {
 	return token, errors.Join(err, f.Close())
 }
 
-// account is a local account as coordinator.yaml has it.
+// account writes a local account in the form of coordinator.yaml.
 func account(name, token string) (string, error) {
 	if !identity.ValidName(name) || strings.Contains(name, "@") {
 		return "", fmt.Errorf("%q is no name: lower-case letters, digits, '.', '_' and '-'", name)

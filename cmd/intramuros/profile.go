@@ -65,7 +65,7 @@ func (a *asking) profile(ctx context.Context, req httpapi.ProfileRequest, out io
 	return nil
 }
 
-// above0 reads a number for which 0 is not the default that is asked for by leaving it out.
+// above0 parses a number above 0. To get the default, the flag must be left out.
 func above0(to *float64) func(string) error {
 	return func(text string) error {
 		x, err := strconv.ParseFloat(text, 64)

@@ -22,7 +22,7 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// asking are the flags that query and explain share.
+// asking holds the flags that query and explain share.
 type asking struct {
 	client
 	request    httpapi.Request
@@ -31,7 +31,7 @@ type asking struct {
 	palette    palette // of messages
 }
 
-// reach are the flags by which a coordinator is found and the study that pays.
+// reach adds the flags that name the coordinator and the study that pays.
 func (a *asking) reach(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&a.server, "server", os.Getenv("INTRAMUROS_SERVER"), "`URL` of the coordinator, such as https://query.example.org:8443 (INTRAMUROS_SERVER)")
@@ -52,7 +52,7 @@ func (a *asking) flags(c *cobra.Command) {
 	f.StringToStringVar(&a.parameters, "parameter", nil, "value of a parameter of the SQL, as `name=value`, or 1=value for ?; may be repeated")
 }
 
-// setting reads a flag into the setting of that name. An error says what to give.
+// setting parses a flag into the setting of that name. An error says what to write instead.
 func (a *asking) setting(name string) func(string) error {
 	return func(text string) error {
 		err := a.request.Set(name, text)
@@ -65,7 +65,7 @@ func (a *asking) setting(name string) func(string) error {
 
 var errNoServer = errors.New("no coordinator is named; give --server or set INTRAMUROS_SERVER")
 
-// settle makes a request of the flags, but for its SQL.
+// settle makes a request of the flags, without its SQL.
 func (a *asking) settle() error {
 	if a.request.Accuracy != nil && a.request.Epsilon != 0 {
 		return usageError{errors.New("--epsilon and --accuracy decide each other; give the one that you care about")}
@@ -83,7 +83,7 @@ func (a *asking) settle() error {
 	return nil
 }
 
-// read takes the SQL from the arguments, from in for "-", or from the file of --file.
+// read reads the SQL from the arguments, from in for "-", or from the file of --file.
 func (a *asking) read(args []string, in io.Reader) error {
 	if a.server == "" {
 		return usageError{errNoServer}
@@ -216,7 +216,7 @@ func (a *asking) query(ctx context.Context, format string, out, messages io.Writ
 	return a.explain(ctx, err)
 }
 
-// post asks for an answer in a form, whose body the caller closes.
+// post requests an answer in a format. The caller closes its body.
 func (a *asking) post(ctx context.Context, accept string) (*http.Response, error) {
 	response, err := a.send(ctx, "POST", "/v1/query", accept, a.request)
 	if err != nil {
@@ -229,8 +229,7 @@ func (a *asking) post(ctx context.Context, accept string) (*http.Response, error
 	return response, nil
 }
 
-// answer asks, and shows progress meanwhile where messages is a terminal. Its error is the text
-// for a person.
+// answer sends the query, and shows progress if messages is a terminal. Its error is a text for a person.
 func (a *asking) answer(ctx context.Context, messages io.Writer) (*httpapi.Answer, error) {
 	response, err := a.post(ctx, "application/x-ndjson")
 	if err != nil {
@@ -241,7 +240,7 @@ func (a *asking) answer(ctx context.Context, messages io.Writer) (*httpapi.Answe
 	return answer, a.explain(ctx, err)
 }
 
-// follow reads events up to the answer, and shows progress.
+// follow reads events until the answer, and shows progress.
 func follow(in io.Reader, bar *progressBar) (*httpapi.Answer, error) {
 	defer bar.clear()
 	r := bufio.NewReader(in)
@@ -268,8 +267,8 @@ func follow(in io.Reader, bar *progressBar) (*httpapi.Answer, error) {
 	}
 }
 
-// progressBar shows on one line of a terminal how many hospitals are how far, and
-// on lines of their own those that failed.
+// progressBar shows the progress of the hospitals on one line of a terminal, and each failed hospital on a line of its
+// own.
 type progressBar struct {
 	out     io.Writer // nil: no terminal
 	states  map[string]httpapi.Progress

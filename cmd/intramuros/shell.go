@@ -53,9 +53,9 @@ other, up to the first that is refused. Without --study, your only study is take
 	return c
 }
 
-// runShell runs statements from in until it ends, or the shell is told to leave.
+// runShell runs statements from in until it ends, or until a command ends the shell.
 func runShell(ctx context.Context, a *asking, in io.Reader, out, messages io.Writer) (err error) {
-	// From here on Ctrl-C ends a query, and not the process; ctx still ends with SIGTERM.
+	// From here on Ctrl-C cancels a query, and does not end the process. ctx still ends with SIGTERM.
 	signal.Reset(os.Interrupt)
 	interrupts := make(chan os.Signal, 1)
 	signal.Notify(interrupts, os.Interrupt)
@@ -73,7 +73,7 @@ func runShell(ctx context.Context, a *asking, in io.Reader, out, messages io.Wri
 	return s.script(ctx, in)
 }
 
-// script runs what a file or a pipe says, up to the first error.
+// script runs the statements of a file or a pipe, up to the first error.
 func (s *shellSession) script(ctx context.Context, in io.Reader) error {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, 1<<20)
@@ -91,7 +91,7 @@ func (s *shellSession) script(ctx context.Context, in io.Reader) error {
 	return s.rest(ctx)
 }
 
-// interact talks to a person.
+// interact runs the statements that a person types.
 func (s *shellSession) interact(ctx context.Context) error {
 	editor := liner.NewLiner()
 	defer editor.Close()
@@ -154,8 +154,7 @@ func (s *shellSession) interact(ctx context.Context) error {
 	return nil
 }
 
-// remembered is what the history keeps of what was typed: one line, which can be called back whole, where that says the
-// same.
+// remembered returns the history entries of what was typed: one line, to be recalled whole, if that means the same.
 func remembered(typed string) []string {
 	typed = strings.TrimSpace(typed)
 	if typed == "" {
@@ -194,7 +193,7 @@ func columns(out io.Writer) int {
 	return 80
 }
 
-// historyFile is where the history is kept; "" where there is no home.
+// historyFile is the path of the history, or "" if there is no home folder.
 func historyFile() string {
 	state := os.Getenv("XDG_STATE_HOME")
 	if state == "" {
@@ -207,7 +206,7 @@ func historyFile() string {
 	return filepath.Join(state, "intramuros", "history")
 }
 
-// keepHistory writes the history for this user alone: questions tell about people too.
+// keepHistory writes the history, readable by this user alone, because questions reveal something about people too.
 func keepHistory(path string, editor *liner.State) error {
 	if path == "" {
 		return nil

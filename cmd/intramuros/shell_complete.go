@@ -11,8 +11,8 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// complete gives what may stand in place of the word before the cursor, between head and
-// tail, from commands, the catalog, keywords and functions.
+// complete returns the completions of the word before the cursor, from commands, the catalog, keywords and functions.
+// They stand between head and tail.
 func (s *shellSession) complete(before, after string) (head string, options []string, tail string) {
 	start := strings.LastIndexFunc(before, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '_' }) + 1
 	head, word := before[:start], before[start:]
@@ -41,7 +41,7 @@ func (s *shellSession) complete(before, after string) (head string, options []st
 	return head, beginning(word, options), after
 }
 
-// beginning gives those of the options that begin with a word, in any letter case, each once.
+// beginning returns the options that begin with a word, in any letter case, without duplicates.
 func beginning(word string, options []string) []string {
 	var all []string
 	for _, o := range options {
@@ -52,7 +52,7 @@ func beginning(word string, options []string) []string {
 	return all
 }
 
-// names gives what may stand in SQL after before, where text is the whole statement.
+// names returns the completions in SQL after before. text is the whole statement.
 func (s *shellSession) names(before, text, word string) []string {
 	tokens := sqltoken.Tokens(before)
 	here := s.mentioned(sqltoken.Tokens(text))
@@ -125,8 +125,7 @@ func (s *shellSession) tables() []string {
 	return all
 }
 
-// mentioned gives the columns of the tables of a statement, by the names and aliases that
-// the statement has for them.
+// mentioned returns the columns of a statement's tables, by the names and aliases that the statement uses.
 func (s *shellSession) mentioned(tokens []sqltoken.Token) map[string][]string {
 	found := map[string][]string{}
 	for i, t := range tokens {

@@ -21,7 +21,7 @@ import (
 // errLeave ends a shell.
 var errLeave = errors.New("leave")
 
-// shellSession is a conversation: what was set, what was typed, what was answered last.
+// shellSession is the state of a shell: its settings, its unfinished input and its last answer.
 type shellSession struct {
 	asking
 	settings   coordinator.Settings
@@ -40,7 +40,7 @@ type shellSession struct {
 	catalog *httpapi.Catalog
 }
 
-// begin finds out who asks, which study pays, and what there is to ask about.
+// begin asks the coordinator who the researcher is, which study pays, and which tables there are.
 func (s *shellSession) begin(ctx context.Context, greet bool) error {
 	s.settings = s.request.Settings
 	var me httpapi.Me
@@ -75,8 +75,8 @@ func (s *shellSession) prompt() string {
 	return s.settings.Study + "-> "
 }
 
-// line takes a line of input: a command, or a part of a statement. errLeave ends the shell;
-// any other error has ended the statement or the command.
+// line handles a line of input: a command, or a part of a statement. errLeave ends the shell. Any other error ends the
+// statement or the command.
 func (s *shellSession) line(ctx context.Context, line string) error {
 	if s.buffer == "" && strings.HasPrefix(strings.TrimSpace(line), `\`) {
 		return s.run(ctx, func(ctx context.Context) error { return s.command(ctx, strings.TrimSpace(line)) })
@@ -101,7 +101,7 @@ func (s *shellSession) line(ctx context.Context, line string) error {
 	return nil
 }
 
-// rest runs what the input ended with, without a semicolon.
+// rest runs the end of the input if it has no semicolon.
 func (s *shellSession) rest(ctx context.Context) error {
 	statement := strings.TrimSpace(s.buffer)
 	s.buffer = ""
@@ -119,7 +119,7 @@ func (s *shellSession) statement(ctx context.Context, sql string) error {
 	return s.run(ctx, func(ctx context.Context) error { return s.ask(ctx, sql) })
 }
 
-// run lets Ctrl-C end what is being done, and a second one the shell.
+// run makes Ctrl-C cancel what runs, and a second Ctrl-C end the shell.
 func (s *shellSession) run(ctx context.Context, do func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -143,7 +143,7 @@ func (s *shellSession) run(ctx context.Context, do func(context.Context) error) 
 	}
 }
 
-// under takes the settings into what is asked next.
+// under returns a request with the shell's settings.
 func (s *shellSession) under(sql string) *asking {
 	a := s.asking
 	a.request.SQL, a.request.Settings = sql, s.settings
@@ -164,7 +164,7 @@ func (s *shellSession) ask(ctx context.Context, sql string) error {
 	return err
 }
 
-// get reads what the API tells at a path.
+// get reads the API's answer at a path.
 func (s *shellSession) get(ctx context.Context, path string, into any) error {
 	response, err := s.send(ctx, "GET", path, "application/json", nil)
 	if err != nil {
@@ -174,13 +174,13 @@ func (s *shellSession) get(ctx context.Context, path string, into any) error {
 	return s.explain(ctx, json.NewDecoder(response.Body).Decode(into))
 }
 
-// command is one of the shell's own.
+// command is a command of the shell.
 type command struct {
 	name, arguments, what string
 	run                   func(s *shellSession, ctx context.Context, argument string) error
 }
 
-// commands lists all, as \? shows them.
+// commands lists all commands, as \? shows them.
 func commands() []command {
 	return []command{
 		{`\d`, "[TABLE]", "tables, or the columns of one", (*shellSession).describe},
@@ -246,7 +246,7 @@ func (s *shellSession) budget(ctx context.Context, _ string) error {
 	return err
 }
 
-// gauge shows a share of 1.
+// gauge draws a share from 0 to 1.
 func gauge(share float64) string {
 	const room = 30
 	full := int(max(0, min(1, share))*room + 0.5)

@@ -167,13 +167,13 @@ narrower, and to sign with study approve --document or study narrow --document.`
 	return c
 }
 
-// The documents of study show --document.
+// The documents that study show --document prints.
 const (
 	documentProposed = "proposed"
 	documentHeld     = "held"
 )
 
-// writeYAML writes a document as docs/study.yaml has it.
+// writeYAML writes a document in the form of docs/study.yaml.
 func writeYAML(w io.Writer, d *study.Document) error {
 	if d == nil {
 		return errors.New("there is no such document here: nothing is proposed, or nothing was approved")
@@ -183,7 +183,7 @@ func writeYAML(w io.Writer, d *study.Document) error {
 	return errors.Join(out.Encode(d), out.Close())
 }
 
-// writeStudy says how a study stands.
+// writeStudy writes the state of a study.
 func writeStudy(w io.Writer, s *study.Study) {
 	fmt.Fprintf(w, "study        %s, %s\n", s.ID, s.Status)
 	fmt.Fprintf(w, "last act     %s\n", s.Last.Sentence())

@@ -12,7 +12,7 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 )
 
-// narrowing is what a custodian allows less than a document does.
+// narrowing holds what a custodian permits less than a document does.
 type narrowing struct {
 	study.Narrowing
 	document, until string
@@ -27,7 +27,8 @@ func (n *narrowing) flags(c *cobra.Command) {
 	c.Flags().BoolVar(&n.Sealed, "sealed", false, "let numbers leave only with your hospital's own noise on each")
 }
 
-// apply is what is left of a document; an error that wraps study.ErrWider where that is more.
+// apply returns the document with the narrower terms. An error that wraps study.ErrWider means that they would be
+// wider.
 func (n *narrowing) apply(of *study.Document) (*study.Document, error) {
 	d := *of
 	if n.document != "" {
@@ -74,8 +75,8 @@ A study that is suspended is opened as it held by study resume; an approval open
 	return c
 }
 
-// newActCommand is a command that signs one act on a study that the daemon knows, or that s.proposal offers. fill adds
-// what the act needs.
+// newActCommand returns a command that signs one act on a study that the daemon knows, or that s.proposal offers. fill
+// adds what the act needs.
 func newActCommand(c *cobra.Command, s *signing, fill func(offer *study.Record, stands *study.Study, r *study.Record) error) *cobra.Command {
 	c.Args, c.PreRunE = arguments(cobra.ExactArgs(1)), require("file", "key")
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -163,7 +164,7 @@ study show tells. Whoever disagrees suspends the study, ends it, or approves oth
 	})
 }
 
-// offered gives the proposal to answer, and the number of the next act.
+// offered returns the proposal to answer, and the number of the next act.
 func offered(r *study.Registry, id, file string) (*study.Record, int, error) {
 	s, known := r.Study(id)
 	if file != "" {

@@ -18,7 +18,7 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 )
 
-// signing is who signs, and for which daemon.
+// signing says who signs, and for which daemon.
 type signing struct {
 	file, key, by, reason string
 	proposal              string // a file; empty: what the daemon has heard of
@@ -38,7 +38,7 @@ func (s *signing) signer() (ed25519.PrivateKey, error) {
 	return pki.LoadSigningKey(s.key)
 }
 
-// send signs a record and gives it to the daemon.
+// send signs a record and delivers it to the daemon.
 func (s *signing) send(c *cobra.Command, key ed25519.PrivateKey, r *study.Record) error {
 	r.By, r.Time, r.Reason = s.by, time.Now(), s.reason
 	if err := r.Sign(key); err != nil {
@@ -47,7 +47,7 @@ func (s *signing) send(c *cobra.Command, key ed25519.PrivateKey, r *study.Record
 	return deliver(c, s.file, r)
 }
 
-// registry reads the studies of a ledger. Signatures are the daemon's to check.
+// registry reads the studies of a ledger. The daemon checks the signatures.
 func registry(ctx context.Context, file string) (*study.Registry, study.Place, error) {
 	l, err := ledger.OpenReadOnly(ctx, file)
 	if err != nil {
@@ -62,7 +62,7 @@ func registry(ctx context.Context, file string) (*study.Registry, study.Place, e
 	return r, place, err
 }
 
-// placeOf reads a ledger's owner: "node lyon", or "coordinator france".
+// placeOf parses a ledger's owner: "node lyon", or "coordinator france".
 func placeOf(owner string) (study.Place, error) {
 	kind, name, _ := strings.Cut(owner, " ")
 	switch kind {
@@ -99,7 +99,7 @@ func deliver(c *cobra.Command, file string, r *study.Record) error {
 	}
 }
 
-// missing says how many custodians have to sign yet.
+// missing prints how many custodians still have to sign.
 func missing(c *cobra.Command, file, id string) error {
 	r, _, err := registry(c.Context(), file)
 	if err != nil {

@@ -61,7 +61,7 @@ FILE.duckdb in any DuckDB, or as the federation would answer, with intramuros de
 	return c
 }
 
-// synthDummy generates what a catalog allows.
+// synthDummy generates data that a catalog permits.
 func synthDummy(c *cobra.Command, source string, conf synth.Config) error {
 	of, err := loadCatalog(source)
 	if err != nil {
@@ -75,7 +75,7 @@ func synthDummy(c *cobra.Command, source string, conf synth.Config) error {
 	return err
 }
 
-// generated is a usage error where what was asked for cannot be generated.
+// generated returns a usage error if the requested data cannot be generated.
 func generated(err error) error {
 	if errors.Is(err, synth.ErrConfig) {
 		return usageError{err}
@@ -83,7 +83,7 @@ func generated(err error) error {
 	return err
 }
 
-// progressOfTables shows on a terminal which table is written; elsewhere it says nothing.
+// progressOfTables shows on a terminal which table is being written. Elsewhere it prints nothing.
 func progressOfTables(out io.Writer) func(what string, done, total int) {
 	if !isTerminal(out) {
 		return nil

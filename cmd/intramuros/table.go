@@ -13,9 +13,8 @@ import (
 	"github.com/intramuros/intramuros/dp"
 )
 
-// writeTable shows an answer to a person: columns aligned, noisy numbers as value
-// ± half-width, or with [low, high] where that is not symmetric; cost and what is
-// left below.
+// writeTable writes an answer for a person: aligned columns, noisy numbers as value ± half-width, or with [low, high]
+// if the interval is not symmetric. The cost and the remaining budget stand below.
 func writeTable(out io.Writer, a *httpapi.Answer) error {
 	if a.Informs {
 		a = withoutBlanks(a)
@@ -71,7 +70,7 @@ func writeTable(out io.Writer, a *httpapi.Answer) error {
 	return err
 }
 
-// withoutBlanks leaves out columns in which no row has anything to tell, for the width of a terminal.
+// withoutBlanks leaves out columns without a value in any row, so that the table fits a terminal.
 func withoutBlanks(a *httpapi.Answer) *httpapi.Answer {
 	out := *a
 	out.Columns, out.Rows = nil, make([][]httpapi.Cell, len(a.Rows))
@@ -118,7 +117,7 @@ func writeFacts(b *strings.Builder, a *httpapi.Answer) {
 	fmt.Fprintf(b, "%s\n", remainingText(a.Study, a.Remaining))
 }
 
-// heldBy tells whose copies of public tables agree; none: they are the coordinator's own.
+// heldBy says whose copies of public tables agree. Without hospitals it is the coordinator's own copy.
 func heldBy(hospitals []string) string {
 	if len(hospitals) == 0 {
 		return ""
@@ -126,7 +125,7 @@ func heldBy(hospitals []string) string {
 	return ", alike at " + strings.Join(hospitals, ", ")
 }
 
-// costText tells what an answer cost.
+// costText says what an answer cost.
 func costText(stored, public bool, c httpapi.Cost) string {
 	if public {
 		return "cost: nothing, public tables only"
@@ -158,7 +157,7 @@ func leftText(whose string, r dp.Remaining) string {
 	return s
 }
 
-// short writes a number with at most four digits that count.
+// short writes a number with at most four significant digits.
 func short(x float64) string {
 	rounded, err := strconv.ParseFloat(strconv.FormatFloat(x, 'g', 4, 64), 64)
 	if err != nil {
@@ -225,7 +224,7 @@ func plainText(v any) string {
 	return fmt.Sprint(v)
 }
 
-// printable keeps texts of the data from moving the cursor or colouring the terminal.
+// printable stops texts of the data from moving the cursor or colouring the terminal.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r >= 0x7f && r < 0xa0 {
@@ -235,7 +234,7 @@ func printable(s string) string {
 	}, s)
 }
 
-// roundedValue shows no more digits than the half-width makes sense of.
+// roundedValue rounds a value to the digits that its half-width supports.
 func roundedValue(v any, x float64, isNumber bool, kind string, half float64) string {
 	if !isNumber || kind == "int" {
 		return plainText(v)
@@ -260,7 +259,7 @@ func end(x float64, has bool, kind string, span float64) string {
 	return strconv.FormatFloat(x, 'f', decimals(span, x), 64)
 }
 
-// decimals gives two digits that count to a width, and four to a value without one.
+// decimals returns the decimals for two significant digits of a width, or four of a value without one.
 func decimals(width, x float64) int {
 	digits := 2
 	if width == 0 {

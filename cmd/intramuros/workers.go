@@ -10,7 +10,7 @@ import (
 	"github.com/intramuros/intramuros/node/engine/duckdb"
 )
 
-// roles are the jobs that this program does in processes of its own.
+// roles are the jobs that this program runs in processes of its own.
 var roles = map[string]worker.Role{duckdb.RoleName: duckdb.Role, dictionary.RoleName: dictionary.Role}
 
 var descRestarts = prometheus.NewDesc("intramuros_worker_restarts_total",
@@ -28,10 +28,10 @@ func (r *restarts) add(pool func(worker.Reason) uint64) {
 	r.pools = append(r.pools, pool)
 }
 
-// Describe is prometheus.Collector's.
+// Describe implements prometheus.Collector.
 func (r *restarts) Describe(to chan<- *prometheus.Desc) { to <- descRestarts }
 
-// Collect is prometheus.Collector's. A daemon without workers shows nothing.
+// Collect implements prometheus.Collector. A daemon without workers has no such metric.
 func (r *restarts) Collect(to chan<- prometheus.Metric) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -47,17 +47,17 @@ func (r *restarts) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
-// collectors are several that are gathered as one.
+// collectors is several collectors as one.
 type collectors []prometheus.Collector
 
-// Describe is prometheus.Collector's.
+// Describe implements prometheus.Collector.
 func (c collectors) Describe(to chan<- *prometheus.Desc) {
 	for _, each := range c {
 		each.Describe(to)
 	}
 }
 
-// Collect is prometheus.Collector's.
+// Collect implements prometheus.Collector.
 func (c collectors) Collect(to chan<- prometheus.Metric) {
 	for _, each := range c {
 		each.Collect(to)

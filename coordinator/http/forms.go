@@ -16,7 +16,7 @@ import (
 	"github.com/intramuros/intramuros/coordinator/tabular"
 )
 
-// The forms of an answer.
+// The formats of an answer.
 const (
 	formJSON    = "application/json"
 	formNDJSON  = "application/x-ndjson"
@@ -27,7 +27,7 @@ const (
 
 var forms = []string{formJSON, formNDJSON, formArrow, formCSV, formParquet}
 
-// accepted picks the first form that the client accepts, in the client's order.
+// accepted returns the first format that the client accepts, in the client's order.
 func accepted(accept string) (string, bool) {
 	if accept == "" {
 		return formJSON, true
@@ -45,8 +45,7 @@ func accepted(accept string) (string, bool) {
 	return "", false
 }
 
-// writeCSV writes columns x, and x_low and x_high where x has an interval. NULL is
-// empty.
+// writeCSV writes columns x, and x_low and x_high if x has an interval. NULL is an empty field.
 func writeCSV(w io.Writer, a *coordinator.Answer) error {
 	out := csv.NewWriter(w)
 	columns := tabular.Columns(a.Columns, true)
@@ -69,8 +68,8 @@ func writeCSV(w io.Writer, a *coordinator.Answer) error {
 	return out.Error()
 }
 
-// writeArrow writes an Arrow IPC stream with columns x, and x_low and x_high where
-// x has an interval. Package tabular tells what the schema's metadata holds.
+// writeArrow writes an Arrow IPC stream with columns x, and x_low and x_high if x has an interval. Package tabular
+// describes the schema's metadata.
 func writeArrow(w io.Writer, a *coordinator.Answer, facts []byte) error {
 	columns := tabular.Columns(a.Columns, true)
 	schema := tabular.Schema(columns, a.Confidence, nil, nil, tabular.Note{Key: tabular.KeyAnswer, Text: string(facts)})
@@ -83,8 +82,8 @@ func writeArrow(w io.Writer, a *coordinator.Answer, facts []byte) error {
 	return out.Close()
 }
 
-// writeParquet writes the columns of writeArrow as a Parquet file. The schema's metadata
-// stays with it, and with that the answer's facts.
+// writeParquet writes the columns of writeArrow as a Parquet file. The file keeps the schema's metadata, and so the
+// answer's facts.
 func writeParquet(w io.Writer, a *coordinator.Answer, facts []byte) error {
 	columns := tabular.Columns(a.Columns, true)
 	schema := tabular.Schema(columns, a.Confidence, nil, nil, tabular.Note{Key: tabular.KeyAnswer, Text: string(facts)})

@@ -37,7 +37,7 @@ type Profiler interface {
 	Profile(ctx context.Context, who coordinator.Researcher, req coordinator.ProfileRequest) ([]coordinator.Profile, error)
 }
 
-// Informer is the part of a coordinator that tells about itself.
+// Informer is the part of a coordinator that informs about the federation.
 type Informer interface {
 	Budget(ctx context.Context, who coordinator.Researcher, study string) (*coordinator.Account, error)
 	Spending(ctx context.Context, who coordinator.Researcher, study string) ([]coordinator.Spent, error)
@@ -59,8 +59,8 @@ const (
 //go:embed openapi.json
 var openAPI []byte
 
-// NewServer is the HTTPS server, to be started with ServeTLS(l, "", ""); where l is a lobby's listener, each connection
-// is the person's who last asked over it, and its times end those over which nobody asks. A query takes at most
+// NewServer returns the HTTPS server, to be started with ServeTLS(l, "", ""). If l is a lobby's listener, each
+// connection counts as that of the person who last asked over it. Idle connections are closed. A query takes at most
 // queryTimeout.
 func NewServer(asker Asker, informer Informer, conf *tls.Config, queryTimeout time.Duration, log *slog.Logger) *http.Server {
 	return &http.Server{
@@ -81,7 +81,7 @@ func NewServer(asker Asker, informer Informer, conf *tls.Config, queryTimeout ti
 // guestKey is the context key of a request's connection in the lobby.
 type guestKey struct{}
 
-// NewHandler is the API without the server around it.
+// NewHandler returns the API without the server around it.
 func NewHandler(asker Asker, informer Informer, log *slog.Logger) http.Handler {
 	d := &door{asker, informer, log}
 	mux := http.NewServeMux()
@@ -124,7 +124,7 @@ type status struct {
 	Status string `json:"status"`
 }
 
-// noRoute answers in JSON what the mux would answer in text.
+// noRoute answers in JSON where the mux would answer in plain text.
 func noRoute(w http.ResponseWriter, mux *http.ServeMux, r *http.Request) {
 	for _, method := range []string{http.MethodGet, http.MethodPost} {
 		other := r.Clone(r.Context())
@@ -140,7 +140,7 @@ func noRoute(w http.ResponseWriter, mux *http.ServeMux, r *http.Request) {
 	})
 }
 
-// door holds the coordinator that the handlers translate to.
+// door holds the coordinator behind the handlers.
 type door struct {
 	asker    Asker
 	informer Informer
@@ -226,8 +226,7 @@ func (d *door) query(w http.ResponseWriter, r *http.Request, who coordinator.Res
 	}
 }
 
-// stream answers with progress as it happens. Until the first line is sent, a
-// refusal has the status that it has elsewhere.
+// stream sends progress events, and then the answer. Until the first line is sent, a refusal has its usual status.
 func (d *door) stream(w http.ResponseWriter, r *http.Request, who coordinator.Researcher, req Request) {
 	out := json.NewEncoder(w)
 	flush := http.NewResponseController(w)
@@ -332,7 +331,7 @@ func (d *door) catalog(w http.ResponseWriter, _ *http.Request, _ coordinator.Res
 	writeJSON(w, http.StatusOK, newCatalog(d.informer.Catalog()))
 }
 
-// catalogFile is the catalog as nodes and this program read it, for dummy data.
+// catalogFile sends the catalog as nodes and this program read it, for dummy data.
 func (d *door) catalogFile(w http.ResponseWriter, _ *http.Request, _ coordinator.Researcher) {
 	w.Header().Set("Content-Type", "application/yaml")
 	_ = d.informer.Catalog().WriteYAML(w) // the client went away

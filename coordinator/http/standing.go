@@ -8,7 +8,7 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 )
 
-// Permits is what each hospital of a study permits.
+// Permits lists what each hospital of a study permits.
 type Permits struct {
 	Hospitals []Permit `json:"hospitals"`
 }
@@ -20,7 +20,7 @@ type Permit struct {
 	Terms    *Terms       `json:"terms"`  // null: the study is not open there
 }
 
-// Terms are those under which a study is open at a hospital.
+// Terms are the terms under which a study is open at a hospital.
 type Terms struct {
 	Tables     map[string][]string `json:"tables"` // the columns that may be read, "*": all that single nobody out; empty: it does not say
 	Aggregates []study.Aggregate   `json:"aggregates"`
@@ -63,7 +63,7 @@ type Operation struct {
 	Studies      []OperatedStudy  `json:"studies"`
 }
 
-// Wire is which versions of requests are read or written.
+// Wire is the range of wire versions that a program reads or writes.
 type Wire struct {
 	Least int `json:"least"`
 	Most  int `json:"most"`

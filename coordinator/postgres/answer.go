@@ -14,7 +14,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// portal is a statement with its parameters, and its answer once it has run.
+// portal is a statement with its parameters, and with its answer once it has run.
 type portal struct {
 	statement *statement
 	arguments []any                  // of a question about the catalog
@@ -30,7 +30,7 @@ type portal struct {
 	kept      bool // until it is dropped
 }
 
-// run executes the statement, once, and leaves its rows in the portal.
+// run executes the statement once, and keeps its rows in the portal.
 func (c *conn) run(p *portal) error {
 	p.ran = true
 	if err := c.answer(p); err != nil {
@@ -44,7 +44,7 @@ func (c *conn) run(p *portal) error {
 	return nil
 }
 
-// weighRows estimates how many bytes rows take.
+// weighRows estimates the bytes of rows.
 func weighRows(rows [][]any) int {
 	const cell = 32
 	size := 0
@@ -87,7 +87,7 @@ func (c *conn) answer(p *portal) error {
 	case show:
 		c.showRows(p)
 	case lookup, question:
-		// Before anything is paid for: an answer is kept however large it is.
+		// The limit is checked before anything is paid: an answer is kept however large it is.
 		if err := c.server.holdings.room(c, 0); err != nil {
 			return err
 		}
@@ -195,7 +195,7 @@ func hospitals(a *coordinator.Answer) string {
 	return s
 }
 
-// intervals tells how far the intervals of each noisy column reach.
+// intervals says how wide the intervals of each noisy column are.
 func intervals(a *coordinator.Answer) string {
 	var parts []string
 	for i, column := range a.Columns {
@@ -236,7 +236,7 @@ func short(x float64) string {
 	return strconv.FormatFloat(x, 'g', 4, 64)
 }
 
-// plain is a value as pgtype encodes it.
+// plain converts a value for pgtype.
 func plain(v value.Value) any {
 	if !v.Valid() || v.IsNull() {
 		return nil

@@ -65,7 +65,7 @@ type conn struct {
 	runner  string             // whose it is
 }
 
-// stop cancels the query that runs.
+// stop cancels the running query.
 func (c *conn) stop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -74,7 +74,7 @@ func (c *conn) stop() {
 	}
 }
 
-// stopFor is stop, if it is this person's query.
+// stopFor is stop, if the query belongs to this person.
 func (c *conn) stopFor(name string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -85,7 +85,7 @@ func (c *conn) stopFor(name string) bool {
 	return true
 }
 
-// leave ends the connection once nothing is being answered.
+// leave closes the connection once no message is being answered.
 func (c *conn) leave() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -100,7 +100,7 @@ func (c *conn) hangUp() {
 	c.client.Close()
 }
 
-// work gives a context for something that can be canceled.
+// work returns a context for a query that can be canceled.
 func (c *conn) work() (context.Context, func()) {
 	ctx, cancel := context.WithCancel(c.ctx)
 	if limit := milliseconds(c.variables["statement_timeout"]); limit > 0 {
@@ -178,7 +178,7 @@ func (c *conn) serve() {
 	}
 }
 
-// begin notes that a message is being answered, but not while the server stops.
+// begin records that a message is being answered. It returns false while the server stops.
 func (c *conn) begin() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -193,14 +193,14 @@ func (c *conn) end() bool {
 	return !c.leaving
 }
 
-// flush sends what is written.
+// flush sends the buffered messages.
 func (c *conn) flush() error {
 	_ = c.client.SetWriteDeadline(time.Now().Add(sendTime))
 	c.unsent = 0
 	return c.backend.Flush()
 }
 
-// flushEvery is after how many messages or statements that were answered the answers are sent, whether the client asks
+// flushEvery is the number of answered messages or statements after which the answers are sent, whether the client asks
 // for it or not.
 const flushEvery = 32
 
@@ -216,8 +216,7 @@ func (c *conn) answered() error {
 // firstByte of a TLS handshake; a client may begin with it (sslnegotiation=direct).
 const firstByte = 0x16
 
-// secure sets up TLS and gives the client's start message, or nil where there is
-// nothing more to do.
+// secure sets up TLS and returns the client's startup message, or nil if the connection is finished.
 func (c *conn) secure() (*pgproto3.StartupMessage, error) {
 	plain := &peeked{Conn: c.client, in: bufio.NewReader(c.client)}
 	first, err := plain.in.Peek(1)
@@ -281,7 +280,7 @@ func (c *conn) overTLS(plain net.Conn) (*pgproto3.StartupMessage, error) {
 	return nil, nil
 }
 
-// peeked is a connection of which something was read ahead.
+// peeked is a connection from which bytes were read ahead.
 type peeked struct {
 	net.Conn
 	in *bufio.Reader
@@ -301,7 +300,7 @@ func (c *conn) admit(start *pgproto3.StartupMessage) error {
 	}
 	if start.ProtocolVersion != pgproto3.ProtocolVersion30 || len(unknown) > 0 {
 		slices.Sort(unknown)
-		// The whole version, as PostgreSQL sends it, though the protocol's description says the minor one.
+		// PostgreSQL sends the whole version here, although the documentation of the protocol says the minor version.
 		c.backend.Send(&pgproto3.NegotiateProtocolVersion{NewestMinorProtocol: pgproto3.ProtocolVersion30, UnrecognizedOptions: unknown})
 	}
 	who, err := c.identify(parameters["user"])
@@ -355,13 +354,13 @@ func (c *conn) refuse(err error) error {
 	return err
 }
 
-// fatal says why the connection ends.
+// fatal tells the client why the connection ends.
 func (c *conn) fatal(state, message, hint string) {
 	c.backend.Send(&pgproto3.ErrorResponse{Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: state, Message: message, Hint: hint})
 	_ = c.flush() // the client may be gone
 }
 
-// commandLine reads -c name=value and --name=value, which libpq sends as options.
+// commandLine parses -c name=value and --name=value, which libpq sends as options.
 func commandLine(options string) map[string]string {
 	all := map[string]string{}
 	words := strings.Fields(strings.ReplaceAll(options, `\ `, " "))
@@ -385,7 +384,7 @@ func commandLine(options string) map[string]string {
 	return all
 }
 
-// ready says that the server awaits the next message.
+// ready tells the client that the server waits for the next message.
 func (c *conn) ready() {
 	status := byte('I')
 	if c.inBlock {
@@ -394,13 +393,13 @@ func (c *conn) ready() {
 	c.backend.Send(&pgproto3.ReadyForQuery{TxStatus: status})
 }
 
-// reported are the variables of which a client is told at the start.
+// reported are the variables that are sent to a client at the start.
 var reported = []string{
 	"server_version", "server_encoding", "client_encoding", "application_name", "default_transaction_read_only", "in_hot_standby", "is_superuser", "session_authorization",
 	"DateStyle", "IntervalStyle", "TimeZone", "integer_datetimes", "standard_conforming_strings",
 }
 
-// show gives a setting or variable.
+// show returns a setting or variable.
 func (c *conn) show(name string) string {
 	plain := strings.TrimPrefix(strings.ToLower(name), "intramuros.")
 	if session.Known(plain) {
@@ -428,7 +427,7 @@ var defaults = map[string]string{
 	"wal_level": "minimal", "data_directory": "", "max_connections": strconv.Itoa(lobby.MaxSignedIn), "transaction_deferrable": "off", "jit": "off",
 }
 
-// set changes a setting, or a variable that means nothing here.
+// set changes a setting, or a variable that has no meaning here.
 func (c *conn) set(name, value string) error {
 	plain := strings.ToLower(name)
 	if own := strings.TrimPrefix(plain, "intramuros."); session.Known(own) || own != plain {

@@ -13,7 +13,7 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// copying is how COPY (SELECT …) TO STDOUT writes an answer.
+// copying is the format of COPY (SELECT …) TO STDOUT.
 type copying struct {
 	format    string // text, csv or binary
 	delimiter string // one byte
@@ -26,7 +26,7 @@ type copying struct {
 
 const copyHint = "write COPY (SELECT …) TO STDOUT WITH (FORMAT csv, HEADER), or ask the SELECT itself"
 
-// readCopy prepares COPY (query) TO STDOUT, whose query is asked as any other.
+// readCopy prepares COPY (query) TO STDOUT. The query is asked like any other.
 func (c *conn) readCopy(s sqltoken.Statement, whole string, types []uint32, planned bool) (*statement, error) {
 	t := s.Tokens[1:]
 	if !begins(t, "(") {
@@ -64,7 +64,7 @@ func (c *conn) readCopy(s sqltoken.Statement, whole string, types []uint32, plan
 	return p, nil
 }
 
-// readCopyOptions reads TO STDOUT and what follows, in PostgreSQL's two ways: WITH (FORMAT csv, …) and CSV ….
+// readCopyOptions parses TO STDOUT and the options in PostgreSQL's two forms: WITH (FORMAT csv, …) and CSV ….
 func readCopyOptions(t []sqltoken.Token) (*copying, error) {
 	if !begins(t, "to", "stdout") {
 		return nil, &coordinator.Error{Code: coordinator.Code(planner.CodeNotSupported), Message: "COPY writes to standard output only", Hint: copyHint}
@@ -108,7 +108,7 @@ func readCopyOptions(t []sqltoken.Token) (*copying, error) {
 	return how, how.set(options)
 }
 
-// set takes the options, and refuses those that it does not know.
+// set applies the options, and refuses unknown ones.
 func (w *copying) set(options map[string]string) error {
 	one := func(text string) (byte, bool) {
 		if len(text) != 1 || strings.ContainsAny(text, "\r\n") {

@@ -10,8 +10,8 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// cursor is what DECLARE, FETCH, MOVE and CLOSE say. A cursor is a portal that has a name in SQL:
-// its question runs, and is paid, with the first FETCH, whatever is then read of the answer.
+// cursor is the content of DECLARE, FETCH, MOVE and CLOSE. A cursor is a portal with a name in SQL. Its question runs,
+// and is paid, at the first FETCH, however much of the answer is then read.
 type cursor struct {
 	name  string
 	query *statement // of DECLARE
@@ -29,7 +29,7 @@ func noCursor(name string) error {
 	return &stated{&coordinator.Error{Code: coordinator.CodeInvalidRequest, Message: fmt.Sprintf("there is no cursor %q", name), Hint: "DECLARE name CURSOR FOR SELECT …"}, stateCursor}
 }
 
-// readDeclare reads DECLARE name [BINARY] [INSENSITIVE] [NO SCROLL] CURSOR [{WITH | WITHOUT} HOLD] FOR query.
+// readDeclare parses DECLARE name [BINARY] [INSENSITIVE] [NO SCROLL] CURSOR [{WITH | WITHOUT} HOLD] FOR query.
 func (c *conn) readDeclare(p *statement, types []uint32) error {
 	t := p.Tokens[1:]
 	p.kind, p.tag = declare, "DECLARE CURSOR"
@@ -58,7 +58,7 @@ func (c *conn) readDeclare(p *statement, types []uint32) error {
 	return unread("DECLARE", "DECLARE name CURSOR FOR SELECT …")
 }
 
-// blanked gives a text with blanks for what stands before a query, which so keeps its place, and errors point at it.
+// blanked replaces the text before a query by blanks. The query keeps its position, so errors point at it.
 func blanked(text string, before int) string {
 	blank := strings.Map(func(r rune) rune {
 		if r == '\n' {
@@ -73,7 +73,7 @@ func unread(what, hint string) error {
 	return &coordinator.Error{Code: coordinator.Code(planner.CodeSyntax), Message: what + " does not read", Hint: "write " + hint}
 }
 
-// readFetch reads FETCH or MOVE [NEXT | [FORWARD] [count | ALL]] [FROM | IN] name.
+// readFetch parses FETCH or MOVE [NEXT | [FORWARD] [count | ALL]] [FROM | IN] name.
 func (c *conn) readFetch(p *statement) error {
 	t := p.Tokens
 	p.kind, p.cursor.rows, p.cursor.move = fetch, 1, t[0].Is("move")
@@ -112,7 +112,7 @@ func (c *conn) readFetch(p *statement) error {
 	return nil
 }
 
-// runDeclare makes the cursor's portal; what DECLARE was bound with is for its query.
+// runDeclare creates the cursor's portal. The parameters of DECLARE are those of its query.
 func (c *conn) runDeclare(p *portal) error {
 	at := p.statement.cursor
 	if _, taken := c.portals[at.name]; taken {
@@ -127,7 +127,7 @@ func (c *conn) runDeclare(p *portal) error {
 	return c.putPortal(at.name, made)
 }
 
-// runFetch takes the next rows of a cursor.
+// runFetch returns the next rows of a cursor.
 func (c *conn) runFetch(p *portal) error {
 	at := p.statement.cursor
 	from, ok := c.portals[at.name]
@@ -150,7 +150,7 @@ func (c *conn) runFetch(p *portal) error {
 	return nil
 }
 
-// runClose forgets a cursor, or all.
+// runClose closes a cursor, or all.
 func (c *conn) runClose(name string) error {
 	if name == "" {
 		c.closeCursors(true)
@@ -163,7 +163,7 @@ func (c *conn) runClose(name string) error {
 	return nil
 }
 
-// closeCursors ends those that live as long as the transaction, or those held as well.
+// closeCursors closes the cursors of the transaction; with held also those WITH HOLD.
 func (c *conn) closeCursors(held bool) {
 	for name, p := range c.portals {
 		if p.cursor && (held || !p.hold) {
@@ -172,7 +172,7 @@ func (c *conn) closeCursors(held bool) {
 	}
 }
 
-// closePortals ends those that are no cursors.
+// closePortals closes the portals that are not cursors.
 func (c *conn) closePortals() {
 	for name, p := range c.portals {
 		if !p.cursor {

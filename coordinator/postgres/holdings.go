@@ -8,7 +8,7 @@ import (
 	"github.com/intramuros/intramuros/coordinator"
 )
 
-// maxHeld is how many bytes of statements, parameters and answers the connections of one person may hold.
+// maxHeld is the limit, in bytes, of the statements, parameters and answers that one person's connections hold.
 const maxHeld = 64 << 20
 
 // holdings counts the bytes that each person's connections hold.
@@ -53,10 +53,10 @@ func (h *holdings) room(c *conn, bytes int) error {
 	}
 }
 
-// maxNamed is how many statements, and portals, one connection may hold.
+// maxNamed is the largest number of statements, and of portals, of one connection.
 const maxNamed = 1000
 
-// putStatement keeps a prepared statement, in place of another of its name.
+// putStatement stores a prepared statement, and replaces another of its name.
 func (c *conn) putStatement(name string, s *statement) error {
 	c.dropStatement(name)
 	if s.size = s.weigh(); len(c.statements) >= maxNamed {
@@ -77,7 +77,7 @@ func (c *conn) dropStatement(name string) {
 	}
 }
 
-// putPortal keeps a portal, in place of another of its name.
+// putPortal stores a portal, and replaces another of its name.
 func (c *conn) putPortal(name string, p *portal) error {
 	c.dropPortal(name)
 	if len(c.portals) >= maxNamed {

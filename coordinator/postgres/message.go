@@ -13,7 +13,7 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// handle answers one message; false ends the connection.
+// handle answers one message. It returns false if the connection ends.
 func (c *conn) handle(m pgproto3.FrontendMessage) bool {
 	switch m := m.(type) {
 	case *pgproto3.Terminate:
@@ -55,8 +55,8 @@ func (c *conn) handle(m pgproto3.FrontendMessage) bool {
 	return c.answered() == nil
 }
 
-// still reports whether the connection's credential is still good: a token may have expired or been withdrawn since. If
-// not, or if that is unknown, the connection ends.
+// still checks that the connection's credential is still valid: a token may have expired or been revoked. If it is not,
+// or if that is unknown, the connection ends.
 func (c *conn) still(m pgproto3.FrontendMessage) error {
 	switch m.(type) {
 	case *pgproto3.Query, *pgproto3.Parse, *pgproto3.Bind, *pgproto3.Execute:
@@ -107,8 +107,7 @@ func (c *conn) simple(text string) {
 	}
 }
 
-// extended answers a message of the extended protocol. whole and start tell where
-// the statement stands that an error is about.
+// extended answers a message of the extended protocol. It sets whole and start to the statement that an error is about.
 func (c *conn) extended(m pgproto3.FrontendMessage, whole *string, start *int) error {
 	switch m := m.(type) {
 	case *pgproto3.Parse:
@@ -231,7 +230,7 @@ func (c *conn) bind(m *pgproto3.Bind) error {
 	return nil
 }
 
-// describe tells the columns.
+// describe sends the columns.
 func (c *conn) describe(s *statement, formats []int16) {
 	if len(s.columns) == 0 || s.copy != nil {
 		c.backend.Send(&pgproto3.NoData{})
@@ -240,7 +239,7 @@ func (c *conn) describe(s *statement, formats []int16) {
 	c.backend.Send(rowDescription(s.columns, formats))
 }
 
-// notice tells something beside the answer.
+// notice sends a NOTICE beside the answer.
 func (c *conn) notice(message, detail string) {
 	c.backend.Send(&pgproto3.NoticeResponse{Severity: "NOTICE", SeverityUnlocalized: "NOTICE", Code: "00000", Message: message, Detail: detail})
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// typeParameters gives a column that is a parameter and nothing else the parameter's type, which is text where the
-// client leaves it open, as PostgreSQL has it.
+// typeParameters gives columns that consist of a parameter the parameter's type. If the client leaves it open, it is
+// text, as in PostgreSQL.
 func (p *statement) typeParameters() {
 	t := p.Tokens
 	if !t[0].Is("select") {
@@ -45,14 +45,14 @@ func (p *statement) typeParameters() {
 	}
 }
 
-// castLists are the types of lists of what a cast of an array names.
+// castLists maps the element types in casts of arrays to list types.
 var castLists = map[string]uint32{
 	"oid": dictionary.OIDOidArray, "regclass": dictionary.OIDOidArray, "regtype": dictionary.OIDOidArray, "int2": dictionary.OIDInt2Array, "smallint": dictionary.OIDInt2Array,
 	"int": dictionary.OIDInt4Array, "int4": dictionary.OIDInt4Array, "integer": dictionary.OIDInt4Array, "int8": dictionary.OIDInt8Array, "bigint": dictionary.OIDInt8Array,
 }
 
-// listParameters gives the parameters of a question about the catalog that stand for lists, as in = ANY($1), and whose
-// type the client leaves open, the type of their cast, or that of what they are compared with.
+// listParameters types the parameters of a question about the catalog that stand for lists, as in = ANY($1), and whose
+// type the client leaves open. The type is that of their cast, or of what they are compared with.
 func (p *statement) listParameters(types []uint32) {
 	t := p.Tokens
 	for i := 2; i < len(t); i++ {
@@ -71,7 +71,7 @@ func (p *statement) listParameters(types []uint32) {
 	}
 }
 
-// bindValues turns a portal's arguments into values, and plans its question with them.
+// bindValues converts a portal's arguments to values, and plans its question with them.
 func (c *conn) bindValues(p *portal) error {
 	if len(p.arguments) == 0 {
 		return nil
@@ -114,14 +114,14 @@ func valueOf(a any, oid uint32) value.Value {
 	return value.Null(value.TypeText)
 }
 
-// arrayOIDs are the types of lists of values of a type.
+// arrayOIDs maps types to the OIDs of their lists.
 var arrayOIDs = map[value.Type]uint32{
 	value.TypeBool: pgtype.BoolArrayOID, value.TypeInt: pgtype.Int8ArrayOID, value.TypeFloat: pgtype.Float8ArrayOID,
 	value.TypeText: pgtype.TextArrayOID, value.TypeDate: pgtype.DateArrayOID, value.TypeTimestamp: pgtype.TimestampArrayOID,
 }
 
-// readTime reads a date or timestamp as clients write one whose type they leave open: with
-// a zone, which PostgreSQL ignores where the type has none, and with a time for a date.
+// readTime parses a date or timestamp of a client that leaves the type open. It may have a zone, which PostgreSQL
+// ignores if the type has none, and a date may have a time.
 func readTime(text string) (time.Time, error) {
 	text = strings.Replace(text, "T", " ", 1)
 	if i := strings.LastIndexAny(text, "+-Z "); i >= len(time.DateOnly) && text[i] != ' ' {
@@ -136,9 +136,9 @@ func readTime(text string) (time.Time, error) {
 }
 
 const (
-	// maxList is how many values a parameter may list.
+	// maxList is the largest number of values in a list parameter.
 	maxList = 20_000
-	// argumentBytes is about what a value of a parameter takes beside its bytes.
+	// argumentBytes is about the overhead of a parameter's value, in bytes.
 	argumentBytes = 64
 )
 
@@ -147,7 +147,7 @@ var (
 	errNoNumber = errors.New("it is no finite number")
 )
 
-// argument reads a parameter: nil, bool, int64, float64, string or time.Time.
+// argument decodes a parameter: nil, bool, int64, float64, string or time.Time.
 func (c *conn) argument(oid uint32, format int16, raw []byte) (any, error) {
 	if raw == nil {
 		return nil, nil
@@ -205,7 +205,7 @@ func (c *conn) ofType(oid uint32) string {
 	return " as " + t.Name
 }
 
-// unspaced leaves out the blanks around an array's elements, as PostgreSQL does and pgtype does not: ADBC sends {"p",
+// unspaced removes the blanks around an array's elements, as PostgreSQL does and pgtype does not: ADBC sends {"p",
 // "f"}.
 func unspaced(array []byte) []byte {
 	out := make([]byte, 0, len(array))
@@ -233,7 +233,7 @@ func unspaced(array []byte) []byte {
 	return out
 }
 
-// plainArgument gives a decoded value in the few types that are used further on.
+// plainArgument converts a decoded value to one of the few types that are used further on.
 func plainArgument(v any) (any, error) {
 	switch x := v.(type) {
 	case int16:

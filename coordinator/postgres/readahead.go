@@ -2,8 +2,7 @@ package postgres
 
 import "io"
 
-// readAhead reads from a client while its query runs, so that one that goes away is
-// noticed.
+// readAhead reads from a client while its query runs, so that the server notices a client that disconnects.
 type readAhead struct {
 	parts chan []byte
 	rest  []byte
@@ -38,7 +37,7 @@ func newReadAhead(from io.Reader, gone func()) *readAhead {
 	return a
 }
 
-// Read gives what was read, in order.
+// Read returns what was read, in order.
 func (a *readAhead) Read(into []byte) (int, error) {
 	if len(a.rest) == 0 {
 		part, ok := <-a.parts
@@ -52,7 +51,7 @@ func (a *readAhead) Read(into []byte) (int, error) {
 	return n, nil
 }
 
-// wait ends it, once the connection is closed.
+// wait waits for the reader to end. The connection must be closed.
 func (a *readAhead) wait() {
 	close(a.quit)
 	<-a.ended

@@ -21,7 +21,7 @@ func formatOf(formats []int16, i int) int16 {
 	return pgtype.TextFormatCode
 }
 
-// sizes of types in bytes; others vary.
+// sizes are the sizes of types in bytes. Other types have no fixed size.
 var sizes = map[uint32]int16{
 	dictionary.OIDBool: 1, dictionary.OIDInt2: 2, dictionary.OIDInt4: 4, dictionary.OIDInt8: 8, dictionary.OIDOid: 4, dictionary.OIDFloat4: 4, dictionary.OIDFloat8: 8,
 	dictionary.OIDDate: 4, dictionary.OIDTimestamp: 8,
@@ -41,7 +41,7 @@ func rowDescription(columns []dictionary.Column, formats []int16) *pgproto3.RowD
 	return d
 }
 
-// send writes rows, at most that many where most is above 0, and how it ended.
+// send writes rows, at most most of them if most is above 0, and the completion message.
 func (c *conn) send(p *portal, most int) error {
 	s := p.statement
 	if s.kind == empty {
@@ -86,7 +86,7 @@ func (c *conn) send(p *portal, most int) error {
 	return nil
 }
 
-// encode writes a value of the column's type; nil is NULL.
+// encode encodes a value of the column's type; nil is NULL.
 func (c *conn) encode(oid uint32, format int16, v any) ([]byte, error) {
 	if v == nil {
 		return nil, nil
@@ -101,7 +101,7 @@ func (c *conn) encode(oid uint32, format int16, v any) ([]byte, error) {
 			if format == pgtype.TextFormatCode {
 				return []byte(strings.Join(words, " ")), nil
 			}
-			// In binary a vector is an array.
+			// In binary form a vector is an array.
 			oid = map[uint32]uint32{dictionary.OIDInt2Vector: dictionary.OIDInt2Array, dictionary.OIDOidVector: dictionary.OIDOidArray}[oid]
 		}
 		v = array(oid, list)
@@ -121,7 +121,7 @@ func (c *conn) encode(oid uint32, format int16, v any) ([]byte, error) {
 	return b, err
 }
 
-// array is a list as pgtype encodes it.
+// array converts a list for pgtype.
 func array(oid uint32, list []any) any {
 	if oid == dictionary.OIDTextArray {
 		texts := make([]string, len(list))

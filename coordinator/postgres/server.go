@@ -22,15 +22,14 @@ import (
 	"github.com/intramuros/intramuros/internal/sqltoken"
 )
 
-// Asker is the part of a coordinator that a query needs. Its errors are of type
-// *coordinator.Error.
+// Asker is the part of a coordinator that a query needs. Its errors are of type *coordinator.Error.
 type Asker interface {
 	Outline(ctx context.Context, who coordinator.Researcher, req coordinator.Request) (*coordinator.Outline, error)
 	Forewarned(ctx context.Context, who coordinator.Researcher, req coordinator.Request, before func(*coordinator.Outline)) (*coordinator.Answer, error)
 }
 
-// Admitter tells who asks, by a proof (Challenge, where it is not nil, then Proved) or by a token that is shown
-// (Authenticate), and whether a study is theirs. Its errors are of type *coordinator.Error.
+// Admitter authenticates a client, by a proof (Challenge, if it is not nil, then Proved) or by a token that is shown
+// (Authenticate), and says whether the researcher takes part in a study. Its errors are of type *coordinator.Error.
 type Admitter interface {
 	Challenge(name string, certificate *x509.Certificate) *identity.Challenge
 	Proved(met *identity.Challenge) (coordinator.Researcher, error)
@@ -38,7 +37,7 @@ type Admitter interface {
 	Budget(ctx context.Context, who coordinator.Researcher, study string) (*coordinator.Account, error)
 }
 
-// pause is how long Serve waits after a connection that it could not accept.
+// pause is how long Serve waits after an error of accepting a connection.
 const pause = 100 * time.Millisecond
 
 // Server is a front door.
@@ -60,8 +59,8 @@ type Server struct {
 	close   func()           // the listener
 }
 
-// NewServer makes the door; conf is for TLS, and gives its certificate by GetCertificate. The dictionary stays the
-// caller's.
+// NewServer creates the door. conf is the TLS configuration, which gives its certificate by GetCertificate. The caller
+// closes the dictionary.
 func NewServer(asker Asker, admitter Admitter, d *dictionary.Dictionary, conf *tls.Config, log *slog.Logger) *Server {
 	conf = conf.Clone()
 	conf.NextProtos = []string{"postgresql"}
@@ -72,7 +71,7 @@ func NewServer(asker Asker, admitter Admitter, d *dictionary.Dictionary, conf *t
 	}
 }
 
-// Serve answers until Shutdown. It closes the listener.
+// Serve answers clients until Shutdown. It closes the listener.
 func (s *Server) Serve(l net.Listener) error {
 	l = s.lobby.Listen(l)
 	defer l.Close()
@@ -95,7 +94,7 @@ func (s *Server) Serve(l net.Listener) error {
 			case errors.Is(err, net.ErrClosed):
 				return err
 			}
-			// A client that went away, or no file descriptors for now: the door stays open, as net/http's does.
+			// The client disconnected, or no file descriptor is free. The door stays open, as net/http's does.
 			s.log.Warn("a connection was not accepted", "cause", err)
 			time.Sleep(pause)
 			continue
@@ -130,7 +129,7 @@ func (s *Server) start(client net.Conn) bool {
 	return true
 }
 
-// freeID draws an unused id for a connection.
+// freeID returns a random unused id for a connection.
 func (s *Server) freeID() uint32 {
 	for {
 		var b [4]byte
@@ -142,7 +141,7 @@ func (s *Server) freeID() uint32 {
 	}
 }
 
-// cancel cancels what the connection of that id and secret runs.
+// cancel cancels the query of the connection with that id and secret.
 func (s *Server) cancel(id uint32, secret []byte) {
 	s.mu.Lock()
 	c := s.conns[id]
@@ -152,8 +151,8 @@ func (s *Server) cancel(id uint32, secret []byte) {
 	}
 }
 
-// stop cancels what the connection whose id stands in the statement runs, if that is of the same person:
-// so do tools that cannot send a cancel request.
+// stop cancels the query of the connection whose id is in the statement, if it belongs to the same person. Tools that
+// cannot send a cancel request do this.
 func (s *Server) stop(name string, tokens []sqltoken.Token) bool {
 	for _, t := range tokens {
 		text := t.Text
@@ -172,8 +171,8 @@ func (s *Server) stop(name string, tokens []sqltoken.Token) bool {
 	return false
 }
 
-// Shutdown takes no more clients, sends away those that ask nothing, and waits for
-// what is under way; when ctx ends it cancels that, at the hospitals too.
+// Shutdown accepts no more clients, closes idle connections, and waits for running queries. When ctx ends it cancels
+// these, at the hospitals as well.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.closing = true

@@ -11,7 +11,7 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// readName reads the name that is the rest of a statement; ALL is none.
+// readName reads the name that ends a statement. ALL is the empty name.
 func (p *statement) readName(t []sqltoken.Token, hint string) error {
 	if len(t) != 1 || t[0].Name() == "" {
 		return unread(p.tag, hint)
@@ -22,7 +22,7 @@ func (p *statement) readName(t []sqltoken.Token, hint string) error {
 	return nil
 }
 
-// readSet reads SET [SESSION | LOCAL] name {= | TO} value, SET TRANSACTION …, RESET name.
+// readSet parses SET [SESSION | LOCAL] name {= | TO} value, SET TRANSACTION …, RESET name.
 func (p *statement) readSet() error {
 	t := p.Tokens[1:]
 	p.kind, p.tag = set, "SET"
@@ -110,7 +110,7 @@ func (c *conn) readShow(p *statement) error {
 	return nil
 }
 
-// forgetStatements forgets a prepared statement, or all.
+// forgetStatements deallocates a prepared statement, or all.
 func (c *conn) forgetStatements(name string) {
 	if name != "" {
 		c.dropStatement(name)
@@ -121,7 +121,7 @@ func (c *conn) forgetStatements(name string) {
 	}
 }
 
-// discard takes back what the session has set, as pools of connections do between two of their users.
+// discard resets what the session has set, as connection pools do between two users.
 func (c *conn) discard(what string) {
 	if what == "all" || what == "settings" {
 		c.settings = c.initial

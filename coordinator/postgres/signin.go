@@ -16,7 +16,7 @@ import (
 	"github.com/intramuros/intramuros/internal/identity"
 )
 
-// maxFailed is how often somebody may fail to sign in under one name from one address in a minute, and at once.
+// maxFailed is the number of failed sign-ins per minute, and at once, under one name from one address.
 const maxFailed = 30
 
 var (
@@ -44,7 +44,7 @@ func (c *conn) showing(conf *tls.Config) *tls.Config {
 	return conf
 }
 
-// identify authenticates a client, within limits. An *Error is told to the client.
+// identify authenticates a client, within limits. The client is told an *Error.
 func (c *conn) identify(user string) (coordinator.Researcher, error) {
 	failed, now := c.server.failed, time.Now()
 	from := whence(c.client, user)
@@ -94,7 +94,7 @@ func (c *conn) prove(user string) (coordinator.Researcher, error) {
 	return c.credential(c.ctx)
 }
 
-// shown reads the token itself, which TLS has hidden on its way.
+// shown reads the token itself, which TLS protects.
 func (c *conn) shown(user string) (credential, error) {
 	c.backend.Send(&pgproto3.AuthenticationCleartextPassword{})
 	m, err := c.reply(pgproto3.AuthTypeCleartextPassword)
@@ -117,8 +117,7 @@ func (c *conn) shown(user string) (credential, error) {
 	}, nil
 }
 
-// scram holds the conversation of SCRAM-SHA-256 (RFC 7677). A wrong proof and an unknown user get the same answer, when
-// the conversation is over.
+// scram runs SCRAM-SHA-256 (RFC 7677). A wrong proof and an unknown user get the same answer, at the end.
 func (c *conn) scram(challenge *identity.Challenge) error {
 	c.backend.Send(&pgproto3.AuthenticationSASL{AuthMechanisms: challenge.Mechanisms()})
 	m, err := c.reply(pgproto3.AuthTypeSASL)
@@ -148,13 +147,13 @@ func (c *conn) scram(challenge *identity.Challenge) error {
 	return nil
 }
 
-// unproved is the coordinator's refusal of a client without a valid proof.
+// unproved returns the coordinator's refusal of a client without a valid proof.
 func (c *conn) unproved(challenge *identity.Challenge) error {
 	_, err := c.server.admitter.Proved(challenge)
 	return err
 }
 
-// reply sends what is written, and reads the answer to a request for authentication.
+// reply sends the buffered messages, and reads the answer to a request for authentication.
 func (c *conn) reply(to uint32) (pgproto3.FrontendMessage, error) {
 	if err := c.backend.SetAuthType(to); err != nil {
 		return nil, err

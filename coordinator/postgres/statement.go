@@ -33,7 +33,7 @@ const (
 	ignored    // accepted, and means nothing
 )
 
-// statement is one statement, prepared.
+// statement is a prepared statement.
 type statement struct {
 	sqltoken.Statement
 	whole      string // the text that it was a part of
@@ -49,13 +49,13 @@ type statement struct {
 	size       int      // bytes, about
 }
 
-// weigh estimates how many bytes the statement takes.
+// weigh estimates the bytes of the statement.
 func (p *statement) weigh() int {
 	const token, column, fixed = 64, 64, 512
 	return fixed + len(p.whole) + len(p.Text) + token*len(p.Tokens) + column*len(p.columns)
 }
 
-// begins reads the statement's first words.
+// begins reports whether a statement begins with these words.
 func begins(tokens []sqltoken.Token, words ...string) bool {
 	for i, w := range words {
 		if i >= len(tokens) || !tokens[i].Is(w) {
@@ -65,8 +65,7 @@ func begins(tokens []sqltoken.Token, words ...string) bool {
 	return true
 }
 
-// ignoredTags are statements that mean nothing where nothing is written and each
-// session has little to forget.
+// ignoredTags are statements that have no effect here, because nothing is written and a session has little state.
 var ignoredTags = map[string]string{
 	"savepoint": "SAVEPOINT", "release": "RELEASE", "listen": "LISTEN", "unlisten": "UNLISTEN", "checkpoint": "CHECKPOINT",
 }
@@ -151,7 +150,7 @@ func (c *conn) prepare(s sqltoken.Statement, whole string, types []uint32, plann
 		}
 		o, err := c.outline(p, nil)
 		if err != nil && p.kind == schemaOnly && len(p.parameters) == 0 {
-			// Tools ask in this way for the columns of rows that are never shown: a table, the rows of patients.
+			// Tools ask in this way for the columns of rows that are never shown: of a table, or of patients' rows.
 			if q, e := c.server.dictionary.PrepareHollow(c.ctx, s, c.session()); e == nil {
 				p.columns = q.Columns
 				return p, nil
@@ -226,12 +225,13 @@ func rowless(t []sqltoken.Token) bool {
 	return false
 }
 
-// stops recognizes SELECT pg_cancel_backend(n) and pg_terminate_backend(n), which stop the query of another connection.
+// stops recognizes SELECT pg_cancel_backend(n) and pg_terminate_backend(n), which cancel the query of another
+// connection.
 func stops(t []sqltoken.Token) bool {
 	return len(t) > 2 && begins(t, "select") && (t[1].Is("pg_cancel_backend") || t[1].Is("pg_terminate_backend")) && t[2].Is("(")
 }
 
-// outline plans a query, and keeps its columns, as far as they are known.
+// outline plans a query, and keeps its columns as far as they are known.
 func (c *conn) outline(p *statement, parameters map[string]value.Value) (*coordinator.Outline, error) {
 	ctx, done := c.work()
 	defer done()
