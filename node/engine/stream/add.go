@@ -11,16 +11,16 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// mostSums is how many sums there are at most.
+// mostSums is the largest number of sums.
 const mostSums = 1 << 24
 
-// totals are sums over patients, of each group one after another.
+// totals are sums over patients, group by group.
 type totals struct {
 	sums  []int64
 	there []bool // the group is answered
 }
 
-// adder adds up partitions, one after another: their patients some at a time, and of these one column after another.
+// adder adds up partitions one after another, a few patients at a time, and of these one column after another.
 type adder struct {
 	totals
 	op      *Operator
@@ -43,7 +43,7 @@ type adder struct {
 	leaves  []uint64
 }
 
-// entries are groups of patients, each a patient's, whose entries come one after another.
+// entries are pairs of a patient and a group, in the order of the patients.
 type entries struct {
 	from, to int     // the patients
 	ends     []int   // of each patient's entries
@@ -57,14 +57,14 @@ type entries struct {
 	factors  []uint64  // of each entry's patient; 0 where the patient does not count
 }
 
-// sums are what a cell adds up to in each entry, and how many are not NULL; whole: none is NULL.
+// sums are the sums of a cell in each entry, with the number of values that are not NULL. whole: no value is NULL.
 type sums struct {
 	sum, values []int64
 	whole       bool
 }
 
-// mostEntries is how many entries are added up at once, but for those of the last patient: they fit into the nearest
-// cache.
+// mostEntries is the number of entries that are added up at once, apart from those of the last patient. They fit into
+// the nearest cache.
 const mostEntries = 256
 
 func (op *Operator) groups() int {
@@ -77,7 +77,7 @@ func (op *Operator) groups() int {
 	return 1
 }
 
-// addUp adds up the partitions from op.from to to, and forgets their rows.
+// addUp adds up the partitions from op.from to to, and then discards their rows.
 func (op *Operator) addUp(ctx context.Context, to, threads int) error {
 	groups, width := op.groups(), op.plan.width()
 	if groups*width > mostSums || int64(8*groups*width)*int64(threads+1) > op.most {
@@ -146,7 +146,7 @@ func (t *totals) add(o *totals) error {
 	return nil
 }
 
-// plus adds, and never wraps around.
+// plus adds x, and returns an error in place of an overflow.
 func plus(to *int64, x int64) error {
 	sum := *to + x
 	if (sum > *to) != (x > 0) && x != 0 {
@@ -264,7 +264,7 @@ func (a *adder) number() {
 	}
 }
 
-// codes is number where patients have numbers.
+// codes is number for patients that have numbers.
 func (a *adder) codes() {
 	const bits = partitionBits
 	w, row := a.op.words, 0
@@ -285,7 +285,7 @@ func (a *adder) codes() {
 	}
 }
 
-// enter makes the entries of some patients, from one on.
+// enter makes the entries of some patients, beginning with one.
 func (a *adder) enter(from int) {
 	some := &a.some
 	some.from, some.to = from, from
@@ -307,7 +307,7 @@ func (a *adder) enter(from int) {
 	}
 }
 
-// divide gives each of a patient's rows its entry.
+// divide assigns each of a patient's rows to its entry.
 func (a *adder) divide(begin, end int32, into []int32) {
 	some := &a.some
 	before := len(some.groups)
@@ -332,7 +332,7 @@ func (a *adder) divide(begin, end int32, into []int32) {
 	}
 }
 
-// add adds up a column by entry, of which counts has the rows.
+// add adds up a column by entry. counts has the rows of each entry.
 func (s *sums) add(column, entries []int32, counts []int64) {
 	s.sum, s.values = zeros(s.sum, len(counts)), append(s.values[:0], counts...)
 	sum, values := s.sum, s.values
@@ -348,15 +348,15 @@ func (s *sums) add(column, entries []int32, counts []int64) {
 	}
 }
 
-// zeros gives an array of n zeros.
+// zeros returns an array of n zeros.
 func zeros[T any](have []T, n int) []T {
 	have = room(have, n)
 	clear(have)
 	return have
 }
 
-// Each calls fn for each group, ordered by its keys, of which NULL is the last; without keys there is one. The slices
-// are fn's until it returns.
+// Each calls fn for each group, sorted by keys, with NULL last. Without keys there is one group. The slices are fn's
+// until it returns.
 func (op *Operator) Each(fn func(keys []value.Value, partials []int64) error) error {
 	width := op.plan.width()
 	if len(op.keys) == 0 {
@@ -382,10 +382,10 @@ func (op *Operator) Each(fn func(keys []value.Value, partials []int64) error) er
 	return nil
 }
 
-// most is what a sum over patients is clamped to, so that sums over nodes do not overflow.
+// most is the bound to which a sum over patients is clamped, so that sums over nodes do not overflow.
 const most = 1 << 62
 
-// of gives the sums of a group.
+// of returns the sums of a group.
 func (t *totals) of(group, width int) []int64 {
 	sums := t.sums[group*width : (group+1)*width]
 	for i, x := range sums {
@@ -394,7 +394,7 @@ func (t *totals) of(group, width int) []int64 {
 	return sums
 }
 
-// keysOf gives the keys of a group by its number.
+// keysOf returns the keys of a group by its number.
 func (op *Operator) keysOf(code int32) []value.Value {
 	keys := make([]value.Value, len(op.keys))
 	for i := len(keys) - 1; i > 0; i-- {

@@ -9,7 +9,7 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-// clip clips the patients of the entries, and adds their parts to the sums over patients.
+// clip clips the patients of the entries, and adds their contributions to the sums over patients.
 func (a *adder) clip() error {
 	p, some := a.plan, &a.some
 	some.norms = zeros(some.norms, len(some.groups))
@@ -46,14 +46,13 @@ func (a *adder) clip() error {
 	return nil
 }
 
-// values reports whether the part is of a cell's values, and like another of rows: it is the same where no value is
-// NULL.
+// values reports whether p counts a cell's values like rows counts rows. Both are the same if no value is NULL.
 func (p *Part) values(rows *Part) bool {
 	return p.Kind == fragment.PartialValues && rows.Kind == fragment.PartialRows && !p.Beyond && !rows.Beyond && rows.Cell < 0 &&
 		p.Unit == rows.Unit && p.Size == rows.Size && p.Cap == rows.Cap
 }
 
-// pair finds the parts that are the same in these entries: each is the same as at most one.
+// pair finds the parts that are the same in these entries. Each is the same as at most one other.
 func (a *adder) pair() {
 	same := a.some.same
 	for k := range same {
@@ -66,7 +65,7 @@ func (a *adder) pair() {
 	}
 }
 
-// factors gives each entry the factor of its patient, and notes which groups are answered.
+// factors computes the factor of each entry's patient, and records which groups are answered.
 func (a *adder) factors() {
 	p, some, first := a.plan, &a.some, 0
 	some.factors = room(some.factors, len(some.groups))
@@ -114,8 +113,7 @@ func (a *adder) plus(part *Part, place int, parts []int64) error {
 	return nil
 }
 
-// of gives what the sums of each entry make of the part, clamped to its cap, and adds what that counts in the norms,
-// with a weight.
+// of computes the part of each entry, clamped to its cap, and adds its length to the norms, with a weight.
 func (p *Part) of(into []int64, some *entries, plan *Plan, weight int64) {
 	from := some.counts
 	unit := p.Unit
@@ -154,7 +152,7 @@ func (p *Part) of(into []int64, some *entries, plan *Plan, weight int64) {
 	}
 }
 
-// lengths adds what the part of each entry counts in the norm, which fits within a group: see fragment.Clip.
+// lengths adds the length of each entry's part to the norm, which cannot overflow within a group: see fragment.Clip.
 func (p *Part) lengths(norms []uint64, parts []int64, weight uint64) {
 	size := uint64(p.Size) //nolint:gosec // at least 1
 	divide := math.MaxUint64 / size
@@ -164,7 +162,7 @@ func (p *Part) lengths(norms []uint64, parts []int64, weight uint64) {
 	}
 }
 
-// squares is lengths of the norm L2.
+// squares is lengths for the norm L2.
 func (p *Part) squares(norms []uint64, parts []int64, weight uint64) {
 	size := uint64(p.Size) //nolint:gosec // at least 1
 	divide := math.MaxUint64 / size
@@ -175,14 +173,14 @@ func (p *Part) squares(norms []uint64, parts []int64, weight uint64) {
 	}
 }
 
-// measure is |x|*Steps/size, rounded up; divide is 2^64 divided by the size.
+// measure returns |x|*Steps/size, rounded up. divide is 2^64 divided by the size.
 func measure(x int64, size, divide uint64) uint64 {
 	up := uint64(max(x, -x))*fragment.Steps + size - 1 //nolint:gosec // a part is at most a cap
 	q, _ := bits.Mul64(up, divide)                     // the quotient, or one less
 	return q + 1 - (up-q*size-size)>>63                // less than 2*size is left, which is far below 2^63
 }
 
-// trees counts values of each patient who counts in the buckets of part i.
+// trees counts the values of each patient who counts in the buckets of part i.
 func (a *adder) trees(i int) error {
 	some, first := &a.some, 0
 	rows := a.starts[some.from]
@@ -198,7 +196,7 @@ func (a *adder) trees(i int) error {
 	return nil
 }
 
-// tree counts a patient's values, of rows from a first one on with these entries.
+// tree counts a patient's values. entries are those of the rows from from on.
 func (a *adder) tree(i int, from int32, entries []int32) error {
 	p, part := a.plan, &a.plan.Parts[i]
 	a.leaves = a.leaves[:0]
@@ -239,7 +237,7 @@ func (a *adder) tree(i int, from int32, entries []int32) error {
 	return err
 }
 
-// counts calls fn for each bucket in which leaves are, with how many count there; last: no other is of this entry.
+// counts calls fn for each bucket that has leaves, with their number. last: the next bucket belongs to another entry.
 func (a *adder) counts(fn func(entry, leaf int, n uint64, last bool)) {
 	for from := 0; from < len(a.leaves); {
 		to := from
@@ -253,7 +251,7 @@ func (a *adder) counts(fn func(entry, leaf int, n uint64, last bool)) {
 	}
 }
 
-// scaled is x*factor/Whole, toward zero.
+// scaled returns x*factor/Whole, rounded toward zero.
 func scaled(x int64, factor uint64) int64 {
 	sign := x >> 63
 	high, low := bits.Mul64(uint64((x^sign)-sign), factor) //nolint:gosec // |x|
@@ -261,10 +259,10 @@ func scaled(x int64, factor uint64) int64 {
 	return (y ^ sign) - sign
 }
 
-// wholeBits is the logarithm of fragment.Whole.
+// wholeBits is the binary logarithm of fragment.Whole.
 const wholeBits = 30
 
-// wide is a whole number of 128 bits.
+// wide is an integer of 128 bits.
 type wide struct{ high, low uint64 }
 
 func (w *wide) add(high, low uint64) {
@@ -273,7 +271,7 @@ func (w *wide) add(high, low uint64) {
 	w.high, _ = bits.Add64(w.high, high, carry)
 }
 
-// factor is fragment.Clip's.
+// factor computes the factor that fragment.Clip defines.
 func (c *Clip) factor(l2 bool, norm wide) uint64 {
 	limit := uint64(c.Limit) //nolint:gosec // at least 1
 	if norm.high == 0 && norm.low <= limit {

@@ -1,26 +1,28 @@
-// Package stream adds up the rows of a fragment patient by patient, outside of the database: it is given rows in
-// batches, in any order and on several threads, and gives the integers that package compile's SQL gives.
+// Package stream adds up the rows of a fragment patient by patient, outside of the database. It takes rows in batches,
+// in any order and on several threads, and returns the integers that package compile's SQL returns.
 //
-// The database reads, joins, filters and computes; what it does slowly is done here. Grouping by patient and key makes
-// almost as many groups as there are rows, and its hash table leaves every cache. So rows are scattered by patient into
-// partitions that fit into one, a patient's rows are gathered there, whatever batch they came in, and the patients are
-// clipped and added up some at a time, one column after another. Where nothing but the patient tells rows apart they
-// are neither scattered nor kept: they are counted, and their numbers added up, in a record of each patient, which
-// stands where the id says. Both need ids that are close together, as numbers given in turn are; texts are numbered so.
-// Where the first batch, or a later one, shows that they are not, rows are scattered by a hash of the patient, and
-// found by it.
+// The database reads, joins, filters and computes. This package does what the database does slowly. Grouping by patient
+// and key makes almost as many groups as there are rows, and the hash table exceeds every cache. So rows are scattered
+// by patient into partitions that fit into a cache. A patient's rows are gathered there, whatever batch they came in,
+// and the patients are clipped and added up a few at a time, one column after another.
+//
+// If nothing but the patient distinguishes rows, rows are neither scattered nor kept. They are counted, and their
+// numbers added up, in a record of each patient, whose place follows from the id. Both ways need ids that are close
+// together, such as consecutive numbers. Texts are numbered consecutively. If a batch shows that ids are not close
+// together, rows are scattered by a hash of the patient, and found by it.
 //
 // # The last step bounds
 //
-// Nothing is believed of what the database computed. Each number is moved into its grid here (Cell), the parts of a
-// patient are clamped to their caps, the norm is computed from these very parts, and they are added up times the factor
-// that follows from it: internal/fragment has the definition, and the rule. A patient's rows are gathered by the id and
-// by nothing else; in which order they come, how often they come apart and how they are divided over threads changes
-// nothing.
+// This package trusts nothing that the database computed. It clamps each number to its grid (Cell), clamps a patient's
+// parts to their caps, computes the norm from these very parts, and adds them up times the factor that follows from the
+// norm. Package internal/fragment has the definition, and the rule. A patient's rows are gathered by the id and by
+// nothing else. Neither their order, nor how often they come separately, nor their division over threads changes the
+// result.
 //
 // # Memory
 //
-// A row that is kept takes 4 bytes, or 8 where ids are not close together, and four for each number and for the keys.
-// Where rows do not fit, half of the partitions are let go of, and the rows are read again for them: a patient's rows
-// are in one partition, so that each reading is whole. What does not fit so is ErrTooMuch, and is left to the database.
+// A row that is kept takes 4 bytes, or 8 if ids are not close together, and 4 for each number and for the keys. If the
+// rows do not fit, half of the partitions are dropped, and the rows are read again for them. A patient's rows are in
+// one partition, so each reading is complete. If the rows do not fit in this way either, the error is ErrTooMuch, and
+// the database runs the fragment.
 package stream

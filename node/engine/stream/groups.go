@@ -9,11 +9,11 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// maxCodes is how many values of a key, or pairs of keys, there are at most.
+// maxCodes is the largest number of values of a key, or of pairs of keys.
 const maxCodes = 1 << 20
 
-// dictionary numbers the values of a key from 1; 0 is NULL. Of several keys each after the first has one of pairs as
-// well: of the number so far and the key's.
+// dictionary numbers the values of a key from 1; 0 is NULL. Each key after the first also has a dictionary of pairs: of
+// the number so far and the key's number.
 type dictionary struct {
 	mu     sync.Mutex
 	t      value.Type // "": of pairs
@@ -28,14 +28,14 @@ func newDictionary(t value.Type, most int) *dictionary {
 	return &dictionary{t: t, most: most, words: map[uint64]int32{}, texts: map[string]int32{}}
 }
 
-// size is how many numbers there are, that of NULL included.
+// size returns the number of numbers, with that of NULL.
 func (d *dictionary) size() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return 1 + len(d.words) + len(d.texts)
 }
 
-// word gives the number of a value that is no text.
+// word returns the number of a value that is not a text.
 func (d *dictionary) word(x uint64) (int32, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -55,7 +55,7 @@ func (d *dictionary) word(x uint64) (int32, error) {
 	return int32(n), nil //nolint:gosec // as above
 }
 
-// text gives the number of a text, and the dictionary's own copy of it.
+// text returns the number of a text, and the dictionary's own copy of it.
 func (d *dictionary) text(s string) (n int32, kept string, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -79,7 +79,7 @@ func (d *dictionary) value(code int32) value.Value {
 	return d.values[code-1]
 }
 
-// wordOf is a float as a word: the two zeros are one value.
+// wordOf returns a float as a word. Both zeros are one value.
 func wordOf(x float64) uint64 {
 	if x == 0 {
 		x = 0
@@ -101,7 +101,7 @@ func wordValue(t value.Type, x uint64) value.Value {
 	return value.Int(int64(x)) //nolint:gosec // as it came
 }
 
-// known is what one thread knows of a dictionary, without a lock.
+// known is what one thread knows of a dictionary, to be read without a lock.
 type known struct {
 	of    *dictionary
 	words table
@@ -110,7 +110,7 @@ type known struct {
 	fresh int64   // bytes that words have come to take
 }
 
-// smallWords is how many words may have a place of their own.
+// smallWords is the largest number of words that have a place of their own.
 const smallWords = 1 << 20
 
 func (k *known) word(x uint64) (int32, error) {
@@ -130,13 +130,13 @@ func (k *known) word(x uint64) (int32, error) {
 	return n, err
 }
 
-// taken is what the words have come to take in bytes since it was asked last.
+// taken returns the bytes that words have taken since the last call.
 func (k *known) taken() (bytes int64) {
 	bytes, k.fresh = k.fresh, 0
 	return bytes
 }
 
-// few is word for words that are small.
+// few is word for small words.
 func (k *known) few(x uint64) (n int32, err error) {
 	if x >= uint64(len(k.small)) {
 		more := max(1<<bits.Len64(x), 1<<10) - len(k.small)
@@ -152,7 +152,8 @@ func (k *known) few(x uint64) (n int32, err error) {
 	return n, err
 }
 
-// text gives the number of a text, which need not last. fresh is what it has come to take, in bytes.
+// text returns the number of a text, which need not outlive the call. fresh is the memory that it has newly taken, in
+// bytes.
 func (k *known) text(s string) (n int32, fresh int64, err error) {
 	if n, ok := k.texts[s]; ok {
 		return n, 0, nil
@@ -168,20 +169,20 @@ func (k *known) text(s string) (n int32, fresh int64, err error) {
 	return n, textBytes + int64(len(s)), nil
 }
 
-// wordBytes is about what a word takes in the dictionary, and in what a thread knows of it.
+// wordBytes is about the memory of a word in the dictionary, and in a thread's copy.
 const wordBytes = 128
 
-// textBytes is about what a text takes beside its bytes, in the dictionary and in what threads know of it.
+// textBytes is about the memory of a text beside its bytes, in the dictionary and in the threads' copies.
 const textBytes = 200
 
-// table is a hash table of hashes, as mix gives them, to numbers above 0.
+// table is a hash table that maps hashes of mix to numbers above 0.
 type table struct {
 	slots []slot
 	n     int
 	shift uint
 }
 
-// slot is a hash and its number; 0: none is there.
+// slot is a hash and its number; 0: the slot is free.
 type slot struct {
 	hash   uint64
 	number int32
@@ -190,7 +191,7 @@ type slot struct {
 // spread is an odd number that scatters words: 2^64 divided by the golden ratio.
 const spread = 0x9E3779B97F4A7C15
 
-// mix hashes a word. No two words have one hash.
+// mix hashes a word. No two words have the same hash.
 func mix(x uint64) uint64 {
 	x *= spread
 	x ^= x >> 32
@@ -203,7 +204,7 @@ func newTable() table {
 	return t
 }
 
-// at is where a hash is, or is to be put.
+// at returns the slot of a hash, or the slot to put it in.
 func (t *table) at(hash uint64) *slot {
 	slots, i := t.slots, hash>>t.shift
 	for {
@@ -215,7 +216,7 @@ func (t *table) at(hash uint64) *slot {
 	}
 }
 
-// put puts a hash where it is not yet; at gave its place.
+// put stores a new hash at the slot that at returned.
 func (t *table) put(at *slot, hash uint64, n int32) {
 	*at = slot{hash, n}
 	if t.n++; 2*t.n > len(t.slots) {
@@ -234,7 +235,7 @@ func (t *table) grow(bits uint) {
 	}
 }
 
-// reset forgets all, and keeps the memory.
+// reset removes all hashes, and keeps the memory.
 func (t *table) reset() {
 	clear(t.slots)
 	t.n = 0

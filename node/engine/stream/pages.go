@@ -5,10 +5,10 @@ import (
 	"math"
 )
 
-// pages has what a thread's rows add up to by patient, where nothing else tells rows apart and patients are numbered
-// closely: a record stands where the number says, so that none is looked for, and no row is kept. Records come by pages
-// of numbers that follow each other, in the order in which these are first met. A record is that of a tally, without
-// the hash. The first is of rows without a patient.
+// pages holds a thread's sums of each patient, if nothing else distinguishes rows and patients have close numbers. A
+// record's place follows from the number, so there is no search, and no row is kept. Records are allocated by pages of
+// consecutive numbers, in the order in which these are first met. A record is that of a tally, without the hash. The
+// first record is of rows without a patient.
 type pages struct {
 	words  []uint64
 	record int    // words
@@ -20,16 +20,16 @@ type pages struct {
 const (
 	pageBits = 10
 	onPage   = 1 << pageBits // patients
-	// fewPages are always made. More are made where there are pageRows rows for each: memory that is new to the process
-	// costs as much as rows do.
+	// fewPages are always allocated. More are allocated if there are pageRows rows for each: memory that is new to the
+	// process costs as much time as rows do.
 	fewPages = 1 << 10
 	pageRows = 1 << 8
-	// mostSpan is how far the numbers of pages are apart at most.
+	// mostSpan is the largest distance between the numbers of pages.
 	mostSpan = 1 << 16
 )
 
-// How an operator keeps rows. The first batch decides; where the ids of patients are then less close together than it
-// showed, all rows are given again, and are scattered.
+// How an operator keeps rows. The first batch decides. If later ids of patients are less close together than it showed,
+// all rows are read again, and scattered.
 const (
 	undecided = iota
 	counted   // in pages
@@ -38,10 +38,10 @@ const (
 	given     // not at all: they are to be given again
 )
 
-// bytes is what they take.
+// bytes returns the memory of the pages.
 func (p *pages) bytes() int64 { return int64(8*cap(p.words) + 4*cap(p.from)) }
 
-// of gives the records of a page; nil: it has none.
+// of returns the records of a page, or nil if it has none.
 func (p *pages) of(page uint64) []uint64 {
 	if n := page - p.first; n < uint64(len(p.from)) && p.from[n] > 0 {
 		from := int(p.from[n]) * p.record
@@ -98,7 +98,7 @@ func (t *thread) keep(ids []int64) error {
 	return t.scatter()
 }
 
-// rowWords is how many words a row takes as it is scattered: of the patient, and of each column.
+// rowWords returns the number of words of a scattered row: of the patient, and of each column.
 func (p *Plan) rowWords(how int32) int {
 	if how == numbered {
 		return 1 + p.columns()
@@ -106,13 +106,13 @@ func (p *Plan) rowWords(how int32) int {
 	return 2 + p.columns()
 }
 
-// A patient's number is that of a block of ids, and the id within it.
+// A patient's number consists of the number of a block of ids, and the id within it.
 const (
 	blockBits  = 16
 	mostBlocks = 1 << 8
 )
 
-// number numbers patients, so that two have two numbers; false: their ids are in too many blocks.
+// number numbers patients, each differently. It returns false if their ids are in too many blocks.
 func (t *thread) number(ids []int64) bool {
 	t.codes = room(t.codes, len(ids))
 	known := &t.blocks
@@ -136,11 +136,12 @@ func (t *thread) number(ids []int64) bool {
 	return true
 }
 
-// partitionOf is the partition of a patient by the number, whose last bits follow from it and from the other ones.
+// partitionOf returns the partition of a patient's number. The number's last bits follow from the partition and the
+// other bits.
 func partitionOf(code uint32) uint16 { return uint16((code ^ code>>8 ^ code>>16) & (partitions - 1)) }
 
-// count adds a batch's rows to those of their patients; false: there are too many pages, or more rows than a record
-// counts.
+// count adds a batch's rows to the sums of their patients. It returns false if there are too many pages, or more rows
+// than a record counts.
 func (t *thread) count(ids []int64) bool {
 	if t.op.rows.Load() > math.MaxUint32 {
 		return false
@@ -172,7 +173,7 @@ func (t *thread) count(ids []int64) bool {
 	return true
 }
 
-// locate finds where the record of each row's patient begins; false: there are too many pages.
+// locate finds the record of each row's patient. It returns false if there are too many pages.
 func (t *thread) locate(ids []int64) bool {
 	p := &t.people
 	t.at = room(t.at, len(ids))
@@ -196,7 +197,7 @@ func (t *thread) locate(ids []int64) bool {
 	return true
 }
 
-// page makes a page, if there is room.
+// page allocates a page if there is room.
 func (t *thread) page(page uint64) bool {
 	p, op := &t.people, t.op
 	before, most := p.bytes(), max(fewPages, op.rows.Load()/pageRows)
@@ -204,7 +205,7 @@ func (t *thread) page(page uint64) bool {
 	return op.used.Add(p.bytes()-before) <= op.most && made
 }
 
-// make makes a page that is within reach, with at most so many bytes.
+// make allocates a page that is within reach, within most bytes.
 func (p *pages) make(page uint64, most int64) bool {
 	from, to := len(p.words), len(p.words)+p.record*onPage
 	if to > cap(p.words) {
@@ -219,7 +220,7 @@ func (p *pages) make(page uint64, most int64) bool {
 	return true
 }
 
-// reach makes room for a page among the numbers of pages.
+// reach extends the range of page numbers to a page.
 func (p *pages) reach(page uint64) bool {
 	if p.from == nil {
 		p.first = page
@@ -239,13 +240,13 @@ func (p *pages) reach(page uint64) bool {
 	return true
 }
 
-// forget forgets what was counted.
+// forget discards what was counted.
 func (t *thread) forget() {
 	t.op.used.Add(-t.people.bytes())
 	t.people = pages{}
 }
 
-// numbered gives the pages that some thread has.
+// numbered returns the pages that some thread has.
 func (op *Operator) numbered() []uint64 {
 	var all []uint64
 	seen := map[uint64]bool{}
@@ -261,7 +262,7 @@ func (op *Operator) numbered() []uint64 {
 	return all
 }
 
-// page adds up the patients of a page, of all threads.
+// page adds up the patients of a page over all threads.
 func (a *adder) page(ctx context.Context, page uint64) error {
 	var sum []uint64
 	for _, t := range a.op.all {

@@ -8,7 +8,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Plan is what an Operator does with rows of a patient, keys and numbers, in this order of columns.
+// Plan says what an Operator does with rows. A row's columns are the patient, the keys and the cells, in this order.
 type Plan struct {
 	Patient value.Type // int or text
 	Keys    []Key      // by which a patient's rows are grouped
@@ -18,30 +18,30 @@ type Plan struct {
 	L2        bool // the norm: L2, else L1
 	Unclipped bool // no patient is clipped
 	Single    Clip // how all partial aggregates of one integer are clipped
-	// Least is the factor from which on a patient counts where keys are not declared; 0: all count.
+	// Least is the smallest factor with which a patient counts if keys are not declared; 0: all patients count.
 	Least int64
 }
 
-// Key is a column of a key, and which of its values rows are grouped by.
+// Key is a column of a key, and the values by which rows are grouped.
 type Key struct {
 	Type value.Type
-	// Bounded: an int outside of Least and Most is read as the nearer one.
+	// Bounded: an int outside of Least and Most is clamped to them.
 	Bounded     bool
 	Least, Most int64
-	// Declared: a row counts only where the int is then from First to Last, and not where it is NULL.
+	// Declared: a row counts only if the int is then from First to Last, and not NULL.
 	Declared    bool
 	First, Last int64
 }
 
-// Cell is a column of numbers or conditions, and the whole number that each of its values counts as.
+// Cell is a column of numbers or conditions, and the integer that each of its values counts as.
 type Cell struct {
 	Type value.Type // int, float or bool
-	// Bounded: a value outside of the column's own bounds is read as the nearer one.
+	// Bounded: a value outside of the column's own bounds is clamped to them.
 	Bounded             bool
 	Least, Most         int64   // of an int
 	LeastReal, MostReal float64 // of a float
-	// A float x counts as floor((x-From)*Scale + Half), an int as it is; either is then moved into [Lower, Upper], and is
-	// less Center.
+	// A float x counts as floor((x-From)*Scale + Half), an int as itself. Either is then clamped to [Lower, Upper], and
+	// Center is subtracted.
 	From, Scale, Half    float64
 	Lower, Upper, Center int64
 }
@@ -49,11 +49,11 @@ type Cell struct {
 // Part is one partial aggregate.
 type Part struct {
 	Kind fragment.PartialKind
-	// Beyond: what is left out of a part of that kind, up to Most times what is left of the patient.
+	// Beyond: the part is what clipping cuts off a part of that kind, up to Most times what stays of the patient.
 	Beyond bool
 	Most   uint64
 	Cell   int // that it is of; -1: of rows
-	// Unit, Size, Weight and Cap are what fragment.Proof and fragment.Clip say of it.
+	// Unit, Size, Weight and Cap are those of fragment.Proof and fragment.Clip.
 	Unit, Size, Weight, Cap int64
 	Leaves, Levels          int  // of buckets
 	Tree                    Clip // how it is clipped, of buckets
@@ -68,16 +68,16 @@ func Knows(k fragment.PartialKind) bool {
 	return false
 }
 
-// Clip is fragment.Clip.
+// Clip holds the numbers of fragment.Clip.
 type Clip struct {
 	Limit int64
 	Root  float64
 }
 
-// Tree: it is of buckets.
+// tree reports whether the part consists of buckets.
 func (p *Part) tree() bool { return p.Kind == fragment.PartialBuckets }
 
-// width is how many integers it is.
+// width returns the number of integers of the part.
 func (p *Part) width() int {
 	if p.tree() {
 		return p.Leaves
@@ -85,8 +85,8 @@ func (p *Part) width() int {
 	return 1
 }
 
-// New is the plan of a fragment, but for its cells and for which values of its keys there are. cells gives of each
-// partial aggregate the cell that it is of, -1 where it is of rows.
+// New returns the plan of a fragment, without its cells and the values of its keys. cells has the cell of each partial
+// aggregate, or -1 if that counts rows.
 func New(f *fragment.Fragment, p *fragment.Proof, cells []int) *Plan {
 	single := p.Single(f)
 	plan := &Plan{Patient: f.Patient.Type, L2: f.Norm == fragment.L2, Unclipped: p.Unclipped, Single: clip(single)}
@@ -112,18 +112,18 @@ func New(f *fragment.Fragment, p *fragment.Proof, cells []int) *Plan {
 
 func clip(c fragment.Clip) Clip { return Clip{Limit: c.Limit, Root: c.Root()} }
 
-// Fits reports whether what the cell counts as fits into the 32 bits that a row has for it.
+// Fits reports whether the integer of a cell fits into its 32 bits of a row.
 func (c *Cell) Fits() bool {
 	return c.Lower-c.Center > missing && c.Upper-c.Center <= math.MaxInt32 && c.Lower <= c.Upper
 }
 
-// String tells cells apart.
+// String distinguishes cells.
 func (c *Cell) String() string { return fmt.Sprintf("%+v", *c) }
 
 // missing stands for NULL.
 const missing = math.MinInt32
 
-// read gives what the values of a column count as.
+// read computes the integers that a column's values count as.
 func (c *Cell) read(into []int32, from *Column) {
 	switch c.Type {
 	case value.TypeBool:
@@ -140,7 +140,7 @@ func (c *Cell) read(into []int32, from *Column) {
 	}
 }
 
-// wholes gives what ints count as.
+// wholes computes the integers that ints count as.
 func (c *Cell) wholes(into []int32, from []int64) {
 	least, most := int64(math.MinInt64), int64(math.MaxInt64)
 	if c.Bounded {
@@ -152,7 +152,7 @@ func (c *Cell) wholes(into []int32, from []int64) {
 	}
 }
 
-// reals gives what floats count as; missing for what is no number.
+// reals computes the integers that floats count as. NaN, and an infinity without bounds, are missing.
 func (c *Cell) reals(into []int32, from []float64) {
 	least, most, bounded := c.LeastReal, c.MostReal, c.Bounded
 	start, scale, half := c.From, c.Scale, c.Half
@@ -180,13 +180,13 @@ func (c *Cell) reals(into []int32, from []float64) {
 	}
 }
 
-// keyed is 1 where there are keys, else 0.
+// keyed is 1 if there are keys, else 0.
 func (p *Plan) keyed() int { return min(len(p.Keys), 1) }
 
-// columns is how many numbers of a row are kept: of its group where there are keys, and of its cells.
+// columns returns how many numbers of a row are kept: its group if there are keys, and its cells.
 func (p *Plan) columns() int { return p.keyed() + len(p.Cells) }
 
-// width is how many integers a group has.
+// width returns how many integers a group has.
 func (p *Plan) width() int {
 	n := 0
 	for i := range p.Parts {
@@ -195,10 +195,10 @@ func (p *Plan) width() int {
 	return n
 }
 
-// Columns is how many columns a row has.
+// Columns returns the number of columns of a row.
 func (p *Plan) Columns() int { return 1 + len(p.Keys) + len(p.Cells) }
 
-// Type is the type of column i.
+// Type returns the type of column i.
 func (p *Plan) Type(i int) value.Type {
 	switch {
 	case i == 0:

@@ -8,7 +8,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Row gives a group as a row of the fragment's SQL has it, in the values of engine.Driver: buckets as a text of those
+// Row returns a group as a row of the fragment's SQL, in the values of engine.Driver. Buckets are a text of the counts
 // above 0.
 func (p *Plan) Row(keys []value.Value, partials []int64) []any {
 	row := make([]any, 0, len(keys)+len(p.Parts))
@@ -32,7 +32,7 @@ func (p *Plan) Row(keys []value.Value, partials []int64) []any {
 	return row
 }
 
-// native is a value as engine.Driver has it.
+// native converts a value to that of engine.Driver.
 func native(v value.Value) any {
 	switch {
 	case v.IsNull():

@@ -17,13 +17,14 @@ type tally struct {
 }
 
 const (
-	// leastPlaces is how many places a tally begins with: a power of two, at least the partitions.
+	// leastPlaces is the initial number of places of a tally: a power of two, at least the number of partitions.
 	leastPlaces = 4 * partitions
-	// mostTallied is how many cells a record has at most.
+	// mostTallied is the largest number of cells of a record.
 	mostTallied = 16
 )
 
-// tallies reports whether nothing but the patient tells rows apart: there are no keys, and no part needs single values.
+// tallies reports whether nothing but the patient distinguishes rows: there are no keys, and no part needs single
+// values.
 func (p *Plan) tallies() bool {
 	for i := range p.Parts {
 		if p.Parts[i].tree() {
@@ -33,7 +34,7 @@ func (p *Plan) tallies() bool {
 	return len(p.Keys) == 0 && len(p.Cells) <= mostTallied
 }
 
-// recordWords is how many words a record has.
+// recordWords returns the number of words of a record.
 func recordWords(cells int) int { return (2+cells)/2 + cells }
 
 // tallyOf has so many places, a power of two.
