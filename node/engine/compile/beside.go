@@ -35,12 +35,12 @@ func (c *compiler) join(relations []fragment.Relation, filter *expr.Expr, column
 	total := 0
 	for i, r := range relations {
 		if r.On != nil {
-			j.on[i] = c.strict(r.On)
+			j.on[i] = c.finiteOrNull(r.On)
 			total += len(j.on[i])
 		}
 	}
 	if filter != nil {
-		j.where = []string{c.strict(filter)}
+		j.where = []string{c.finiteOrNull(filter)}
 		total += len(j.where[0])
 	}
 	for _, col := range columns {
@@ -72,7 +72,7 @@ func (c *compiler) moveBeside(j *joined, relations []fragment.Relation, filter *
 		}
 		stay := []string{"TRUE"}
 		for _, e := range expr.Conjuncts(r.On) {
-			if sql := c.strict(e); len(sql) <= short {
+			if sql := c.finiteOrNull(e); len(sql) <= short {
 				stay = append(stay, sql)
 			} else {
 				j.where = append(j.where, moved(sql))
@@ -81,7 +81,7 @@ func (c *compiler) moveBeside(j *joined, relations []fragment.Relation, filter *
 		j.on[i] = strings.Join(stay, " AND ")
 	}
 	for _, e := range expr.Conjuncts(filter) {
-		j.where = append(j.where, moved(c.strict(e)))
+		j.where = append(j.where, moved(c.finiteOrNull(e)))
 	}
 	j.columns = slices.Clone(j.columns)
 	for i, col := range j.columns {

@@ -28,16 +28,16 @@ func (c *compiler) cast(e *expr.Expr) code {
 	x := c.expr(a)
 	switch from := a.Type; {
 	case from == e.Type:
-		return code{sql: c.whole(a), loose: x.loose}
+		return code{sql: c.whole(a), maybeNonFinite: x.maybeNonFinite}
 	case from == value.TypeText:
 		x.sql = c.whole(a)
 		pattern := c.literal(value.Text(patterns[e.Type]), false).sql
 		s := c.f("CASE WHEN regexp_full_match(%[1]s, %[2]s) THEN TRY_CAST(%[1]s AS %[3]s) END", x.sql, pattern, c.sqlType(e.Type))
-		s.loose = e.Type == value.TypeFloat // 1e999
+		s.maybeNonFinite = e.Type == value.TypeFloat // 1e999
 		return s
 	case from == value.TypeFloat:
 		whole := c.round(x, 0, expr.Range{})
-		if f := c.facts(a); !x.loose && math.Abs(f.Lower) < 1<<62 && math.Abs(f.Upper) < 1<<62 {
+		if f := c.facts(a); !x.maybeNonFinite && math.Abs(f.Lower) < 1<<62 && math.Abs(f.Upper) < 1<<62 {
 			return c.f("CAST(%s AS BIGINT)", whole.sql)
 		}
 		return c.f("CASE WHEN %s BETWEEN %s AND %s THEN TRY_CAST(%s AS BIGINT) END", x.sql,
@@ -135,6 +135,6 @@ func (c *compiler) trinoParse(x string, t value.Type) code {
 		text = c.f("replace(%s, 'T', ' ')", x).sql
 	}
 	s := c.f("CASE WHEN regexp_like(%s, %s) THEN TRY_CAST(%s AS %s) END", x, c.literal(value.Text(`^(?:`+pattern+`)\z`), false).sql, text, c.sqlType(t))
-	s.loose = t == value.TypeFloat // 1e999
+	s.maybeNonFinite = t == value.TypeFloat // 1e999
 	return s
 }

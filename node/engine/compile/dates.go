@@ -45,15 +45,15 @@ func (c *compiler) within(e *expr.Expr, lower, upper int64) string {
 	if e.Op == expr.OpLiteral && inside(c.facts(e), float64(lower), float64(upper)) {
 		return c.literal(*e.Value, true).sql
 	}
-	x := c.strict(e)
+	x := c.finiteOrNull(e)
 	if !inside(c.facts(e), float64(lower), float64(upper)) {
 		x = c.f("CASE WHEN %[1]s BETWEEN %[2]s AND %[3]s THEN %[1]s END", x, fmt.Sprintf("(%d)", lower), fmt.Sprintf("(%d)", upper)).sql
 	}
 	return x
 }
 
-// small writes such an int as an INTEGER of 32 bits.
-func (c *compiler) small(e *expr.Expr, lower, upper int64) string {
+// int32 writes such an int as an INTEGER of 32 bits.
+func (c *compiler) int32(e *expr.Expr, lower, upper int64) string {
 	x := c.within(e, lower, upper)
 	if e.Op == expr.OpLiteral && !e.Value.IsNull() && inside(c.facts(e), float64(lower), float64(upper)) {
 		return x // which has that type
@@ -61,9 +61,9 @@ func (c *compiler) small(e *expr.Expr, lower, upper int64) string {
 	return c.f("CAST(%s AS INTEGER)", x).sql
 }
 
-// existing writes a date or timestamp that is NULL outside of the years 1 to 9999. With sure it is known to be within
+// inRangeOrNull writes a date or timestamp that is NULL outside of the years 1 to 9999. With sure it is known to be within
 // them.
-func (c *compiler) existing(x code, t value.Type, sure bool) code {
+func (c *compiler) inRangeOrNull(x code, t value.Type, sure bool) code {
 	if sure {
 		return x
 	}
@@ -76,9 +76,9 @@ func (c *compiler) shift(e *expr.Expr) code {
 	a, b := e.Args[0], e.Args[1]
 	if e.Type == value.TypeInt {
 		if a.Type == value.TypeDate {
-			return c.f("(%s - %s)", c.strict(a), c.strict(b))
+			return c.f("(%s - %s)", c.finiteOrNull(a), c.finiteOrNull(b))
 		}
-		return c.f("(epoch_us(%s) - epoch_us(%s))", c.strict(a), c.strict(b))
+		return c.f("(epoch_us(%s) - epoch_us(%s))", c.finiteOrNull(a), c.finiteOrNull(b))
 	}
 	if a.Type == value.TypeInt {
 		a, b = b, a
@@ -91,13 +91,13 @@ func (c *compiler) shift(e *expr.Expr) code {
 	var x code
 	var sure bool
 	if e.Type == value.TypeDate {
-		x = c.f("(%s %s %s)", c.strict(a), string(e.Op), c.small(b, -spanOfDays, spanOfDays))
+		x = c.f("(%s %s %s)", c.finiteOrNull(a), string(e.Op), c.int32(b, -spanOfDays, spanOfDays))
 		sure = low >= value.MinDate && high <= value.MaxDate
 	} else {
-		x = c.f("make_timestamp(epoch_us(%s) %s %s)", c.strict(a), string(e.Op), c.within(b, -spanOfMicroseconds, spanOfMicroseconds))
+		x = c.f("make_timestamp(epoch_us(%s) %s %s)", c.finiteOrNull(a), string(e.Op), c.within(b, -spanOfMicroseconds, spanOfMicroseconds))
 		sure = low >= value.MinTimestamp+1000 && high <= value.MaxTimestamp-1000 // float64 is that coarse here
 	}
-	return c.existing(x, e.Type, sure)
+	return c.inRangeOrNull(x, e.Type, sure)
 }
 
 const epoch = "DATE '1970-01-01'"
@@ -107,7 +107,7 @@ func (c *compiler) postgresShift(e *expr.Expr) code {
 	a, b := e.Args[0], e.Args[1]
 	const perDay = 86_400_000_000
 	if e.Type == value.TypeInt {
-		x, y := c.strict(a), c.strict(b)
+		x, y := c.finiteOrNull(a), c.finiteOrNull(b)
 		if a.Type == value.TypeDate {
 			return c.f("CAST(%s - %s AS BIGINT)", x, y)
 		}
@@ -119,7 +119,7 @@ func (c *compiler) postgresShift(e *expr.Expr) code {
 	if a.Type == value.TypeInt {
 		a, b = b, a
 	}
-	x, from, by := c.strict(a), c.typed(a), c.facts(b)
+	x, from, by := c.finiteOrNull(a), c.typed(a), c.facts(b)
 	low, high := from.Lower+by.Lower, from.Upper+by.Upper
 	if e.Op == expr.OpSubtract {
 		low, high = from.Lower-by.Upper, from.Upper-by.Lower
@@ -139,7 +139,7 @@ func (c *compiler) postgresShift(e *expr.Expr) code {
 		return sum
 	}
 	return c.f("CASE WHEN CAST(%s AS DATE) - %s %s %s / %d BETWEEN %d AND %d THEN %s END", x, epoch, string(e.Op), n, perDay, value.MinDate-1, value.MaxDate+1,
-		c.existing(sum, e.Type, false).sql)
+		c.inRangeOrNull(sum, e.Type, false).sql)
 }
 
 // trinoMicroseconds writes the microseconds since 1970. Trino's own functions of dates count milliseconds.
@@ -152,9 +152,9 @@ func (c *compiler) trinoShift(e *expr.Expr) code {
 	a, b := e.Args[0], e.Args[1]
 	if e.Type == value.TypeInt {
 		if a.Type == value.TypeDate {
-			return c.f("date_diff('day', %s, %s)", c.strict(b), c.strict(a))
+			return c.f("date_diff('day', %s, %s)", c.finiteOrNull(b), c.finiteOrNull(a))
 		}
-		return c.f("(%s - %s)", c.trinoMicroseconds(c.strict(a)), c.trinoMicroseconds(c.strict(b)))
+		return c.f("(%s - %s)", c.trinoMicroseconds(c.finiteOrNull(a)), c.trinoMicroseconds(c.finiteOrNull(b)))
 	}
 	if a.Type == value.TypeInt {
 		a, b = b, a
@@ -164,9 +164,9 @@ func (c *compiler) trinoShift(e *expr.Expr) code {
 		if e.Op == expr.OpSubtract {
 			by = c.f("-(%s)", by).sql
 		}
-		return c.existing(c.f("date_add('day', %s, %s)", by, c.strict(a)), e.Type, false)
+		return c.inRangeOrNull(c.f("date_add('day', %s, %s)", by, c.finiteOrNull(a)), e.Type, false)
 	}
-	at := c.f("(%s %s %s)", c.trinoMicroseconds(c.strict(a)), string(e.Op), c.within(b, -spanOfMicroseconds, spanOfMicroseconds)).sql
+	at := c.f("(%s %s %s)", c.trinoMicroseconds(c.finiteOrNull(a)), string(e.Op), c.within(b, -spanOfMicroseconds, spanOfMicroseconds)).sql
 	return c.f("CASE WHEN %[1]s BETWEEN %[2]s AND %[3]s THEN CAST(from_unixtime_nanos(CAST(%[1]s AS DECIMAL(38, 0)) * 1000) AT TIME ZONE 'UTC' AS TIMESTAMP(6)) END",
 		at, strconv.FormatInt(value.MinTimestamp, 10), strconv.FormatInt(value.MaxTimestamp, 10))
 }
@@ -180,11 +180,11 @@ func (c *compiler) extract(e *expr.Expr) code {
 	if f, ok := fieldFunctions[expr.Field(field)]; ok {
 		field = f
 	}
-	return c.f("%s(%s)", field, c.strict(e.Args[1]))
+	return c.f("%s(%s)", field, c.finiteOrNull(e.Args[1]))
 }
 
 func (c *compiler) postgresExtract(e *expr.Expr) code {
-	field, x := e.Args[0].Value.Str(), c.strict(e.Args[1])
+	field, x := e.Args[0].Value.Str(), c.finiteOrNull(e.Args[1])
 	part := c.f("EXTRACT(%s FROM %s)", strings.ToUpper(field), x).sql
 	switch expr.Field(field) {
 	case expr.FieldHour, expr.FieldMinute:
@@ -196,7 +196,7 @@ func (c *compiler) postgresExtract(e *expr.Expr) code {
 }
 
 func (c *compiler) trinoExtract(e *expr.Expr) code {
-	x := c.strict(e.Args[1])
+	x := c.finiteOrNull(e.Args[1])
 	switch field := e.Args[0].Value.Str(); expr.Field(field) {
 	case expr.FieldISOYear:
 		return c.f("year_of_week(%s)", x)
@@ -216,12 +216,12 @@ func (c *compiler) trinoExtract(e *expr.Expr) code {
 // truncateFrom returns what writes DATE_TRUNC of an operand in the given form.
 func truncateFrom(form string) write {
 	return func(c *compiler, e *expr.Expr) code {
-		return c.f("CAST(date_trunc('%s', "+form+") AS %s)", e.Args[0].Value.Str(), c.strict(e.Args[1]), c.sqlType(e.Type))
+		return c.f("CAST(date_trunc('%s', "+form+") AS %s)", e.Args[0].Value.Str(), c.finiteOrNull(e.Args[1]), c.sqlType(e.Type))
 	}
 }
 
 func (c *compiler) addMonths(e *expr.Expr) code {
-	x := c.f("CAST(%s + to_months(%s) AS %s)", c.strict(e.Args[0]), c.small(e.Args[1], -spanOfMonths, spanOfMonths), c.sqlType(e.Type))
+	x := c.f("CAST(%s + to_months(%s) AS %s)", c.finiteOrNull(e.Args[0]), c.int32(e.Args[1], -spanOfMonths, spanOfMonths), c.sqlType(e.Type))
 	from, by := c.typed(e.Args[0]), c.facts(e.Args[1])
 	perMonth := 31.0
 	if e.Type == value.TypeTimestamp {
@@ -233,31 +233,31 @@ func (c *compiler) addMonths(e *expr.Expr) code {
 		least, most = value.MinTimestamp, value.MaxTimestamp
 	}
 	sure := from.Lower+far(math.Min(by.Lower-1, 0)) >= least && from.Upper+far(math.Max(by.Upper+1, 0)) <= most
-	return c.existing(x, e.Type, sure)
+	return c.inRangeOrNull(x, e.Type, sure)
 }
 
 // firstMonths is how many months can be subtracted from the year 1 within PostgreSQL's dates, which begin in 4713 BC.
 const firstMonths = 56_000
 
 func (c *compiler) postgresAddMonths(e *expr.Expr) code {
-	x, by := c.strict(e.Args[0]), c.facts(e.Args[1])
+	x, by := c.finiteOrNull(e.Args[0]), c.facts(e.Args[1])
 	n := c.within(e.Args[1], -spanOfMonths, spanOfMonths)
 	sum := c.f("CAST(%s + make_interval(months => CAST(%s AS INTEGER)) AS %s)", x, n, c.sqlType(e.Type))
 	if by.Lower >= -firstMonths {
-		return c.existing(sum, e.Type, false)
+		return c.inRangeOrNull(sum, e.Type, false)
 	}
 	return c.f("CASE WHEN EXTRACT(YEAR FROM %[1]s) * 12 + EXTRACT(MONTH FROM %[1]s) - 1 + %[2]s BETWEEN 12 AND 119999 THEN %[3]s END", x, n, sum.sql)
 }
 
 func (c *compiler) trinoAddMonths(e *expr.Expr) code {
 	n := c.within(e.Args[1], -spanOfMonths, spanOfMonths)
-	return c.existing(c.f("date_add('month', %s, %s)", n, c.strict(e.Args[0])), e.Type, false)
+	return c.inRangeOrNull(c.f("date_add('month', %s, %s)", n, c.finiteOrNull(e.Args[0])), e.Type, false)
 }
 
 // months writes the number of complete months between two dates: the changes of month, less one if the last month is
 // not complete.
 func (c *compiler) months(e *expr.Expr) code {
-	a, b := c.strict(e.Args[0]), c.strict(e.Args[1])
+	a, b := c.finiteOrNull(e.Args[0]), c.finiteOrNull(e.Args[1])
 	into := func(x string) string { return c.f("day(%s)", x).sql }
 	if e.Args[0].Type == value.TypeTimestamp {
 		into = func(x string) string { return c.f("(%[1]s - date_trunc('month', %[1]s))", x).sql }
@@ -268,7 +268,7 @@ func (c *compiler) months(e *expr.Expr) code {
 
 // postgresMonths is months for PostgreSQL.
 func (c *compiler) postgresMonths(e *expr.Expr) code {
-	a, b := c.strict(e.Args[0]), c.strict(e.Args[1])
+	a, b := c.finiteOrNull(e.Args[0]), c.finiteOrNull(e.Args[1])
 	into := func(x string) string { return c.f("EXTRACT(DAY FROM %s)", x).sql }
 	if e.Args[0].Type == value.TypeTimestamp {
 		into = func(x string) string { return c.f("(%[1]s - date_trunc('month', %[1]s))", x).sql }
@@ -279,7 +279,7 @@ func (c *compiler) postgresMonths(e *expr.Expr) code {
 
 // trinoMonths is months for Trino, whose INTERVAL counts milliseconds.
 func (c *compiler) trinoMonths(e *expr.Expr) code {
-	a, b := c.strict(e.Args[0]), c.strict(e.Args[1])
+	a, b := c.finiteOrNull(e.Args[0]), c.finiteOrNull(e.Args[1])
 	later := func(x, y string) string {
 		if e.Args[0].Type == value.TypeDate {
 			return c.f("day(%s) > day(%s)", x, y).sql

@@ -191,7 +191,7 @@ func (c *compiler) sum(o *fragment.Output, over string) string {
 		unit := o.Grid.Number(1)
 		if c.target.Dialect.finite != "" {
 			x = c.f("(%s * %s)", x.sql, c.number(unit))
-			x.loose = true
+			x.maybeNonFinite = true
 		} else {
 			x = c.f("CASE WHEN abs(%[1]s) <= %[2]s THEN %[1]s * %[3]s END", x.sql, c.number(math.Min(math.MaxFloat64, postgresHuge/unit)), c.number(unit))
 		}

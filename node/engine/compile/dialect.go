@@ -34,7 +34,7 @@ type Dialect struct {
 	// inlines: the engine does so with columns of whole numbers that it aggregates.
 	inlines  bool
 	let      string // gives a name to an operand within an expression: name, operand, expression
-	finite   string // the test that a real number is finite; empty: none is ever loose
+	finite   string // the test that a real number is finite; empty: every float is finite
 	nan      string // the test that one is NaN
 	infinite string // the test that one is infinite, in a real arithmetic that does not raise
 	collate  string // what makes a text compare by its bytes; empty: it does
@@ -85,15 +85,15 @@ func (d *Dialect) NaN(sql string) string { return fmt.Sprintf(d.nan, sql) }
 // Literal writes a value beside a column of its type, or returns ErrLiteral.
 func (d *Dialect) Literal(v value.Value) (string, error) { return d.literal(v, true) }
 
-// literal writes a value in exactly its type. A bare int has the smallest type that holds it, which suffices beside a
+// literal writes a value in exactly its type. An untyped int has the smallest type that holds it, which suffices beside a
 // BIGINT and is easier to read.
-func (d *Dialect) literal(v value.Value, bare bool) (string, error) {
+func (d *Dialect) literal(v value.Value, untyped bool) (string, error) {
 	if v.IsNull() {
 		return "CAST(NULL AS " + d.types[v.Type()] + ")", nil
 	}
 	switch v.Type() {
 	case value.TypeInt:
-		if i := v.Int64(); !bare || i < -1<<62 {
+		if i := v.Int64(); !untyped || i < -1<<62 {
 			return d.whole(i), nil
 		} else if i < 0 {
 			return "(" + strconv.FormatInt(i, 10) + ")", nil

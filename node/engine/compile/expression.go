@@ -28,8 +28,8 @@ func tooLarge(e *expr.Expr) error {
 // code is the SQL of an expression, in exactly the expression's type.
 type code struct {
 	sql string
-	// loose: the SQL may yield NaN or an infinity where the expression is NULL.
-	loose bool
+	// maybeNonFinite: the SQL may yield NaN or an infinity where the expression is NULL.
+	maybeNonFinite bool
 }
 
 // compiler writes one select of a fragment, and its expressions, as SQL.
@@ -85,11 +85,11 @@ func (c *compiler) f(format string, args ...any) code {
 // facts returns the range of an expression's SQL on any data. It decides which guards are needed.
 func (c *compiler) facts(e *expr.Expr) expr.Range { return c.known.Range(e) }
 
-// strict writes an expression, with NULL in place of NaN and infinities.
-func (c *compiler) strict(e *expr.Expr) string { return c.finite(c.expr(e)).sql }
+// finiteOrNull writes an expression, with NULL in place of NaN and infinities.
+func (c *compiler) finiteOrNull(e *expr.Expr) string { return c.finite(c.expr(e)).sql }
 
 func (c *compiler) finite(x code) code {
-	if !x.loose {
+	if !x.maybeNonFinite {
 		return x
 	}
 	return c.f("CASE WHEN "+fmt.Sprintf(c.target.Dialect.finite, "%[1]s")+" THEN %[1]s END", x.sql)
@@ -114,8 +114,8 @@ func (c *compiler) as(e *expr.Expr, t value.Type) code {
 	return c.expr(e)
 }
 
-func (c *compiler) literal(v value.Value, bare bool) code {
-	s, err := c.target.Dialect.literal(v, bare)
+func (c *compiler) literal(v value.Value, untyped bool) code {
+	s, err := c.target.Dialect.literal(v, untyped)
 	if err != nil {
 		c.fail(err)
 	}
@@ -177,7 +177,7 @@ func (c *compiler) constant(e *expr.Expr) (code, bool) {
 func (c *compiler) each(args []*expr.Expr) []string {
 	list := make([]string, len(args))
 	for i, a := range args {
-		list[i] = c.strict(a)
+		list[i] = c.finiteOrNull(a)
 	}
 	return list
 }
@@ -208,9 +208,9 @@ func (c *compiler) column(e *expr.Expr) code {
 	if !col.Lower.Valid() {
 		switch e.Type {
 		case value.TypeFloat:
-			return code{sql: s, loose: true}
+			return code{sql: s, maybeNonFinite: true}
 		case value.TypeDate, value.TypeTimestamp:
-			return c.existing(code{sql: s}, e.Type, false)
+			return c.inRangeOrNull(code{sql: s}, e.Type, false)
 		}
 		return code{sql: s}
 	}
@@ -228,7 +228,7 @@ func isText(e *expr.Expr) bool { return e.Type == value.TypeText }
 // whole writes an expression that is compared, sorted, grouped or passed on. The text of a stored column is not cut.
 func (c *compiler) whole(e *expr.Expr) string {
 	if e.Op != expr.OpColumn || !isText(e) {
-		return c.strict(e)
+		return c.finiteOrNull(e)
 	}
 	s, _ := c.raw(e)
 	if c.derived[e.Relation] { // which has the collation of the select within

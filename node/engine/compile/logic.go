@@ -65,7 +65,7 @@ func (c *compiler) isNull(e *expr.Expr) code {
 	if isText(e.Args[0]) {
 		x.sql = c.whole(e.Args[0])
 	}
-	if x.loose {
+	if x.maybeNonFinite {
 		return c.f("CASE WHEN %s THEN false ELSE true END", fmt.Sprintf(c.target.Dialect.finite, x.sql))
 	}
 	return c.f("(%s IS NULL)", x.sql)
@@ -93,11 +93,11 @@ func (c *compiler) unclamped(e *expr.Expr, constants []*expr.Expr) string {
 	}
 	s, col := c.raw(e)
 	if !col.Lower.Valid() {
-		return c.strict(e)
+		return c.finiteOrNull(e)
 	}
 	for _, a := range constants {
 		if a.Type != e.Type || !a.Value.IsNull() && (value.Compare(*a.Value, col.Lower) <= 0 || value.Compare(*a.Value, col.Upper) >= 0) {
-			return c.strict(e)
+			return c.finiteOrNull(e)
 		}
 	}
 	return s
@@ -181,16 +181,16 @@ func (c *compiler) list(constants []*expr.Expr) string {
 
 func (c *compiler) conditional(e *expr.Expr) code {
 	var b strings.Builder
-	loose := false
+	maybeNonFinite := false
 	branch := func(a *expr.Expr) string {
 		x := c.as(a, e.Type)
-		loose = loose || x.loose
+		maybeNonFinite = maybeNonFinite || x.maybeNonFinite
 		return x.sql
 	}
 	for i := 0; i+1 < len(e.Args); i += 2 {
-		b.WriteString(" WHEN " + c.strict(e.Args[i]) + " THEN " + branch(e.Args[i+1]))
+		b.WriteString(" WHEN " + c.finiteOrNull(e.Args[i]) + " THEN " + branch(e.Args[i+1]))
 	}
 	x := c.f("CASE%s ELSE %s END", b.String(), branch(e.Args[len(e.Args)-1]))
-	x.loose = loose
+	x.maybeNonFinite = maybeNonFinite
 	return x
 }

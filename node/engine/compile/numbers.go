@@ -72,7 +72,7 @@ func (c *compiler) arithmetic(e *expr.Expr) code {
 		b = c.finite(b) // x/infinity would be 0
 	}
 	x := c.f("(%s %s %s)", a.sql, string(e.Op), b.sql)
-	x.loose = a.loose || b.loose || !c.facts(e).Bounded()
+	x.maybeNonFinite = a.maybeNonFinite || b.maybeNonFinite || !c.facts(e).Bounded()
 	return x
 }
 
@@ -141,7 +141,7 @@ func magnitude(function, real string) write {
 func (c *compiler) passing(e *expr.Expr, format string) code {
 	a := c.real(e.Args[0])
 	x := c.f(format, a.sql)
-	x.loose = a.loose
+	x.maybeNonFinite = a.maybeNonFinite
 	return x
 }
 
@@ -163,7 +163,7 @@ func roundBy(round func(c *compiler, a code, digits int, f expr.Range) code) wri
 		}
 		a := c.real(e.Args[0])
 		x := round(c, a, int(e.Args[1].Value.Int64()), c.facts(e.Args[0]))
-		x.loose = a.loose
+		x.maybeNonFinite = a.maybeNonFinite
 		return x
 	}
 }

@@ -92,7 +92,7 @@ func postgresColumn(c *compiler, e *expr.Expr) code {
 		case value.TypeFloat: // NaN is above all
 			return c.f("CASE WHEN %[1]s > float8 '-Infinity' AND %[1]s < float8 'Infinity' THEN %[1]s END", s)
 		case value.TypeDate, value.TypeTimestamp:
-			return c.existing(code{sql: s}, e.Type, false)
+			return c.inRangeOrNull(code{sql: s}, e.Type, false)
 		}
 		return code{sql: s}
 	}

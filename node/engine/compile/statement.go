@@ -251,8 +251,8 @@ func (c *compiler) hide(sql string) string {
 
 // clamp clamps an integer to [lower, upper]. NULL stays NULL.
 func (c *compiler) clamp(x string, lower, upper int64) string {
-	bare := func(i int64) string { return c.literal(value.Int(i), true).sql }
-	return c.f("%s", c.target.Dialect.clamp(x, bare(lower), bare(upper), value.TypeInt)).sql
+	untypedLiteral := func(i int64) string { return c.literal(value.Int(i), true).sql }
+	return c.f("%s", c.target.Dialect.clamp(x, untypedLiteral(lower), untypedLiteral(upper), value.TypeInt)).sql
 }
 
 func (in *inputs) column(of *[]column, prefix, sql string) (name string, fresh bool) {
@@ -280,7 +280,7 @@ func (c *compiler) inputs(f *fragment.Fragment, proof *fragment.Proof, in *input
 			}
 			sums[i] = c.last(in, number, g.Lower, g.Upper, g.Center)
 			counts[i] = sums[i]
-			summed[c.strict(p.Expr)] = sums[i]
+			summed[c.finiteOrNull(p.Expr)] = sums[i]
 		}
 	}
 	for i, p := range f.Partials {

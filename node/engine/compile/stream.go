@@ -100,7 +100,7 @@ func (c *compiler) cell(f *fragment.Fragment, p fragment.Partial) (string, strea
 	}
 	switch p.Kind {
 	case fragment.PartialPatients:
-		return c.strict(e), stream.Cell{Type: value.TypeBool, Upper: 1}
+		return c.finiteOrNull(e), stream.Cell{Type: value.TypeBool, Upper: 1}
 	case fragment.PartialSum:
 		g := *p.Grid
 		cell := stream.Cell{Lower: g.Lower, Upper: g.Upper, Center: g.Center}

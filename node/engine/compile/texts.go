@@ -49,10 +49,10 @@ var texts = map[expr.Op]written{
 	expr.OpRegexp: {
 		duckDB: template("regexp_matches(%s, %s)"),
 		postgreSQL: func(c *compiler, e *expr.Expr) code {
-			return c.f("(%s ~ %s)", c.byBytes(c.strict(e.Args[0]), value.TypeText), c.literal(*e.Args[1].Value, false).sql)
+			return c.f("(%s ~ %s)", c.byBytes(c.finiteOrNull(e.Args[0]), value.TypeText), c.literal(*e.Args[1].Value, false).sql)
 		},
 		trino: func(c *compiler, e *expr.Expr) code {
-			return c.f("regexp_like(%s, %s)", c.strict(e.Args[0]), c.literal(value.Text(javaPattern(e.Args[1].Value.Str())), false).sql)
+			return c.f("regexp_like(%s, %s)", c.finiteOrNull(e.Args[0]), c.literal(value.Text(javaPattern(e.Args[1].Value.Str())), false).sql)
 		},
 	},
 }
@@ -62,7 +62,7 @@ func (c *compiler) grown(e *expr.Expr) string {
 	if e.Op == expr.OpColumn {
 		return c.cut(c.whole(e), e, expr.MaxGrown)
 	}
-	return c.cut(c.strict(e), e, expr.MaxGrown)
+	return c.cut(c.finiteOrNull(e), e, expr.MaxGrown)
 }
 
 // concat joins texts, and cuts what they make as soon as it may be longer than MaxGrown, so that no step is much
@@ -83,7 +83,7 @@ func (c *compiler) concat(e *expr.Expr) code {
 func letters(from, to, bytes string) write {
 	return func(c *compiler, e *expr.Expr) code {
 		return c.f("CASE WHEN "+bytes+" = length(%[1]s) THEN %[2]s(%[1]s) ELSE translate(%[1]s, '%[3]s', '%[4]s') END",
-			c.strict(e.Args[0]), string(e.Op), from, to)
+			c.finiteOrNull(e.Args[0]), string(e.Op), from, to)
 	}
 }
 
@@ -91,14 +91,14 @@ func letters(from, to, bytes string) write {
 // there are 26 before the others.
 func postgresLetters(from, to string) write {
 	return func(c *compiler, e *expr.Expr) code {
-		return c.f("translate(%s(%s), '%s', '%s')", string(e.Op), c.byBytes(c.strict(e.Args[0]), value.TypeText), from[26:], to[26:])
+		return c.f("translate(%s(%s), '%s', '%s')", string(e.Op), c.byBytes(c.finiteOrNull(e.Args[0]), value.TypeText), from[26:], to[26:])
 	}
 }
 
 func (c *compiler) replace(e *expr.Expr) code {
 	from, to := c.literal(*e.Args[1].Value, false).sql, c.literal(*e.Args[2].Value, false).sql
 	if !e.Grows() {
-		return c.f("replace(%s, %s, %s)", c.strict(e.Args[0]), from, to)
+		return c.f("replace(%s, %s, %s)", c.finiteOrNull(e.Args[0]), from, to)
 	}
 	return c.f("substring(replace(%s, %s, %s), 1, %s)", c.grown(e.Args[0]), from, to, strconv.Itoa(expr.MaxGrown))
 }
@@ -106,13 +106,13 @@ func (c *compiler) replace(e *expr.Expr) code {
 // split writes SPLIT_PART in such a form: a text, the separator, the number of the part.
 func split(form string) write {
 	return func(c *compiler, e *expr.Expr) code {
-		return c.f(form, c.strict(e.Args[0]), c.literal(*e.Args[1].Value, false).sql, strconv.FormatInt(e.Args[2].Value.Int64(), 10))
+		return c.f(form, c.finiteOrNull(e.Args[0]), c.literal(*e.Args[1].Value, false).sql, strconv.FormatInt(e.Args[2].Value.Int64(), 10))
 	}
 }
 
 func (c *compiler) postgresSplit(e *expr.Expr) code {
 	if n := e.Args[2].Value.Int64(); n > math.MaxInt32 {
-		return c.f("left(%s, 0)", c.strict(e.Args[0]))
+		return c.f("left(%s, 0)", c.finiteOrNull(e.Args[0]))
 	}
 	return split("split_part(%s, %s, %s)")(c, e)
 }
@@ -123,7 +123,7 @@ const longest = 1 << 31
 // substring moves what begins before the text to its beginning; some engines would
 // count such places from the text's end.
 func (c *compiler) substring(e *expr.Expr) code {
-	x, start, length := c.strict(e.Args[0]), e.Args[1], e.Args[2]
+	x, start, length := c.finiteOrNull(e.Args[0]), e.Args[1], e.Args[2]
 	if inside(c.facts(start), 1, longest) && inside(c.facts(length), 0, longest) {
 		return c.f("substring(%s, %s, %s)", x, c.untypedLiteral(start), c.untypedLiteral(length))
 	}
@@ -131,7 +131,7 @@ func (c *compiler) substring(e *expr.Expr) code {
 	clamped := func(s string, lower int) string {
 		return c.f("CASE WHEN %[1]s > %[2]s THEN %[2]s WHEN %[1]s < %[3]s THEN %[3]s ELSE TRY_CAST(%[1]s AS BIGINT) END", s, strconv.Itoa(longest), strconv.Itoa(lower)).sql
 	}
-	s, n := c.strict(start), c.strict(length)
+	s, n := c.finiteOrNull(start), c.finiteOrNull(length)
 	inner := c.f("substring(%s, %s, %s)", x, clamped(s, 1), clamped(n, 0))
 	if c.facts(start).Lower >= 1 {
 		return inner
@@ -144,14 +144,14 @@ func (c *compiler) untypedLiteral(e *expr.Expr) string {
 	if e.Op == expr.OpLiteral {
 		return c.literal(*e.Value, true).sql
 	}
-	return c.strict(e)
+	return c.finiteOrNull(e)
 }
 
 // postgresSubstring is compiler.substring; a length below 0 would raise, and places
 // are of 32 bits.
 func (c *compiler) postgresSubstring(e *expr.Expr) code {
-	x, start := c.strict(e.Args[0]), c.facts(e.Args[1])
-	s, n := c.strict(e.Args[1]), c.strict(e.Args[2])
+	x, start := c.finiteOrNull(e.Args[0]), c.facts(e.Args[1])
+	s, n := c.finiteOrNull(e.Args[1]), c.finiteOrNull(e.Args[2])
 	const most = 1 << 30
 	clamped := func(sql string, f expr.Range, least int) string {
 		if !inside(f, float64(least), most) {

@@ -30,7 +30,7 @@ func template(format string) write {
 	return func(c *compiler, e *expr.Expr) code {
 		var args []any
 		for _, a := range e.Args {
-			args = append(args, c.strict(a))
+			args = append(args, c.finiteOrNull(a))
 		}
 		return c.f(format, args...)
 	}
