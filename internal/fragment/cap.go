@@ -9,12 +9,12 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 )
 
-// MaxPatientRows is how many rows a select's private relations may make of one patient's by being joined, where rows of
-// several of them multiply. See Cap.
+// MaxPatientRows is the largest number of rows of one patient that a select's joins of private relations may yield, if
+// rows of several of them multiply. See Cap.
 const MaxPatientRows = 1_000_000
 
-// multiplied is what such a select counts as where public relations multiply its rows further: they may make
-// MaxSpread/multiplied of each.
+// multiplied is what such a select counts as if public relations multiply its rows further: they may yield
+// MaxSpread/multiplied rows of each.
 const multiplied = 10
 
 // Cap is a private relation of a select in which the rows of one patient multiply: two relations of many rows a patient
@@ -24,17 +24,17 @@ const multiplied = 10
 // loses none; and nobody's multiply to more, since of P > L each relation keeps L^(1/k) rows or the L/P-th part of its
 // own.
 type Cap struct {
-	// At is which of the select's relations it is.
+	// At is the index of the relation in the select.
 	At int
-	// Relations are the relation alone, and after it those tables by whose keys its rows reach their patient.
+	// Relations are the relation alone, followed by the tables by whose keys its rows reach their patient.
 	Relations []Relation
-	// Filter are the conditions that read the relation alone, which hold of the rows that are counted; nil: none.
+	// Filter holds the conditions that read the relation alone, and that every counted row fulfils; nil: none.
 	Filter *expr.Expr
-	// Patient is the patient's id, a column of Relations.
+	// Patient is the column of Relations that holds the patient's id.
 	Patient *expr.Expr
 }
 
-// Root is the least that a relation keeps of a patient, if k are capped.
+// Root is the least number of rows of a patient that a relation keeps, if k relations are capped.
 func Root(k int) int64 {
 	n := int64(1)
 	for timesItself(n+1, k) <= MaxPatientRows {
@@ -43,7 +43,7 @@ func Root(k int) int64 {
 	return n
 }
 
-// timesItself is n^k, or something beyond MaxPatientRows.
+// timesItself returns n^k, or a number beyond MaxPatientRows.
 func timesItself(n int64, k int) int64 {
 	p := int64(1)
 	for range k {
@@ -54,7 +54,7 @@ func timesItself(n int64, k int) int64 {
 	return p
 }
 
-// Caps lists the private relations of a select whose rows are capped, none or at least two.
+// Caps lists the private relations of a select whose rows are capped: none, or at least two.
 func Caps(relations []Relation, filter *expr.Expr, c *catalog.Catalog, m *Memo) ([]Cap, error) {
 	on := m.assumed(c)
 	on.noDomains = true
@@ -74,7 +74,8 @@ func Caps(relations []Relation, filter *expr.Expr, c *catalog.Catalog, m *Memo) 
 	return caps, nil
 }
 
-// maxPatterns bounds of how many left joins it is told apart whether each found a row: there are 2^maxPatterns cases.
+// maxPatterns is the number of left joins up to which all 2^maxPatterns cases of which of them found a row are
+// considered.
 const maxPatterns = 4
 
 // multiplying lists the private relations whose numbers of rows may multiply, in order.
@@ -122,7 +123,7 @@ func severalOf(roots []int) []int {
 	return roots
 }
 
-// roots is a set of the private relations that are present, whose rows determine those of all others. careful: without
+// roots returns a set of the present private relations whose rows determine those of all others. careful: it ignores
 // what left joins say of the relations before them.
 func (s *Scope) roots(links []link, present []bool, careful bool) []int {
 	d := s.dependenciesAmong(links, present, careful)
@@ -141,8 +142,8 @@ func (s *Scope) roots(links []link, present []bool, careful bool) []int {
 	return roots
 }
 
-// dependenciesAmong are those of joined rows in which some of the relations are present. The others are one row of
-// NULLs.
+// dependenciesAmong returns the functional dependencies of joined rows in which only some relations are present. The
+// others are one row of NULLs.
 func (s *Scope) dependenciesAmong(links []link, present []bool, careful bool) dependencies {
 	holds := func(l link) bool { return s.holds(l, present, careful) }
 	d := s.dependenciesBy(links, holds, func(int) []int { return nil })
@@ -154,14 +155,14 @@ func (s *Scope) dependenciesAmong(links []link, present []bool, careful bool) de
 	return d
 }
 
-// determined reports whether rows of the roots leave at most one row of each other private relation.
+// determined reports whether rows of the roots determine at most one row of each other private relation.
 func (s *Scope) determined(roots []int, d dependencies) bool {
 	known := d.closure(roots...)
 	return !slices.ContainsFunc(s.relations, func(r scopedRelation) bool { return !r.table.Public && !known[s.index[r.Name]] })
 }
 
-// holds reports whether a link holds of each row in which the relations are present. Of private relations alone it is
-// told apart whether a left join found a row.
+// holds reports whether a link holds in each row in which the relations are present. Only for private relations is it
+// known whether a left join found a row.
 func (s *Scope) holds(l link, present []bool, careful bool) bool {
 	switch l.leftJoin {
 	case -1:
@@ -195,7 +196,8 @@ func (s *Scope) conditionsOn(i int, conditions []condition) *expr.Expr {
 	return all
 }
 
-// way gives a private relation alone, with the tables by whose keys its rows reach their patient, and the patient's id.
+// pathToPatient returns a private relation with the tables by whose keys its rows reach their patient, and the column
+// of the patient's id.
 func (s *Scope) pathToPatient(i int) ([]Relation, *expr.Expr, error) {
 	r := s.relations[i]
 	alone := Relation{Name: r.Name, Table: r.Table, Query: r.Query}
@@ -232,7 +234,7 @@ func (s *Scope) pathToPatient(i int) ([]Relation, *expr.Expr, error) {
 	return all, expr.Column(at, id.Name, id.Type), nil
 }
 
-// typed is a column of a table of the catalog.
+// catalogColumn returns a column of a table of the catalog.
 func (s *Scope) catalogColumn(table, relation, column string) (*expr.Expr, error) {
 	t, ok := s.catalog.Table(table)
 	if !ok {

@@ -8,13 +8,12 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Check verifies a fragment against the catalog: its form, its types, that every
-// row belongs to one patient, and its limits. Every error wraps ErrInvalid or
-// ErrExpression and holds no value of any row.
+// Check verifies a fragment against the catalog: its form, its types, that every row belongs to one patient, and its
+// limits. Every error wraps ErrInvalid or ErrExpression, and holds no value of any row.
 func Check(f *Fragment, c *catalog.Catalog) (*Proof, error) { return CheckWithin(f, c, NewMemo(nil)) }
 
-// CheckWithin is Check with what a memo keeps. It spends no statement's budget: what a node refuses depends on nothing
-// but the fragment.
+// CheckWithin is Check with a memo of properties. It does not spend the budget of a statement: what a node refuses
+// depends on the fragment alone.
 func CheckWithin(f *Fragment, c *catalog.Catalog, m *Memo) (*Proof, error) {
 	on := m.assumed(c)
 	on.budget.Budget = expr.NewScopeBudget()
@@ -79,9 +78,9 @@ func (s *Scope) prove(f *Fragment) (*Proof, error) {
 	return p, nil
 }
 
-// checkSums refuses sums of floats without a grid, of public rows too: their last bits would depend on
-// the order in which a database adds, and so on what else it does. Only a coordinator, which adds up
-// released rows itself, row by row, does without.
+// checkSums refuses sums of floats without a grid, of public rows too. Their last bits would depend on the order of
+// addition in the database, and so on its other work. Only a coordinator needs no grid: it adds up released rows
+// itself, row by row.
 func checkSums(relations []Relation) error {
 	loose := ""
 	walkDerived(relations, func(d *Query) {

@@ -6,29 +6,31 @@ import (
 	"math/big"
 )
 
-// The arithmetic of clipping; the package comment has the definition.
+// The constants of clipping, which the package comment defines.
 const (
-	// Steps is what a part of exactly its size counts in the norm, rounded up: the steps in which parts are measured.
+	// Steps is the length of a part of exactly its size in the norm: parts are measured in units of size/Steps, rounded
+	// up.
 	Steps = 1 << 10
 	// Whole is the factor of a patient who is not clipped, in units of 1/Whole.
 	Whole = 1 << 30
-	// MostCounted bounds how many rows of a patient count in one bucket of a group, before the patient is clipped.
+	// MostCounted is the largest number of a patient's rows that count in one bucket of a group, before the patient is
+	// clipped.
 	MostCounted = 1 << 30
-	// LeastPresence is the least part of a patient that makes an undeclared group appear: one in so many.
+	// LeastPresence: a patient of whom at least 1/LeastPresence counts makes an undeclared group appear.
 	LeastPresence = 8
-	// Exact is the norm beyond which it is divided by Coarser before its root is taken, and then the norm beyond which
-	// nothing counts.
+	// Exact is the norm beyond which the norm is divided by Coarser before its root is taken. If it still exceeds
+	// Exact, the factor is 0.
 	Exact = 1 << 52
-	// Coarser is by what such a norm is divided.
+	// Coarser is the divisor of such a norm.
 	Coarser = 1 << 32
-	// CoarserRoot is Coarser's root.
+	// CoarserRoot is the square root of Coarser.
 	CoarserRoot = 1 << 16
 
 	mostUnit = 1 << 10
 	normBits = 62 // of a group's part in a norm
 )
 
-// unit is the largest power of two, up to mostUnit, by which a part of that size may be multiplied.
+// unit returns the largest power of two, up to mostUnit, by which a part of that size may be multiplied.
 func unit(size int64) int64 {
 	u := int64(mostUnit)
 	for u > 1 && size*u > 1<<sizeBits {
@@ -37,7 +39,8 @@ func unit(size int64) int64 {
 	return u
 }
 
-// size is what one row, or one patient, counts at most in the partial aggregate, times rows where it counts rows.
+// size returns the largest contribution of a row, or of a patient, to the partial aggregate, times rows if it counts
+// rows.
 func (p Partial) size(rows int) int64 {
 	switch p.Kind {
 	case PartialBeyond:
@@ -52,18 +55,18 @@ func (p Partial) size(rows int) int64 {
 	return int64(rows)
 }
 
-// Beyond is the factor of what is left out of a patient whose parts are multiplied by that factor, both in units of
+// Beyond returns the factor of the part that clipping cuts off, for a patient with that factor. Both are in units of
 // 1/Whole.
 func (p Partial) Beyond(factor int64) int64 { return min(Whole-factor, p.MostOrOne()*factor) }
 
-// MostOrOne is Most, or 1.
+// MostOrOne returns Most, or 1 if it is 0.
 func (p Partial) MostOrOne() int64 { return int64(max(1, p.Most)) }
 
-// ShareOrOne is Share, or 1.
+// ShareOrOne returns Share, or 1 if it is 0.
 func (p Partial) ShareOrOne() int64 { return int64(max(1, p.Share)) }
 
-// NormWeight is what a part of partial aggregate i, of its size, counts in the square (the sum) of the norm. A tree's
-// counts on each of its levels.
+// NormWeight returns the weight of a part of partial aggregate i, of its size, in the norm (its square under L2). A
+// tree's part counts on each of its levels.
 func (p *Proof) NormWeight(f *Fragment, i int) int64 {
 	if of := f.Partials[i]; of.Kind == PartialPatients || of.Kind == PartialBeyond && of.Of == PartialPatients {
 		return of.ShareOrOne()
@@ -71,20 +74,20 @@ func (p *Proof) NormWeight(f *Fragment, i int) int64 {
 	return int64(p.Groups) * f.Partials[i].ShareOrOne()
 }
 
-// NormLimit is what the square (the sum) of a patient's whole vector is at most: of the blocks', each clipped by
-// itself, the sum.
+// NormLimit bounds the norm (its square under L2) of a patient's whole vector: the sum over the blocks, each of which
+// is clipped by itself.
 func (p *Proof) NormLimit(f *Fragment) int64 { return int64(p.Groups) * f.Weight() }
 
-// Clip is how one block of partial aggregates is clipped.
+// Clip says how one block of partial aggregates is clipped.
 type Clip struct {
 	Norm  Norm
 	Limit int64 // what N may be
-	// most of u: a power of two such that the N of one group fits into 64 bits
+	// most is the bound of u: a power of two such that the N of one group fits into 64 bits
 	most int64
 }
 
-// Single is how all partial aggregates of one integer are clipped, as one vector. N adds up Weight*u^p over them, u as
-// in the package comment, p being 1 under L1 and 2 under L2.
+// Single returns how all partial aggregates of one integer are clipped, as one vector. N adds up Weight*u^p over them,
+// u as in the package comment, with p = 1 under L1 and p = 2 under L2.
 func (p *Proof) Single(f *Fragment) Clip {
 	limit := int64(p.Groups) * f.singleWeight() // at most 10^6 groups of 100 partials of share 20,000, times 2^20
 	c := Clip{Norm: f.Norm, Limit: limit * Steps, most: Steps}
@@ -97,21 +100,21 @@ func (p *Proof) Single(f *Fragment) Clip {
 	return c
 }
 
-// within reports whether weights with that sum, all of parts of u, fit.
+// within reports whether weights with that sum fit, if all parts are u.
 func (c Clip) within(weight, u int64) bool {
 	return u <= 1<<31 && weight <= (1<<normBits)/c.Norm.power(u)
 }
 
-// Cap is what a part of that size is clamped to before it is measured.
+// Cap returns the bound to which a part of that size is clamped before it is measured.
 func (c Clip) Cap(size int64) int64 { return size * (c.most / Steps) }
 
-// Tree is how a partial aggregate of buckets is clipped: N adds up, over groups, the rows that it counts there, their
-// square under L2, or for a single level the squares of the buckets.
+// Tree returns how a partial aggregate of buckets is clipped. N adds up, over groups, the number of rows counted there,
+// its square under L2, or for a single level the squares of the buckets.
 func (p *Proof) Tree(f *Fragment) Clip {
 	return Clip{Norm: f.Norm, Limit: f.Norm.power(int64(p.Rows))}
 }
 
-// power is x under L1, x² under L2.
+// power returns x under L1, x² under L2.
 func (n Norm) power(x int64) int64 {
 	if n == L1 {
 		return x
@@ -119,8 +122,8 @@ func (n Norm) power(x int64) int64 {
 	return x * x
 }
 
-// Root is a number that is less than Whole*sqrt(Limit) by so much that no rounding of a root and a quotient makes up
-// for it. Divided by sqrt(N), in float64, and rounded down, it is the factor of a patient of N > Limit, under L2.
+// Root is slightly less than Whole*sqrt(Limit), by more than the rounding errors of a root and a quotient. Divided by
+// sqrt(N) in float64 and rounded down, it is the factor of a patient with N > Limit under L2.
 func (c Clip) Root() float64 {
 	root := new(big.Float).SetPrec(200).SetInt64(c.Limit)
 	root.Sqrt(root)
@@ -132,7 +135,7 @@ func (c Clip) Root() float64 {
 	return x
 }
 
-// Factor is what each part of a patient of norm N is multiplied by, in units of 1/Whole.
+// Factor returns the factor of a patient of norm N, in units of 1/Whole.
 func (c Clip) Factor(norm *big.Int) int64 {
 	if norm.Cmp(big.NewInt(c.Limit)) <= 0 {
 		return Whole
@@ -153,8 +156,8 @@ func (c Clip) Factor(norm *big.Int) int64 {
 	return int64(math.Floor(root / math.Sqrt(float64(norm.Int64()))))
 }
 
-// Clip is the reference of what a node adds up of one patient: from what the patient's rows add up to in each group,
-// before units, one integer for each of f.Width().
+// Clip is the reference implementation of clipping. groups has the sums of one patient's rows in each group, before
+// units, f.Width() integers each. The result is what a node adds up of the patient.
 func (p *Proof) Clip(f *Fragment, groups [][]*big.Int) [][]int64 {
 	single := p.Single(f)
 	parts := make([][]*big.Int, len(groups))
@@ -219,7 +222,7 @@ func (p *Proof) Clip(f *Fragment, groups [][]*big.Int) [][]int64 {
 	return out
 }
 
-// tree gives the factor of a patient's buckets, and what they count before.
+// tree returns the factor of a patient's buckets, and their counts before clipping.
 func (p *Proof) tree(f *Fragment, i, at int, groups, parts [][]*big.Int) int64 {
 	norm, b := new(big.Int), f.Partials[i].Buckets
 	for g, raw := range groups {
@@ -248,8 +251,8 @@ func (p *Proof) tree(f *Fragment, i, at int, groups, parts [][]*big.Int) int64 {
 	return p.Tree(f).Factor(norm)
 }
 
-// present reports whether a patient with that factor counts: who makes no undeclared group appear does not count in
-// those that others make appear.
+// present reports whether a patient with that factor counts. A patient who makes no undeclared group appear does not
+// count in groups that others make appear.
 func (p *Proof) present(f *Fragment, factor int64) bool {
 	for i := range f.Partials {
 		if p.Selects(f, i) && p.Units[i]*factor/Whole*LeastPresence < p.Units[i] {
@@ -259,12 +262,12 @@ func (p *Proof) present(f *Fragment, factor int64) bool {
 	return true
 }
 
-// Selects reports whether undeclared groups appear where partial aggregate i is not 0, and nowhere else.
+// Selects reports whether undeclared groups appear exactly where partial aggregate i is not 0.
 func (p *Proof) Selects(f *Fragment, i int) bool {
 	return p.Cells == 0 && f.Partials[i].Kind == PartialPatients && f.Partials[i].Expr == nil
 }
 
-// checkNorm refuses a norm that there is not.
+// checkNorm refuses an unknown norm.
 func (f *Fragment) checkNorm() error {
 	if f.Norm != L1 && f.Norm != L2 {
 		return fmt.Errorf("%w: it clips a patient to no norm that this node knows: give %q or %q", ErrInvalid, L1, L2)

@@ -13,24 +13,26 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Cover asks that a hospital covers its numbers with noise of its own before they leave.
+// Cover asks a hospital to add noise to its numbers itself before they leave.
 type Cover struct {
-	// Sites is at how many hospitals one patient may be. A node refuses fewer than it knows of.
+	// Sites is the largest number of hospitals at which one patient may be. A node refuses a smaller number than the
+	// one it knows.
 	Sites int `json:"sites"`
-	// Colluders, if above 0: each hospital draws less noise, since it relies on the shares of all but so many of the
-	// hospitals that answer, and masks its numbers so that their sum alone is seen (package seal). 0: it relies on
-	// nobody, and masks nothing.
+	// Colluders, if above 0, is the number of answering hospitals that may collude. Each hospital relies on the noise
+	// of the others, so it draws less, and masks its numbers so that only their sum is seen (package seal). 0: a
+	// hospital relies on nobody, and masks nothing.
 	Colluders int `json:"colluders,omitempty"`
-	// Among are the hospitals that are asked, by name, where numbers are masked: each must know all others' keys.
+	// Among are the names of the asked hospitals if numbers are masked: each must know all others' keys.
 	Among []string `json:"among,omitempty"`
-	// Names: groups are not declared, and each hospital names its own before it covers those that any named.
+	// Names: groups are not declared. Each hospital first names its own groups, and then adds noise to those that any
+	// hospital named.
 	Names bool `json:"names,omitempty"`
 }
 
-// Masked tells whether numbers are masked as well.
+// Masked reports whether numbers are masked as well.
 func (c Cover) Masked() bool { return c.Colluders > 0 }
 
-// Honest is on how many shares of noise each of so many hospitals relies, its own included.
+// Honest returns the number of noise shares, its own included, on which each of so many hospitals relies.
 func (c Cover) Honest(hospitals int) int {
 	if !c.Masked() {
 		return 1
@@ -38,27 +40,28 @@ func (c Cover) Honest(hospitals int) int {
 	return max(1, hospitals-c.Colluders)
 }
 
-// Exposure is by how much more than its price a query costs a patient at most, if so many hospitals answer and all
-// masks are broken.
+// Exposure returns the factor by which a query may cost a patient more than its price, if so many hospitals answer and
+// all masks are broken.
 func (c Cover) Exposure(hospitals int) float64 {
 	return max(1, float64(c.Honest(hospitals))/float64(c.Sites))
 }
 
-// LeastColluders is with how many colluders a federation of so many hospitals reckons at least: three in ten, and one.
-// They are of all hospitals, not of those that answer: a coordinator names who answers, and might name its own.
+// LeastColluders is the smallest number of colluders that a federation of so many hospitals must assume: three in ten,
+// and at least one. It counts all hospitals, not those that answer: a coordinator chooses who answers, and might choose
+// its own.
 func LeastColluders(hospitals int) int { return max(1, 3*hospitals/10) }
 
-// MaxCovered is the largest number of integers of a vector that hospitals cover.
+// MaxCovered is the largest number of integers of a vector to which hospitals add noise.
 const MaxCovered = 1 << 22
 
-// Coordinate is what the noise on a partial aggregate's numbers depends on, where a patient may be at that many
+// Coordinate returns what determines the noise on a partial aggregate's numbers, if a patient may be at that many
 // hospitals.
 func (f *Fragment) Coordinate(p *Proof, sites, partial int) dp.Coordinate {
 	return dp.Coordinate{Size: int64(sites) * p.Sizes[partial], Weight: p.NormWeight(f, partial)}
 }
 
-// Shares are a hospital's shares of the noise, by partial aggregate, where so many hospitals answer. Coordinator and
-// node each compute them; errors wrap ErrInvalid or dp's.
+// Shares returns a hospital's shares of the noise, by partial aggregate, if so many hospitals answer. Coordinator and
+// node each compute them. Errors wrap ErrInvalid or dp's.
 func (f *Fragment) Shares(c Cover, hospitals int, n dp.Noise, p *Proof) ([]*dp.Share, error) {
 	if c.Colluders < 0 {
 		return nil, fmt.Errorf("%w: %d colluders", ErrInvalid, c.Colluders)
@@ -80,8 +83,8 @@ func (f *Fragment) Shares(c Cover, hospitals int, n dp.Noise, p *Proof) ([]*dp.S
 	return shares, nil
 }
 
-// Groups lists every group where all keys are declared, in the order of the keys
-// (one empty group without keys), and nil where they are not.
+// Groups lists every group in the order of the keys if all keys are declared (one empty group without keys), and is nil
+// otherwise.
 func (f *Fragment) Groups() [][]value.Value {
 	groups := [][]value.Value{{}}
 	for _, k := range f.Keys {
@@ -96,8 +99,8 @@ func (f *Fragment) Groups() [][]value.Value {
 	return groups
 }
 
-// Coordinates is what is released of a partial aggregate: its one integer, or the
-// counts of a tree's nodes, level by level from the coarsest. Each gets noise of its own.
+// Coordinates returns the released integers of a partial aggregate: its one integer, or the counts of a tree's nodes,
+// level by level from the coarsest. Each gets its own noise.
 func (p Partial) Coordinates(exact []int64) []int64 {
 	if p.Buckets == nil {
 		return exact
@@ -118,7 +121,7 @@ func (p Partial) Coordinates(exact []int64) []int64 {
 	return all
 }
 
-// Released is how many integers are released of the partial aggregate: the length of its Coordinates.
+// Released is the number of released integers of the partial aggregate: the length of its Coordinates.
 func (p Partial) Released() int {
 	if p.Buckets == nil {
 		return 1
@@ -131,7 +134,7 @@ func (p Partial) Released() int {
 	return n
 }
 
-// Released is how many integers are released of a group.
+// Released is the number of released integers of a group.
 func (f *Fragment) Released() int {
 	n := 0
 	for _, p := range f.Partials {
@@ -140,15 +143,15 @@ func (f *Fragment) Released() int {
 	return n
 }
 
-// Dense adds up the answer to a fragment whose groups are all declared, zeros where there is no patient. So neither its
-// length nor its order tells of the data.
+// Dense adds up the answer to a fragment whose groups are all declared, with zeros where there is no patient. So
+// neither its length nor its order depends on the data.
 type Dense struct {
 	fragment *Fragment
 	groups   map[string]int
 	sums     []int64
 }
 
-// NewDense gives zeros for every group.
+// NewDense returns zeros for every group.
 func NewDense(f *Fragment) *Dense {
 	d := &Dense{fragment: f, groups: map[string]int{}}
 	for i, keys := range f.Groups() {
@@ -158,7 +161,7 @@ func NewDense(f *Fragment) *Dense {
 	return d
 }
 
-// Add adds a record of an answer. A group that is not declared is left out: it could not be released.
+// Add adds a record of an answer. It leaves out a group that is not declared, which could not be released.
 func (d *Dense) Add(r arrow.Record) error {
 	return ReadRecord(d.fragment, r, func(keys []value.Value, partials []int64) error {
 		if i, ok := d.groups[GroupID(keys)]; ok {
@@ -171,8 +174,8 @@ func (d *Dense) Add(r arrow.Record) error {
 	})
 }
 
-// Covered gives the vector that leaves: of each group, in the order of Groups, of each partial aggregate its
-// Coordinates, each covered. Of equal fragments it is as long, whatever the data. It ends with ctx.
+// Covered returns the vector that leaves: the Coordinates of each partial aggregate of each group, in the order of
+// Groups, each with noise. Its length depends on the fragment alone. It ends with ctx.
 func (d *Dense) Covered(ctx context.Context, shares []*dp.Share) ([]int64, error) {
 	covered := make([]int64, 0, len(d.groups)*d.fragment.Released())
 	for rest := d.sums; len(rest) > 0; {
@@ -191,13 +194,13 @@ func (d *Dense) Covered(ctx context.Context, shares []*dp.Share) ([]int64, error
 
 var coveredSchema = arrow.NewSchema([]arrow.Field{{Name: "covered", Type: arrow.PrimitiveTypes.Int64}}, nil)
 
-// CoveredSchema is the form in which a covered vector travels.
+// CoveredSchema is the Arrow schema of a vector with noise.
 func CoveredSchema() *arrow.Schema { return coveredSchema }
 
-// coveredBatch is how many numbers travel in a record.
+// coveredBatch is the number of integers in a record.
 const coveredBatch = 1 << 16
 
-// WriteCovered gives a vector to send in records of the CoveredSchema, which send does not keep.
+// WriteCovered passes a vector to send in records of the CoveredSchema. send must not keep them.
 func WriteCovered(vector []int64, alloc memory.Allocator, send func(arrow.Record) error) error {
 	b := array.NewRecordBuilder(alloc, coveredSchema)
 	defer b.Release()
@@ -213,8 +216,8 @@ func WriteCovered(vector []int64, alloc memory.Allocator, send func(arrow.Record
 	return nil
 }
 
-// ReadCovered appends a record's numbers to a vector, of which there are most in all. A record of another form, or of
-// too many, is refused with ErrRecord.
+// ReadCovered appends a record's integers to a vector of at most most integers. It refuses a record of another form, or
+// with too many integers, with ErrRecord.
 func ReadCovered(r arrow.Record, vector []int64, most int) (_ []int64, err error) {
 	defer func() {
 		if recover() != nil { // buffers shorter than they claim

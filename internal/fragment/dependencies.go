@@ -7,11 +7,13 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// dependencies is a set of functional dependencies among attributes of the joined rows of one patient: where two rows
-// agree in all of some attributes, they agree in another. With none before it, all rows agree.
+// dependencies is a set of functional dependencies among attributes of the joined rows of one patient. A dependency
+// says that rows that agree in some attributes agree in another one. If it has no attributes on the left, all rows
+// agree.
 //
-// The first attributes are the rows of relations: which row of a relation is read, or that none is, where a left join
-// found nothing. So a dependency on a row is strict under every kind of join. The others are added by number.
+// The first attributes stand for the rows of the relations: which row of a relation is read, or that none is, if a left
+// join found nothing. So a dependency on a row is strict under every kind of join. Further attributes are added by
+// number.
 type dependencies struct {
 	all  []dependency
 	uses [][]int // by attribute, the dependencies that need it
@@ -24,13 +26,13 @@ type dependency struct {
 
 func newDependencies(relations int) dependencies { return dependencies{uses: make([][]int, relations)} }
 
-// attribute is one more.
+// attribute adds an attribute and returns its number.
 func (d *dependencies) attribute() int {
 	d.uses = append(d.uses, nil)
 	return len(d.uses) - 1
 }
 
-// add says that the attributes determine another.
+// add adds the dependency: the attributes determine to.
 func (d *dependencies) add(to int, attributes ...int) {
 	for _, a := range attributes {
 		d.uses[a] = append(d.uses[a], len(d.all))
@@ -38,7 +40,8 @@ func (d *dependencies) add(to int, attributes ...int) {
 	d.all = append(d.all, dependency{len(attributes), to})
 }
 
-// closure says of each attribute whether some of them determine it (Beeri and Bernstein 1979: in linear time).
+// closure reports, for each attribute, whether the attributes of determine it (Beeri and Bernstein 1979, in linear
+// time).
 func (d *dependencies) closure(of ...int) []bool {
 	known, numbers := make([]bool, len(d.uses)), make([]int, 2*len(d.all)+len(of))
 	needs, next := numbers[:len(d.all)], numbers[len(d.all):len(d.all)]
@@ -64,14 +67,14 @@ func (d *dependencies) closure(of ...int) []bool {
 	return known
 }
 
-// condition is a conjunct. leftJoin is the index of the relation whose left join has it in its ON, or -1: such a
-// condition holds where that join found a row, and says nothing of the relations before it.
+// condition is a conjunct. leftJoin is the index of the relation whose left join has it in its ON, or -1. Such a
+// condition holds if that join found a row, and says nothing of the relations before it.
 type condition struct {
 	*expr.Expr
 	leftJoin int
 }
 
-// conditionsOf lists the conjuncts of all ON and of the filter.
+// conditionsOf lists the conjuncts of all ON clauses and of the filter.
 func conditionsOf(relations []Relation, filter *expr.Expr) []condition {
 	var all []condition
 	for i, r := range relations {
@@ -89,7 +92,7 @@ func conditionsOf(relations []Relation, filter *expr.Expr) []condition {
 	return all
 }
 
-// link says that a column of the relation to equals a column of the relation from, or a constant where from is -1.
+// link says that a column of the relation to equals a column of the relation from, or a constant if from is -1.
 // leftJoin is as in condition.
 type link struct {
 	to, from, leftJoin int
@@ -127,8 +130,8 @@ func (s *Scope) links(conditions []condition) []link {
 	return all
 }
 
-// dependenciesBy are those by keys, of which links that hold give the columns. given lists on which rows of others the
-// row of a relation depends besides.
+// dependenciesBy returns the dependencies that follow from keys. The links that hold determine the columns of keys.
+// given lists further relations on whose rows the row of a relation depends.
 func (s *Scope) dependenciesBy(links []link, holds func(link) bool, given func(i int) []int) dependencies {
 	d := newDependencies(len(s.relations))
 	var columns map[link]int // that something determines, by relation and name
@@ -165,7 +168,8 @@ func (s *Scope) dependenciesBy(links []link, holds func(link) bool, given func(i
 	return d
 }
 
-// keyAttributes are those of a key of relation i, but the patient's id; not ok: nothing determines one of them.
+// keyAttributes returns the attributes of a key of relation i, without the patient's id. ok is false if nothing
+// determines one of them.
 func (s *Scope) keyAttributes(i int, key []string, columns map[link]int) (needs []int, ok bool) {
 	for _, name := range key {
 		if s.isPatientID(i, name) {
@@ -183,12 +187,12 @@ func (s *Scope) keyAttributes(i int, key []string, columns map[link]int) (needs 
 	return needs, true
 }
 
-// inKey reports whether a column of relation i is of a key.
+// inKey reports whether a column of relation i belongs to a key.
 func (s *Scope) inKey(i int, column string) bool {
 	return slices.ContainsFunc(s.relations[i].keys, func(key []string) bool { return containsFold(key, column) })
 }
 
-// hasKey reports whether columns of relation i, and the patient's id, hold a key of it.
+// hasKey reports whether columns of relation i, with the patient's id, contain one of its keys.
 func (s *Scope) hasKey(i int, columns []string) bool {
 	return slices.ContainsFunc(s.relations[i].keys, func(key []string) bool {
 		return !slices.ContainsFunc(key, func(k string) bool { return !containsFold(columns, k) && !s.isPatientID(i, k) })

@@ -6,7 +6,7 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 )
 
-// Equal reports whether two queries make the same rows in the same way, written alike.
+// Equal reports whether two queries yield the same rows in the same way, and are written alike.
 func (d *Query) Equal(o *Query) bool {
 	if d == nil || o == nil || d == o {
 		return d == o
@@ -21,7 +21,7 @@ func (r Relation) Equal(o Relation) bool {
 	return r.Name == o.Name && r.Table == o.Table && r.Join == o.Join && r.On.Equal(o.On) && r.Query.Equal(o.Query)
 }
 
-// Equal reports whether two outputs are the same, and called alike.
+// Equal reports whether two outputs are the same, and named alike.
 func (o Output) Equal(other Output) bool {
 	return o.Name == other.Name && o.Function == other.Function && o.Expr.Equal(other.Expr) && alike(o.Grid, other.Grid) &&
 		o.Window.Equal(other.Window)

@@ -9,11 +9,11 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Rows is a relation in memory: what a table holds, or what a Query yields.
+// Rows is a relation in memory: the rows of a table, or of a Query.
 type Rows struct {
 	Names  []string
 	Values [][]value.Value
-	// Origins are of Trace: of what each value is made.
+	// Origins, set by Trace, has the provenance of each value.
 	Origins [][]*expr.Expr
 }
 
@@ -25,12 +25,12 @@ func (d *Query) Evaluate(table func(name string) Rows, hospital string, c *catal
 	return d.evaluate(&evaluation{table: table, hospital: hospital, catalog: c})
 }
 
-// Trace is Evaluate that tells of what each value is made, too: Origins holds an expression a value, over the Origins
-// of the tables' rows (the values themselves, for a table without). Which rows are read, joined, grouped together and
-// in which order is taken from the values, as it is in Evaluate. nil stands for what is no such expression, such as a
-// rank by numbers that are not constants, or would be too large.
+// Trace is Evaluate with the provenance of each value. Origins holds an expression for each value, over the Origins of
+// the tables' rows (or over the values themselves, for a table without). The values decide which rows are read, joined
+// and grouped together, and in which order, as in Evaluate. nil means that a value has no such expression, such as a
+// rank by numbers that are not constants, or that the expression would be too large.
 //
-// It computes no more than a coordinator can afford: ErrTooMuch says that it would.
+// Its work is limited to what a coordinator can afford. Beyond that it returns ErrTooMuch.
 func (d *Query) Trace(table func(name string) Rows, hospital string) (Rows, error) {
 	v := &evaluation{table: table, hospital: hospital, trace: &trace{room: maxTraced}, steps: maxSteps}
 	out := d.evaluate(v)
@@ -40,14 +40,14 @@ func (d *Query) Trace(table func(name string) Rows, hospital string) (Rows, erro
 	return out, nil
 }
 
-// maxSteps bounds what Trace computes: rows that are compared, joined (rowSteps each), or read by a function of
-// several.
+// maxSteps bounds the work of Trace: rows that are compared, joined (rowSteps each), or read by a function of several
+// rows.
 const (
 	maxSteps = 10_000_000
 	rowSteps = 8
 )
 
-// ErrTooMuch means that what is computed from released rows joins or reads too many of them.
+// ErrTooMuch reports that a computation on released rows would join or read too many of them.
 var ErrTooMuch = errors.New("too many rows would be computed from the released ones")
 
 // evaluation is one run of Evaluate or Trace.
@@ -59,7 +59,7 @@ type evaluation struct {
 	steps    int              // of Trace, what is left; below 0: it has ended
 }
 
-// spend takes steps, and reports whether there were as many.
+// spend takes steps from the budget, and reports whether it sufficed.
 func (v *evaluation) spend(steps int) bool {
 	if v.trace == nil {
 		return true
@@ -118,7 +118,7 @@ func (d *Query) combine(v *evaluation) Rows {
 	return out
 }
 
-// where are the rows that keep wants.
+// where returns the rows for which keep is true.
 func (r Rows) where(keep func(row []value.Value) bool) Rows {
 	out := Rows{Names: r.Names}
 	for i, row := range r.Values {
@@ -133,7 +133,7 @@ func (r Rows) where(keep func(row []value.Value) bool) Rows {
 	return out
 }
 
-// rowKey is a text that rows share if and only if they are the same, NULLs included.
+// rowKey returns a text that two rows share if and only if they are the same, NULLs included.
 func rowKey(row []value.Value) string {
 	var b strings.Builder
 	for _, v := range row {

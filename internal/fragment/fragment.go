@@ -16,7 +16,7 @@ type Fragment struct {
 	Filter    *expr.Expr `json:"filter,omitempty"`
 	Keys      []Key      `json:"keys,omitempty"`
 	Partials  []Partial  `json:"partials"`
-	// A patient is clipped to a norm: that of a patient in MaxGroups groups, of MaxRows rows in all; each at least 1.
+	// A patient is clipped to the norm of a patient in MaxGroups groups, with MaxRows rows in all. Each is at least 1.
 	// See the package comment.
 	Norm      Norm `json:"norm"`
 	MaxGroups int  `json:"max_groups"`
@@ -26,12 +26,12 @@ type Fragment struct {
 // Key is an expression to group by.
 type Key struct {
 	Expr *expr.Expr `json:"expr"`
-	// Domain lists every key, NULL included where it is one; rows with another
-	// key are left out. Nil: the keys are not declared.
+	// Domain lists every value of the key, with NULL if it is one. Rows with another key are left out. Nil: the keys
+	// are not declared.
 	Domain []value.Value `json:"domain,omitempty"`
 }
 
-// Norm is how the vector of one patient is measured.
+// Norm says how the vector of one patient is measured.
 type Norm string
 
 // The norms.
@@ -40,7 +40,7 @@ const (
 	L2 Norm = "l2" // adds up squares; for Gaussian noise
 )
 
-// Width is how many integers a node sends for a group.
+// Width is the number of integers that a node sends for a group.
 func (f *Fragment) Width() int {
 	n := 0
 	for _, p := range f.Partials {
@@ -49,7 +49,7 @@ func (f *Fragment) Width() int {
 	return n
 }
 
-// Weight is how many numbers of a group a patient changes.
+// Weight is the number of a group's integers that one patient changes, each counted with the weight of its Share.
 func (f *Fragment) Weight() int64 {
 	n := int64(0)
 	for _, p := range f.Partials {
@@ -65,7 +65,7 @@ func (f *Fragment) Weight() int64 {
 	return n
 }
 
-// single is the weight of the partial aggregates of one integer that are clipped as one vector.
+// singleWeight returns the weight of the partial aggregates of one integer, which are clipped as one vector.
 func (f *Fragment) singleWeight() int64 {
 	weight := int64(0)
 	for _, p := range f.Partials {
@@ -76,16 +76,16 @@ func (f *Fragment) singleWeight() int64 {
 	return weight
 }
 
-// measured is the index of the partial aggregate of which p, of kind beyond, tells what was left out; -1: there is
-// none.
+// measured returns the index of the partial aggregate whose cut-off part p measures, p being of kind beyond; -1: there
+// is none.
 func (f *Fragment) measured(p Partial) int {
 	return slices.IndexFunc(f.Partials, func(o Partial) bool {
 		return p.Kind == PartialBeyond && o.Kind == p.Of && o.Buckets == nil && o.Kind != PartialBeyond && o.Expr.Equal(p.Expr) && alike(o.Grid, p.Grid)
 	})
 }
 
-// Tables lists the catalog's tables that the fragment reads, in derived relations
-// too, each once, sorted.
+// Tables lists the catalog's tables that the fragment reads, those of derived relations included, sorted and without
+// duplicates.
 func (f *Fragment) Tables() []string {
 	var names []string
 	walkRelations(f.Relations, func(r *Relation) {

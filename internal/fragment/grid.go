@@ -7,9 +7,8 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 )
 
-// Grid is the fixed-point grid on which a sum is exact: a value x counts as
-// clamp(floor(x*2^Shift + 1/2), Lower, Upper) - Center. Public bounds alone
-// decide it (Casacuberta et al. 2022 show what happens otherwise).
+// Grid is the fixed-point grid on which a sum is exact. A value x counts as clamp(floor(x*2^Shift + 1/2), Lower, Upper)
+// - Center. It depends on public bounds alone (Casacuberta et al. 2022 show why).
 type Grid struct {
 	Shift  int   `json:"shift"` // -1074..1023; 0 for whole numbers unless their range is very wide
 	Lower  int64 `json:"lower"`
@@ -28,9 +27,9 @@ const (
 	innerBits = 36
 )
 
-// NewGrid returns the grid for numbers within [lower, upper], whole ones or not,
-// of which maxRows of a patient count. A centered grid measures from the middle
-// of the bounds, which halves the sensitivity of a mean; the other from zero.
+// NewGrid returns the grid for numbers within [lower, upper], which are integers if whole. maxRows is the number of a
+// patient's rows that count. A centered grid measures from the middle of the bounds, which halves the sensitivity of a
+// mean. The other measures from zero.
 func NewGrid(lower, upper float64, whole, centered bool, maxRows int) (Grid, error) {
 	if math.IsInf(lower, 0) || math.IsInf(upper, 0) || math.IsNaN(lower) || math.IsNaN(upper) || lower > upper {
 		return Grid{}, fmt.Errorf("%w: a sum needs bounds", ErrInvalid)
@@ -76,7 +75,7 @@ func (g Grid) Bound() int64 { return max(g.Upper-g.Center, g.Center-g.Lower, 1) 
 // Number turns a sum on the grid, without its center, into a number.
 func (g Grid) Number(sum float64) float64 { return math.Ldexp(sum, -g.Shift) }
 
-// validate refuses a grid of which the rows exceed 2^most.
+// validate refuses a grid on which maxRows rows may exceed 2^most.
 func (g Grid) validate(maxRows, most int) error {
 	const far = 1 << 60
 	if g.Shift < -1000 || g.Shift > 1000 || g.Lower > g.Upper || g.Lower < -far || g.Upper > far || g.Center < g.Lower && g.Center != 0 || g.Center > g.Upper && g.Center != 0 {

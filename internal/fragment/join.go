@@ -10,7 +10,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// joined is the rows that a select reads, before it computes anything.
+// joined holds the rows that a select reads, before it computes anything.
 type joined struct {
 	*evaluation
 	index   map[string]int // of a relation in a row
@@ -20,10 +20,10 @@ type joined struct {
 	rows    []joinedRow
 }
 
-// joinedRow tells of each relation which row it is; -1 where a left join found nothing.
+// joinedRow has the index of each relation's row; -1 if a left join found nothing.
 type joinedRow []int32
 
-// at finds a column in a row; ok is false where a left join found nothing.
+// at finds a column in a row. ok is false if a left join found nothing.
 func (j *joined) at(c *expr.Expr, row joinedRow) (relation, column int, ok bool) {
 	i := j.index[c.Relation]
 	if i >= len(row) || row[i] < 0 {
@@ -54,7 +54,7 @@ func (v *evaluation) join(relations []Relation, filter *expr.Expr) *joined {
 	return v.joinRows(relations, filter, v.capped(relations, filter))
 }
 
-// capped gives the rows that stay of the relations of which some are cut.
+// capped returns the rows that stay of the relations that are capped.
 func (v *evaluation) capped(relations []Relation, filter *expr.Expr) map[int]Rows {
 	if v.catalog == nil {
 		return nil
@@ -149,8 +149,8 @@ func (v *evaluation) joinRows(relations []Relation, filter *expr.Expr, capped ma
 	return j
 }
 
-// with joins the last source, which is of the relation r, to the rows before it. Where columns are to be equal, it
-// looks up the rows that are.
+// with joins the last source, which is of the relation r, to the rows before it. If columns must be equal, it looks up
+// the matching rows.
 func (j *joined) with(r Relation, filter *expr.Expr) []joinedRow {
 	i := len(j.sources) - 1
 	all := make([]int32, len(j.sources[i].Values))
@@ -225,7 +225,7 @@ func (j *joined) equatedColumns(r Relation, filter *expr.Expr) (before, own []*e
 	return before, own
 }
 
-// reads reports whether an expression reads columns, and of those relations alone.
+// reads reports whether an expression reads columns, and only those of relations for which of is true.
 func (j *joined) reads(e *expr.Expr, of func(relation int) bool) bool {
 	any, all := false, true
 	e.Columns(func(relation, _ string) {
@@ -235,7 +235,7 @@ func (j *joined) reads(e *expr.Expr, of func(relation int) bool) bool {
 	return any && all
 }
 
-// keyOf is a text that rows share where the expressions are equal; of NULL, which equals nothing, there is none.
+// keyOf returns a text that rows share if the expressions are equal. NULL equals nothing, so it has none.
 func (j *joined) keyOf(exprs []*expr.Expr, row joinedRow) (string, bool) {
 	values := make([]value.Value, len(exprs))
 	for k, e := range exprs {

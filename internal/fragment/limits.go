@@ -2,17 +2,17 @@ package fragment
 
 import "errors"
 
-// Limit is a fragment beyond one of the limits that all fragments have; it is ErrInvalid.
+// Limit is the error of a fragment that exceeds a limit of all fragments. It is ErrInvalid.
 type Limit struct {
 	Joined  string // where it is of joins, the relation that is joined
 	Message string // what is too much
 	Hint    string // what to write instead
 }
 
-// Error says what is too much and what to write instead.
+// Error says what exceeds the limit, and what to write instead.
 func (l *Limit) Error() string { return ErrInvalid.Error() + ": " + l.Message + "; " + l.Hint }
 
-// Is makes it ErrInvalid.
+// Is reports that a Limit is ErrInvalid.
 func (l *Limit) Is(target error) bool { return target == ErrInvalid }
 
 // Limits of a fragment's wire form.
@@ -33,5 +33,5 @@ const (
 	MaxIntegers = 1 << 24
 )
 
-// ErrInvalid means that a fragment is not one that this node can run.
+// ErrInvalid reports a fragment that this node cannot run.
 var ErrInvalid = errors.New("the fragment is not valid")

@@ -13,7 +13,7 @@ import (
 
 // Limits of a lookup's answer.
 const (
-	// MaxLookupRows is how many rows a lookup may have.
+	// MaxLookupRows is the largest number of rows of a lookup.
 	MaxLookupRows = 10_000
 	// MaxLookupBytes bounds its texts and numbers, written out.
 	MaxLookupBytes = 3 << 20
@@ -21,8 +21,8 @@ const (
 	maxOffset = 1 << 40
 )
 
-// Lookup is what a coordinator asks of a node's copy of public tables, by the action lookup. Nothing of a patient is
-// read, so it costs nothing, and its rows leave as they are.
+// Lookup asks a node for rows of its copy of public tables, by the action lookup. It reads nothing of a patient, so it
+// costs nothing, and its rows leave without noise.
 type Lookup struct {
 	Query      string `json:"query"` // as in Request
 	Study      string `json:"study"`
@@ -32,18 +32,17 @@ type Lookup struct {
 	Reading
 }
 
-// Reading is rows of a relation that reads public tables alone, in one order whatever the database: rows that Order
-// leaves tied come by all columns, from the first, NULL last, and texts by their bytes.
+// Reading describes rows of a relation that reads public tables alone, in an order that does not depend on the
+// database. Ties of Order are sorted by all columns, from the first, with NULL last and texts by their bytes.
 type Reading struct {
 	Relation *Query  `json:"relation"`
 	Order    []Place `json:"order,omitempty"`
-	// Limit is how many rows are wanted, from 1; of more than MaxLookupRows there is no answer, so it is MaxLookupRows
-	// + 1 at most.
+	// Limit is the number of rows, from 1 to MaxLookupRows + 1. More than MaxLookupRows rows are an error.
 	Limit  int `json:"limit"`
 	Offset int `json:"offset,omitempty"` // rows before them
 }
 
-// Place is a column to order rows by.
+// Place is a column to sort by.
 type Place struct {
 	Column     string `json:"column"` // of the Relation
 	Descending bool   `json:"descending,omitempty"`
@@ -52,12 +51,12 @@ type Place struct {
 
 // Found is a node's answer to a lookup.
 type Found struct {
-	// Rows have the columns of the relation, written as package value does; nil is NULL.
+	// Rows have the columns of the relation, in the notation of package value; nil is NULL.
 	Rows [][]*string `json:"rows"`
 }
 
-// Table checks what a node must know before it reads: that the relation is sound, and public by the catalog, so that no
-// row of it depends on a patient. It describes the relation. The error wraps ErrInvalid.
+// Table checks a reading before a node reads: the relation must be valid, and public by the catalog, so that no row
+// depends on a patient. It returns a description of the relation. The error wraps ErrInvalid.
 func (r *Reading) Table(c *catalog.Catalog) (*catalog.Table, error) {
 	if r.Relation == nil {
 		return nil, fmt.Errorf("%w: a lookup without a relation", ErrInvalid)
@@ -88,7 +87,7 @@ func (r *Reading) Tables() []string {
 	return f.Tables()
 }
 
-// Places are all columns of the relation in the order that decides: those of Order, then the others as ties.
+// Places returns all columns of the relation in sorting order: those of Order, then the others to break ties.
 func (r *Reading) Places(t *catalog.Table) []Place {
 	all := slices.Clone(r.Order)
 	for _, c := range t.Columns {
@@ -111,7 +110,7 @@ func (f *Found) Append(row []value.Value) {
 	f.Rows = append(f.Rows, texts)
 }
 
-// Read gives the rows in the types of the relation's columns.
+// Read returns the rows in the types of the relation's columns.
 func (f *Found) Read(t *catalog.Table) (Rows, error) {
 	var out Rows
 	for _, c := range t.Columns {
@@ -137,7 +136,7 @@ func (f *Found) Read(t *catalog.Table) (Rows, error) {
 	return out, nil
 }
 
-// DecodeLookup reads a lookup strictly, as DecodeRequest does a request.
+// DecodeLookup decodes a lookup strictly, as DecodeRequest does with a request.
 func DecodeLookup(b []byte) (*Lookup, error) {
 	if len(b) > MaxWireBytes {
 		return nil, fmt.Errorf("%w: %d bytes, more than %d", ErrInvalid, len(b), MaxWireBytes)

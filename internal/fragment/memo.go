@@ -9,14 +9,14 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// assumptions are what a proof may rest on, for all relations within.
+// assumptions say what a proof may rest on, for a relation and all relations within it.
 type assumptions struct {
 	catalog *catalog.Catalog
-	// enforced: on nothing but what the SQL itself makes true; see NewEnforced.
+	// enforced: only what the SQL itself makes true; see NewEnforced.
 	enforced  bool
 	noDomains bool // the domains of columns are not asked for
 	budget    *budget
-	// hospitals are the values that the column hospital may take; nil where they are not known.
+	// hospitals are the possible values of the column hospital; nil if they are not known.
 	hospitals []value.Value
 }
 
@@ -32,33 +32,32 @@ type properties struct {
 	//     other relations
 	//   - "": nothing of these, so that rows differ
 	determinedBy []string
-	// rows bounds how many rows the relation has where it is public, and otherwise how many for each row of the
-	// patient.
+	// rows bounds the rows of a public relation, or the rows of a private one for each row of the patient.
 	rows float64
 	// multiplicity bounds how many rows of a public derived relation agree in the columns.
 	multiplicity func(columns []string) (float64, error)
 }
 
-// perPatient stands in properties.determinedBy of a column that is one value a patient.
+// perPatient is the value of properties.determinedBy for a column with one value per patient.
 const perPatient = "patient"
 
-// budget is what is left of what Check may spend on one fragment, with all relations within: a hostile one would ask
-// for more than a machine has.
+// budget is the remaining work of Check on one fragment, with all relations within. Without it, a hostile fragment
+// could exhaust a machine.
 type budget struct {
 	*expr.Budget
 	*Memo
 	// texts: see maxTexts.
 	texts int
-	// capped: rows of a patient are cut somewhere, see Cap.
+	// capped: rows of a patient are capped somewhere, see Cap.
 	capped bool
 }
 
-// maxTexts bounds the texts that a fragment computes for one row, all together: each counts with the most characters
-// that it can have, and up to MaxGrown. An engine computes a few thousand rows at once, and keeps them all.
+// maxTexts bounds the texts that a fragment computes for one row, all together. Each counts with the most characters
+// that it can have, up to MaxGrown. An engine computes a few thousand rows at once, and keeps them all.
 const maxTexts = 1 << 19
 
-// over refuses what takes too long to look at: a query counts again at each level above it, and where it is read many
-// times.
+// over refuses what would take too long to check. A query counts again at each level above it, and at each place that
+// reads it.
 func (b *budget) over() error {
 	if !b.Spent() {
 		return nil
@@ -66,7 +65,7 @@ func (b *budget) over() error {
 	return &Limit{Message: "its queries have too many operations, with those of the queries that they read each time that these are read", Hint: "ask it in several queries, or read a long query of WITH fewer times"}
 }
 
-// spendText counts a text that each row makes.
+// spendText counts a text that is computed for each row.
 func (b *budget) spendText(e *expr.Expr) error {
 	if b.texts -= min(e.Longest(), expr.MaxGrown); b.texts < 0 {
 		return &Limit{Message: fmt.Sprintf("the texts that are computed for one row have more than %d characters in all", maxTexts), Hint: "compute fewer or shorter texts"}
@@ -74,23 +73,23 @@ func (b *budget) spendText(e *expr.Expr) error {
 	return nil
 }
 
-// Multiplicity tells how many rows of a public table of the catalog agree in the columns, at most; without columns, how
-// many it has.
+// Multiplicity bounds how many rows of a public table of the catalog agree in the columns. Without columns, it bounds
+// the number of rows.
 type Multiplicity func(table string, columns []string) (float64, error)
 
-// Memo keeps the properties of queries, so that each is derived once, however often one asks. It is of one statement,
-// one fragment or one compilation, and not for several goroutines.
+// Memo caches the properties of queries, so that each query's properties are derived once. It belongs to one statement,
+// one fragment or one compilation, and is not safe for concurrent use.
 //
-// What is kept cannot outlive a change: a Memo holds each query as it was when it was derived, and derives anew what is
-// not the same now, or reads another table. The limits do not depend on what is kept: a query counts each time that it
-// is read.
+// A change cannot make an entry wrong: a Memo holds each query as it was when its properties were derived, and derives
+// them again if the query has changed or reads another table. The limits do not depend on the cache: a query counts
+// each time that it is read.
 type Memo struct {
 	budget *expr.Budget // of a statement; nil: each scope has one of its own
 	most   Multiplicity // tells of public tables; nil: nothing is known of them
 	kept   map[memoKey]*derivation
 }
 
-// memoKey is a query, and all that its properties rest on besides.
+// memoKey is a query with everything else that its properties depend on.
 type memoKey struct {
 	query               *Query
 	catalog             *catalog.Catalog
@@ -98,7 +97,7 @@ type memoKey struct {
 	hospitals           string
 }
 
-// derivation is what was derived of a query.
+// derivation holds the properties of a query.
 type derivation struct {
 	*properties
 	query  Query            // as it was, but for the queries within
@@ -110,15 +109,15 @@ type derivation struct {
 	capped bool             // see budget.capped
 }
 
-// NewMemo keeps nothing yet. What is looked at is spent from the budget of a statement; nil: each scope has its own.
+// NewMemo returns an empty Memo. Checks are charged to b, the budget of a statement; nil: each scope has its own.
 func NewMemo(b *expr.Budget) *Memo { return &Memo{budget: b, kept: map[memoKey]*derivation{}} }
 
-// assumed rests a proof on the catalog's promises and on filters, too.
+// assumed returns assumptions that include the catalog's promises and the filters.
 func (m *Memo) assumed(c *catalog.Catalog) assumptions {
 	return assumptions{catalog: c, budget: m.newBudget()}
 }
 
-// newBudget is what one scope may spend.
+// newBudget returns the budget of one scope.
 func (m *Memo) newBudget() *budget {
 	b := &budget{Budget: m.budget, Memo: m, texts: maxTexts}
 	if b.Budget == nil {
@@ -139,8 +138,8 @@ func joinedNames(hospitals []value.Value) string {
 	return all
 }
 
-// recall gives what was derived of a query that so many levels are around, and spends what deriving it did; nil where
-// it must be derived: nothing is kept, or a limit is near, of which deriving it tells.
+// recall returns the cached properties of a query at a depth, and spends what deriving them spent. It returns nil if
+// they must be derived: nothing is cached, or a limit is near, whose error only the derivation can give.
 func (on assumptions) recall(d *Query, depth int) *properties {
 	b := on.budget
 	k := b.kept[d.memoKey(on)]
@@ -154,7 +153,7 @@ func (on assumptions) recall(d *Query, depth int) *properties {
 	return k.properties
 }
 
-// holds reports whether the query is the same as when it was derived.
+// holds reports whether the query is the same as when its properties were derived.
 func (k *derivation) holds(d *Query, c *catalog.Catalog) bool {
 	was := &k.query
 	if d.Grouped != was.Grouped || d.SetOp != was.SetOp || d.Patient != was.Patient || !d.Filter.Equal(was.Filter) ||
@@ -177,7 +176,7 @@ func (k *derivation) holds(d *Query, c *catalog.Catalog) bool {
 	return true
 }
 
-// queries lists those that a query reads.
+// queries lists the queries that a query reads.
 func (d *Query) queries() []*Query {
 	all := slices.Clone(d.Inputs)
 	for _, r := range d.Relations {
@@ -188,7 +187,7 @@ func (d *Query) queries() []*Query {
 	return all
 }
 
-// tableOf is the table that a relation reads; nil for a query.
+// tableOf returns the table that a relation reads, or nil for a query.
 func tableOf(r Relation, c *catalog.Catalog) *catalog.Table {
 	if r.Query != nil {
 		return nil
@@ -228,7 +227,7 @@ func (on assumptions) derived(d *Query, depth int, derive func() (*properties, e
 	return p, nil
 }
 
-// asItIs copies a query, but for those within, and for expressions, which do not change.
+// asItIs copies a query, without the queries within it and without expressions, which do not change.
 func (d *Query) asItIs(c *catalog.Catalog) *derivation {
 	k := &derivation{query: *d, levels: 1}
 	k.query.Relations, k.query.Inputs = slices.Clone(d.Relations), slices.Clone(d.Inputs)
@@ -242,7 +241,7 @@ func (d *Query) asItIs(c *catalog.Catalog) *derivation {
 	return k
 }
 
-// own makes a copy of what an output shares, but for expressions, which do not change.
+// own copies what an output shares, without expressions, which do not change.
 func (o *Output) own() {
 	if o.Grid != nil {
 		grid := *o.Grid

@@ -38,8 +38,8 @@ func MostRows(relations []Relation, filter *expr.Expr, c *catalog.Catalog, m *Me
 	return least
 }
 
-// mostOf bounds how many rows of relation i a patient has: the values that the columns of a key beside the patient's id
-// can have, but those that rows are grouped by.
+// mostOf bounds how many rows of relation i a patient has: the number of values of a key's columns, without the
+// patient's id and the columns by which rows are grouped.
 func (s *Scope) mostOf(i int, single bool, known *expr.RangeAnalysis, by []*expr.Expr) float64 {
 	if single {
 		return 1
@@ -71,7 +71,7 @@ func (s *Scope) mostOf(i int, single bool, known *expr.RangeAnalysis, by []*expr
 	return least
 }
 
-// mostOfDerived bounds how many rows of a patient a derived relation takes from what it reads.
+// mostOfDerived bounds how many rows of a patient a derived relation takes from its inputs.
 func (s *Scope) mostOfDerived(d *Query) float64 {
 	if d.SetOp == "" {
 		return MostRows(d.Relations, d.Filter, s.catalog, s.budget.Memo)
@@ -124,7 +124,7 @@ func Apart(inputs []*Query, c *catalog.Catalog, m *Memo) bool {
 	})
 }
 
-// unprojected is the relation whose rows a derived one passes on, whatever it makes of their columns.
+// unprojected returns the relation whose rows a derived one passes on, whatever it computes from their columns.
 func unprojected(d *Query) *Query {
 	for d.SetOp == "" && !d.Grouped && d.Filter == nil && len(d.Relations) == 1 && d.Relations[0].Query != nil {
 		d = d.Relations[0].Query

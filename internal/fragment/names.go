@@ -20,8 +20,9 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Where numbers are covered and groups are not declared, each hospital first names those of its groups that its own
-// noise lets it name; then all cover the groups that any of them named (dp/doc.go, "Undeclared groups").
+// If noise is added at the hospitals and groups are not declared, each hospital first names those of its groups that
+// its own noise permits. Then all hospitals add noise to the groups that any of them named (dp/doc.go, "Undeclared
+// groups").
 
 // Where names are a release of their own, they have namesPart of the noise's epsilon and the numbers numbersPart: the
 // squares add up to 0.986, so that no rounding makes it more than the whole price.
@@ -30,8 +31,8 @@ const (
 	numbersPart = 0.89
 )
 
-// Parts splits a release's noise where groups are not declared and hospitals rely on each other's: what names are told
-// by, and what covers the numbers. Elsewhere one noise is both.
+// Parts splits a release's noise if groups are not declared and hospitals rely on each other: the noise that selects
+// names, and the noise on the numbers. Otherwise both are n.
 func (c Cover) Parts(n dp.Noise) (names, numbers dp.Noise) {
 	names, numbers = n, n
 	if c.Names && c.Masked() {
@@ -40,8 +41,8 @@ func (c Cover) Parts(n dp.Noise) (names, numbers dp.Noise) {
 	return names, numbers
 }
 
-// Presence bounds how one patient makes undeclared groups appear, which are selected by a partial aggregate: package dp
-// has the use of it.
+// Presence bounds how one patient makes undeclared groups appear, if a partial aggregate selects them. Package dp uses
+// it.
 func (p *Proof) Presence(f *Fragment, sites, partial int) dp.Presence {
 	unit := p.Units[partial]
 	at := dp.Presence{Sites: int64(sites), Least: max(1, unit/LeastPresence), Most: unit}
@@ -58,23 +59,23 @@ func (p *Proof) Presence(f *Fragment, sites, partial int) dp.Presence {
 	return at
 }
 
-// Naming is by what a hospital names the groups that it has.
+// Naming says how a hospital selects the groups that it names.
 type Naming struct {
-	// Threshold is from what covered number of patients on, in the unit of the partial aggregate.
+	// Threshold is the least noisy number of patients, in the unit of the partial aggregate.
 	Threshold int64
 	share     *dp.Share // covers the number that is compared
 	partial   int       // the number of patients
 	again     bool      // the numbers have noise of their own
 }
 
-// Naming gives it; coordinator and node each compute it. Errors wrap ErrInvalid or dp's.
+// Naming returns how groups are named. Coordinator and node each compute it. Errors wrap ErrInvalid or dp's.
 func (f *Fragment) Naming(c Cover, n dp.Noise, delta float64, p *Proof) (*Naming, error) {
 	names, _ := c.Parts(n)
 	for i := range f.Partials {
 		if !p.Selects(f, i) {
 			continue
 		}
-		// The share covers by itself: nobody else is relied on for a name.
+		// This share suffices by itself: no other hospital is relied on for a name.
 		share, err := names.Share(f.Coordinate(p, c.Sites, i), dp.Shares{Sites: c.Sites, Honest: 1})
 		if err != nil {
 			return nil, err
@@ -85,10 +86,10 @@ func (f *Fragment) Naming(c Cover, n dp.Noise, delta float64, p *Proof) (*Naming
 	return nil, fmt.Errorf("%w: no number of patients tells which groups to name", ErrInvalid)
 }
 
-// Noise is that by which a hospital names, in the unit of the partial aggregate.
+// Noise is the noise on the number of patients that selects a group, in the unit of the partial aggregate.
 func (n *Naming) Noise() dp.Distribution { return n.share.Total(1) }
 
-// ErrTooMany means that an answer has more groups than a hospital holds to cover them.
+// ErrTooMany reports that an answer has more groups than a hospital can hold.
 var ErrTooMany = errors.New("too many groups to cover")
 
 // mostSparse is what a hospital holds of them: integers, of which a group counts as sixteen more, and one for eight
@@ -110,13 +111,12 @@ type sparse struct {
 	covered int64 // its number of patients, once Names has drawn
 }
 
-// NewSparse is empty.
+// NewSparse returns an empty Sparse.
 func NewSparse(f *Fragment, p *Proof) *Sparse {
 	return &Sparse{fragment: f, proof: p, domains: f.domains(), groups: map[string]*sparse{}}
 }
 
-// Add adds a record of an answer. A group that no declared domain has is left out, and so is one in which nobody
-// counts.
+// Add adds a record of an answer. It leaves out groups outside the declared domains, and groups in which nobody counts.
 func (s *Sparse) Add(r arrow.Record) error {
 	return ReadRecord(s.fragment, r, func(keys []value.Value, partials []int64) error {
 		if !s.domains.have(keys) || !s.appears(partials) {
@@ -138,7 +138,7 @@ func (s *Sparse) Add(r arrow.Record) error {
 	})
 }
 
-// appears tells whether anybody counts in a group.
+// appears reports whether anybody counts in a group.
 func (s *Sparse) appears(partials []int64) bool {
 	for i, p := range s.fragment.Partials {
 		if s.proof.Selects(s.fragment, i) && partials[0] == 0 {
@@ -181,7 +181,7 @@ func (d domains) have(keys []value.Value) bool {
 	return true
 }
 
-// travels tells whether a group's keys are the same at the other end; a date before the year 1 is not.
+// travels reports whether a group's keys survive the wire. A date before the year 1 does not.
 func travels(keys []value.Value) bool {
 	return !slices.ContainsFunc(keys, func(v value.Value) bool {
 		again, err := value.Parse(v.Type(), v.String())
@@ -189,13 +189,13 @@ func travels(keys []value.Value) bool {
 	})
 }
 
-// TooMany tells whether groups are more than a vector over them may be.
+// TooMany reports whether there are more groups than a vector may have.
 func (f *Fragment) TooMany(groups int) bool {
 	return groups > MaxNamed || groups*f.Released() > MaxCovered
 }
 
-// Names covers the number of patients of each group and gives the groups to name, ordered by GroupID. It is called
-// once.
+// Names adds noise to the number of patients of each group and returns the groups to name, sorted by GroupID. It must
+// be called once.
 func (s *Sparse) Names(n *Naming) [][]value.Value {
 	at := 0
 	for _, p := range s.fragment.Partials[:n.partial] {
@@ -240,13 +240,13 @@ func (s *Sparse) Covered(ctx context.Context, n *Naming, shares []*dp.Share, gro
 	return covered, nil
 }
 
-// SortGroups orders groups by GroupID.
+// SortGroups sorts groups by GroupID.
 func SortGroups(groups [][]value.Value) {
 	slices.SortFunc(groups, func(a, b []value.Value) int { return cmp.Compare(GroupID(a), GroupID(b)) })
 }
 
 const (
-	// MaxNamed is the largest number of groups that hospitals name for one answer, all together.
+	// MaxNamed is the largest number of groups that all hospitals together name for one answer.
 	MaxNamed = MaxCells
 	// namesBatch is about how many bytes of names travel in a message, and namesMost how many in a list.
 	namesBatch = 1 << 19
@@ -259,7 +259,7 @@ type named struct {
 	More   bool            `json:"more,omitempty"`
 }
 
-// WriteNames gives a list of groups, in order, to send, in messages of some hundred kilobytes each.
+// WriteNames passes a sorted list of groups to send, in messages of some hundred kilobytes each.
 func WriteNames(groups [][]value.Value, send func([]byte) error) error {
 	for {
 		size, n := 0, 0

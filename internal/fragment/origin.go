@@ -12,7 +12,7 @@ func (v *evaluation) constant(x value.Value) *expr.Expr {
 	return expr.Literal(x)
 }
 
-// origin tells of what an expression over a row is made; nil in Evaluate.
+// origin returns the provenance of an expression over a row; nil in Evaluate.
 func (j *joined) origin(e *expr.Expr, row int) *expr.Expr {
 	if j.trace == nil {
 		return nil
@@ -40,7 +40,7 @@ func (j *joined) substitute(e *expr.Expr, row joinedRow) *expr.Expr {
 	return j.trace.apply(e.Op, e.Type, args...)
 }
 
-// originOf tells of what a function of rows is made, whose value is known.
+// originOf returns the provenance of a function of rows, whose value is known.
 func (o *Output) originOf(from *joined, rows []int, v value.Value) *expr.Expr {
 	if from.trace == nil {
 		return nil
@@ -84,8 +84,8 @@ func (o *Output) originOf(from *joined, rows []int, v value.Value) *expr.Expr {
 	return t.apply(expr.OpDivide, "", sum, t.tree(expr.OpAdd, t.counted(all)))
 }
 
-// orderedByConstants reports whether the order of a partition's rows rests on constants alone. Ties count where
-// there are peers.
+// orderedByConstants reports whether the order of a partition's rows depends on constants alone. With peers, ties
+// matter.
 func (o *Output) orderedByConstants(from *joined, rows []int, peers bool) bool {
 	if from.trace == nil || o.Function.ofGroups() {
 		return false
@@ -104,7 +104,7 @@ func (o *Output) orderedByConstants(from *joined, rows []int, peers bool) bool {
 	return true
 }
 
-// span is of what a function of groups is made over some rows of a partition.
+// span is the provenance of a group function over some rows of a partition.
 type span struct {
 	first, rows int
 	expr        *expr.Expr

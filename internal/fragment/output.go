@@ -9,8 +9,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// checkOutputs verifies the columns of the select d: their names, that each is computed properly, that a private one
-// has the patient's id, and that no database's order of rows shows.
+// checkOutputs checks the columns of the select d: their names, that each can be computed, that a private select has
+// the patient's id, and that no output depends on a database's order of rows.
 func (s *Scope) checkOutputs(name string, d *Query, check func(*expr.Expr) error) error {
 	seen, identified := map[string]bool{}, false
 	for i := range d.Columns {
@@ -155,7 +155,7 @@ func (s *Scope) ordersByKey(w *Window) bool {
 
 func sameExprs(a, b []*expr.Expr) bool { return slices.EqualFunc(a, b, (*expr.Expr).Equal) }
 
-// valueRange derives the range of an output from those of expressions. keyless: a group may be of no row.
+// valueRange derives the range of an output from those of expressions. keyless: a group may have no row.
 func (o *Output) valueRange(known func(*expr.Expr) expr.Range, keyless bool) expr.Range {
 	count := func(least float64) expr.Range { return expr.Range{Lower: least, Upper: math.Inf(1)} }
 	var x expr.Range

@@ -20,20 +20,21 @@ const (
 	PartialBeyond   PartialKind = "beyond"
 )
 
-// Partial is one partial aggregate: integers that add up.
+// Partial is one partial aggregate: integers that add up over patients and nodes.
 type Partial struct {
 	Kind PartialKind `json:"kind"`
-	// Of is the kind of the partial aggregate, of the same Expr and Grid, of which beyond tells what was left out.
+	// Of is the kind of the partial aggregate, with the same Expr and Grid, whose cut-off part this one measures; kind
+	// beyond.
 	Of   PartialKind `json:"of,omitempty"`
 	Expr *expr.Expr  `json:"expr,omitempty"` // patients: a condition, optional; values: any; sum, buckets: a number
 	Grid *Grid       `json:"grid,omitempty"` // sum
-	// Most is by how many times what is left of a patient the part that was left out counts at most, 1 to MostBeyond;
-	// kind beyond.
+	// Most bounds the part that was cut off a patient, as a multiple of the part that stays, 1 to MostBeyond; kind
+	// beyond.
 	Most int `json:"most,omitempty"`
-	// Buckets are those into which values are counted; kind buckets.
+	// Buckets are the buckets in which values are counted; kind buckets.
 	Buckets *Buckets `json:"buckets,omitempty"`
-	// Share is for how many coordinates each of the partial aggregate's counts where it is released, 1 to
-	// MaxShare: the more, the less noise it has, and the more the others have. 0 means 1.
+	// Share is the weight of each of the partial aggregate's coordinates in a release, 1 to MaxShare. The larger it is,
+	// the less noise this aggregate has, and the more the others have. 0 means 1.
 	Share int `json:"share,omitempty"`
 }
 
@@ -68,12 +69,12 @@ func (b Buckets) Leaves() int {
 // Width is the width of one bucket.
 func (b Buckets) Width() float64 { return (b.Upper - b.Lower) / float64(b.Leaves()) }
 
-// Leaf is the bucket of x: clamp(floor((x - Lower) * Density), 0, Leaves - 1).
+// Leaf returns the bucket of x: clamp(floor((x - Lower) * Density), 0, Leaves - 1).
 func (b Buckets) Leaf(x float64) int {
 	return int(math.Max(0, math.Min(float64(b.Leaves()-1), math.Floor((x-b.Lower)*b.Density()))))
 }
 
-// Density is the number of buckets a unit.
+// Density is the number of buckets per unit.
 func (b Buckets) Density() float64 { return float64(b.Leaves()) / (b.Upper - b.Lower) }
 
 // Validate refuses buckets whose number, ends, width or density is out of range. The error wraps ErrInvalid.
@@ -83,14 +84,14 @@ func (b Buckets) Validate() error {
 		b.Levels < 1 || b.Levels > 4 || b.Leaves() > maxLeaves {
 		return fmt.Errorf("%w: buckets are out of range", ErrInvalid)
 	}
-	// Width and Density overflow where the ends are very far apart, and vanish where they are too near.
+	// Width and Density overflow if the ends are very far apart, and underflow if they are too near.
 	if !finite(b.Width()) || !finite(b.Density()) || b.Width() == 0 || b.Density() == 0 {
 		return fmt.Errorf("%w: buckets of [%g, %g] are too wide or too narrow for float64", ErrInvalid, b.Lower, b.Upper)
 	}
 	return nil
 }
 
-// Width is how many integers the partial aggregate is: one, or one a bucket.
+// Width is the number of integers of the partial aggregate: one, or one per bucket.
 func (p Partial) Width() int {
 	if p.Buckets != nil {
 		return p.Buckets.Leaves()
@@ -109,7 +110,7 @@ func (p Partial) Weight() int {
 	return w
 }
 
-// String names the partial aggregate as a person reads it.
+// String names the partial aggregate for a person.
 func (p Partial) String() string {
 	switch {
 	case p.Kind == PartialBeyond:

@@ -76,7 +76,7 @@ func (s *Scope) linkedToPatient(conditions []condition) []bool {
 		if !ok || !s.samePatient(a, b) {
 			continue
 		}
-		// A left join's condition ties the relation that it joins, no other.
+		// The condition of a left join links the relation that it joins, and no other.
 		i, j := s.index[a.Relation], s.index[b.Relation]
 		if c.leftJoin == -1 || c.leftJoin == i {
 			d.add(i, j)
@@ -117,7 +117,7 @@ func (s *Scope) determinedByPatient(relation, column string, single []bool) bool
 	return single[i] || !s.relations[i].optional && (s.isPatientID(i, column) || s.relations[i].determinant(column) != "")
 }
 
-// determinant is properties.determinedBy of a column.
+// determinant returns properties.determinedBy of a column.
 func (r scopedRelation) determinant(column string) string {
 	for k, c := range r.table.Columns {
 		if k < len(r.determinedBy) && strings.EqualFold(c.Name, column) {

@@ -2,28 +2,28 @@ package fragment
 
 import "slices"
 
-// Proof is what Check derives from a fragment and the catalog alone, and what
-// the release's sensitivity and the engine's SQL rest upon.
+// Proof is what Check derives from a fragment and the catalog alone. The release's sensitivity and the engine's SQL
+// rest on it.
 type Proof struct {
 	// OneRow: a patient has at most one row, so no per-patient grouping is needed.
 	OneRow bool
 	// KeysPerPatient: all rows of a patient fall into one group.
 	KeysPerPatient bool
-	// Groups is in how many groups one patient may be without being clipped, at one node.
+	// Groups is the number of groups in which one patient may be without being clipped, at one node.
 	Groups int
 	// Capped: there are joins in which rows of a patient beyond MaxPatientRows are left out, see Cap.
 	Capped bool
-	// Rows is how many rows one patient may have without being clipped, at one node.
+	// Rows is the number of rows that one patient may have without being clipped, at one node.
 	Rows int
-	// Unclipped: no patient can have more, as the fragment is and by what the proof rests on.
+	// Unclipped: no patient can have more, by the fragment and the assumptions of the proof.
 	Unclipped bool
-	// Cells is the number of groups where every key's domain is declared (1
-	// without keys), and 0 where one is not: then the groups need selection.
+	// Cells is the number of groups if every key's domain is declared (1 without keys). It is 0 otherwise, and then the
+	// groups need selection.
 	Cells int
-	// Units is, for each partial aggregate, as what 1 counts in the integers that a node sends: a power of two.
+	// Units has, for each partial aggregate, the integer that stands for 1 in what a node sends: a power of two.
 	Units []int64
-	// Sizes is the size of each partial aggregate, in its integers: a patient whose part of it is that much, in one
-	// group, and nothing else, has a vector that is its weight long.
+	// Sizes has the size of each partial aggregate, in its integers. A patient with a part of exactly that size, in one
+	// group, and nothing else, has a vector of the length of its weight.
 	Sizes []int64
 }
 
@@ -38,8 +38,8 @@ func (p *Proof) clipsNobody(f *Fragment) bool {
 	})
 }
 
-// Weaker is the proof of the same fragment, sizes and units, for rows of which less is known: what the catalog q was
-// made from promises.
+// Weaker is the proof of the same fragment, with the same sizes and units, if less is known of the rows: q was derived
+// from weaker promises of the catalog.
 func (p *Proof) Weaker(f *Fragment, q *Proof) *Proof {
 	weaker := *p
 	weaker.OneRow, weaker.KeysPerPatient = q.OneRow, q.KeysPerPatient

@@ -26,7 +26,7 @@ func (d *Query) Table(name string, c *catalog.Catalog, m *Memo) (*catalog.Table,
 	return s.describe(name), nil
 }
 
-// describe gives a table of its own, so that nobody can change what is kept.
+// describe returns a new table, so that nobody can change what the memo holds.
 func (p *properties) describe(name string) *catalog.Table {
 	t, columns := *p.table, make([]catalog.Column, len(p.table.Columns))
 	t.Name, t.Key, t.Columns = name, slices.Clone(t.Key), make([]*catalog.Column, len(columns))
@@ -48,7 +48,7 @@ func (d *Query) properties(name string, on assumptions, depth int) (*properties,
 	return on.derived(d, depth, func() (*properties, error) { return d.derive(name, on, depth) })
 }
 
-// derive is properties of what is not kept.
+// derive derives properties that the memo does not have.
 func (d *Query) derive(name string, on assumptions, depth int) (*properties, error) {
 	var s *properties
 	var err error
@@ -88,7 +88,7 @@ func (d *Query) derive(name string, on assumptions, depth int) (*properties, err
 	return s, nil
 }
 
-// propertiesOfSetOp are those of a set operation.
+// propertiesOfSetOp returns the properties of a set operation.
 func (d *Query) propertiesOfSetOp(name string, on assumptions, depth int) (*properties, error) {
 	switch d.SetOp {
 	case SetOpUnionAll, SetOpUnion, SetOpIntersect, SetOpExcept:
@@ -152,7 +152,7 @@ func (d *Query) propertiesOfSetOp(name string, on assumptions, depth int) (*prop
 	return out, nil
 }
 
-// propertiesOfConstants are those of one row of constants.
+// propertiesOfConstants returns the properties of one row of constants.
 func (d *Query) propertiesOfConstants(name string) (*properties, error) {
 	if d.Filter != nil || d.Grouped || len(d.Columns) == 0 || len(d.Columns) > maxDerivedColumns {
 		return nil, fmt.Errorf("%w: %s reads no relation and is no row of constants", ErrInvalid, name)
@@ -199,7 +199,7 @@ func keysOfConstants(rows []*Query) [][]string {
 	return keys
 }
 
-// propertiesOfSelect are those of a select over relations.
+// propertiesOfSelect returns the properties of a select over relations.
 func (d *Query) propertiesOfSelect(name string, on assumptions, depth int) (*properties, error) {
 	if len(d.Inputs) > 0 {
 		return nil, fmt.Errorf("%w: %s has inputs that it does not combine", ErrInvalid, name)
@@ -246,7 +246,7 @@ func (d *Query) propertiesOfSelect(name string, on assumptions, depth int) (*pro
 	return out, nil
 }
 
-// describeOutputs adds the columns of the select d, and what is known of each.
+// describeOutputs adds the columns of the select d, with what is known of each.
 func (s *Scope) describeOutputs(out *properties, d *Query, single []bool) {
 	known := s.analysisWhere(d.Filter)
 	if s.enforced {
@@ -267,7 +267,7 @@ func (s *Scope) describeOutputs(out *properties, d *Query, single []bool) {
 	}
 }
 
-// determinant is properties.determinedBy of an output.
+// determinant returns properties.determinedBy of an output.
 func (s *Scope) determinant(o *Output, single []bool) string {
 	if o.Function != "" {
 		return ""
@@ -289,7 +289,7 @@ func (s *Scope) determinant(o *Output, single []bool) string {
 	return perPatient
 }
 
-// determinant is properties.determinedBy of column i of combined relations.
+// determinant returns properties.determinedBy of column i of a set operation.
 func (d *Query) determinant(inputs []*properties, i int) string {
 	same := func(s *properties) string {
 		if i >= len(s.determinedBy) {

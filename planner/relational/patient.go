@@ -124,7 +124,7 @@ func (r *Resolver) LinkByForeignKeys() {
 		}
 		tied := false
 		for _, name := range names {
-			tied = tied || r.tieByKey(name, names)
+			tied = tied || r.linkByForeignKey(name, names)
 		}
 		for _, name := range names {
 			tied = tied || r.derivePath(name)
@@ -203,7 +203,7 @@ func (r *Resolver) joinedBy(s *Source) []keyPair {
 	return all
 }
 
-func (r *Resolver) tieByKey(name string, unowned []string) bool {
+func (r *Resolver) linkByForeignKey(name string, unlinked []string) bool {
 	i := r.place(name)
 	s := r.Sources[i]
 	if !r.IsPatientID(s, s.Schema.Patient) {
@@ -211,7 +211,7 @@ func (r *Resolver) tieByKey(name string, unowned []string) bool {
 	}
 	for _, pair := range r.joinedBy(s) {
 		o := pair.of
-		if o.Schema.Public || slices.Contains(unowned, o.Name) || !r.sameKey(s, pair.column, o, pair.other) {
+		if o.Schema.Public || slices.Contains(unlinked, o.Name) || !r.sameKey(s, pair.column, o, pair.other) {
 			continue
 		}
 		id := r.Patient

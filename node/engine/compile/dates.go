@@ -61,8 +61,8 @@ func (c *compiler) int32(e *expr.Expr, lower, upper int64) string {
 	return c.f("CAST(%s AS INTEGER)", x).sql
 }
 
-// inRangeOrNull writes a date or timestamp that is NULL outside of the years 1 to 9999. With sure it is known to be within
-// them.
+// inRangeOrNull writes a date or timestamp that is NULL outside of the years 1 to 9999. With sure it is known to be
+// within them.
 func (c *compiler) inRangeOrNull(x code, t value.Type, sure bool) code {
 	if sure {
 		return x

@@ -85,8 +85,8 @@ func (d *Dialect) NaN(sql string) string { return fmt.Sprintf(d.nan, sql) }
 // Literal writes a value beside a column of its type, or returns ErrLiteral.
 func (d *Dialect) Literal(v value.Value) (string, error) { return d.literal(v, true) }
 
-// literal writes a value in exactly its type. An untyped int has the smallest type that holds it, which suffices beside a
-// BIGINT and is easier to read.
+// literal writes a value in exactly its type. An untyped int has the smallest type that holds it, which suffices beside
+// a BIGINT and is easier to read.
 func (d *Dialect) literal(v value.Value, untyped bool) (string, error) {
 	if v.IsNull() {
 		return "CAST(NULL AS " + d.types[v.Type()] + ")", nil
