@@ -3,6 +3,7 @@ package relational
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
@@ -31,7 +32,7 @@ func (r *Resolver) untied(q *syntax.Query) (*syntax.Query, []*syntax.Expr) {
 	if s.Where.Kind == syntax.Operator && s.Where.Name == "and" {
 		conditions = s.Where.Args
 	}
-	var rest, ties, outer []*syntax.Expr
+	var rest, ties, outer, tied []*syntax.Expr
 	for _, c := range conditions {
 		if c.Kind == syntax.Operator && c.Name == "=" {
 			x, y := c.Args[0], c.Args[1]
@@ -39,14 +40,23 @@ func (r *Resolver) untied(q *syntax.Query) (*syntax.Query, []*syntax.Expr) {
 				x, y = y, x
 			}
 			if inner.Resolves(x) && !inner.Resolves(y) && r.Resolves(y) {
-				ties, outer = append(ties, x), append(outer, y)
+				ties, outer, tied = append(ties, x), append(outer, y), append(tied, c)
 				continue
 			}
 		}
 		rest = append(rest, c)
 	}
-	if len(ties) == 0 {
+	again := r.comparedWith(inner, rest)
+	if len(ties) == 0 && len(again) == 0 {
 		return q, nil
+	}
+	if len(again) > 0 {
+		rest = append(rest, tied...)
+		s = rereading(s, again)
+		for _, o := range again {
+			keys := r.rowOf(o, r.Scope.Extend(q.With))
+			ties, outer = append(ties, keys...), append(outer, keys...)
+		}
 	}
 	changed := *q
 	changed.Select = tiedBy(s, inner, ties, rest)
@@ -61,6 +71,64 @@ func (r *Resolver) untied(q *syntax.Query) (*syntax.Query, []*syntax.Expr) {
 	}
 	changed.OrderBy = nil
 	return &changed, outer
+}
+
+// comparedWith lists the tables around that conditions of a query within read by other than an equality that ties the
+// two. The query within reads them again, and is tied to their rows by their keys.
+func (r *Resolver) comparedWith(inner *Resolver, conditions []*syntax.Expr) (again []*Source) {
+	for _, c := range conditions {
+		c.Walk(func(t *syntax.Expr) bool {
+			if t.Kind != syntax.Column || inner.Resolves(t) || !r.IsColumn(t) {
+				return true
+			}
+			for _, s := range r.Sources {
+				if _, has := s.Column(t.Qualifier, t.Name); has && s.called(t.Qualifier) && !slices.Contains(again, s) {
+					again = append(again, s)
+				}
+			}
+			return true
+		})
+	}
+	return again
+}
+
+// rowOf names what tells a row of a table around from its others: its key.
+func (r *Resolver) rowOf(o *Source, within *Scope) (key []*syntax.Expr) {
+	known := o.Join != fragment.JoinLeft && !o.asked.Lateral && o.asked.Tables == nil &&
+		within.find(o.asked.Table) == r.Scope.find(o.asked.Table)
+	for _, c := range o.Named {
+		if slices.Contains(o.Schema.Key, c.Column) {
+			column, _ := o.Schema.Column(c.Column)
+			known = known && !column.Nullable
+			key = append(key, &syntax.Expr{Kind: syntax.Column, At: o.At, Qualifier: o.Alias, Name: c.Name})
+		}
+	}
+	if !known || len(key) == 0 {
+		syntax.Refuse(syntax.CodeNotSupported, o.At, "join the tables instead",
+			"a LATERAL query compares with %s by other than =, and no key tells its rows apart", strings.TrimSpace(o.Alias))
+	}
+	return key
+}
+
+// rereading is a SELECT that reads tables of the query around, too, by the names that they have there.
+func rereading(s *syntax.Select, again []*Source) *syntax.Select {
+	for _, i := range s.Items {
+		if i.Term.Kind == syntax.Star && i.Term.Qualifier == "" {
+			syntax.Refuse(syntax.CodeNotSupported, i.Term.At, "list the columns, or write the table before it, such as v.*",
+				"SELECT * of a LATERAL query that compares with the tables before it is not answered")
+		}
+	}
+	out := *s
+	out.From = slices.Clone(s.From)
+	for _, o := range again {
+		f := o.asked
+		f.At, f.Join, f.On, f.Using, f.Natural, f.Columns = s.At, syntax.CrossJoin, nil, nil, false, nil
+		for _, c := range o.Named {
+			f.Columns = append(f.Columns, c.Name)
+		}
+		out.From = append(out.From, f)
+	}
+	return &out
 }
 
 // tiedBy is the SELECT with the other conditions alone, and its ties among its keys and items.

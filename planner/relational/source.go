@@ -26,7 +26,8 @@ type Source struct {
 	merged []string
 	// tables are those whose columns it holds where it is a FULL JOIN of them.
 	tables  []string
-	written int // its place in the text
+	written int         // its place in the text
+	asked   syntax.From // as the text asks for it, where it does
 	// parted is a condition on the one part that might be meant, where it is all parts of a table; else "".
 	parted string
 	// joined: it is a subquery, tied to what outer has, beside its patient. Equal ones are joined once.
@@ -151,7 +152,7 @@ func (r *Resolver) from(tables []syntax.From, at syntax.Position) {
 
 // source resolves one table, a query named by WITH, or a derived table.
 func (r *Resolver) source(f syntax.From) *Source {
-	s := &Source{At: f.At, Alias: f.Alias, written: f.Written}
+	s := &Source{At: f.At, Alias: f.Alias, written: f.Written, asked: f}
 	query, within := f.Query, r.Scope
 	columns := f.Columns
 	if f.Function != nil && r.composer == nil {
