@@ -39,7 +39,8 @@ func NewRangeAnalysis(column func(*Expr) Range) *RangeAnalysis {
 func NewRangeAnalysisWhere(filter *Expr, b *Budget, domains bool, column func(*Expr) Range) *RangeAnalysis {
 	type name struct{ relation, column string }
 	of := func(e *Expr) name { return name{e.Relation, strings.ToLower(e.Column)} }
-	conditions, known := map[name][]*Expr{}, map[name]Range{}
+	var conditions map[name][]*Expr
+	known := map[name]Range{}
 	var made []*Expr // of what is made of columns
 	for _, c := range Conjuncts(filter) {
 		if of := c.Args; len(of) > 0 && len(of[0].Args) > 0 && len(made) < maxMade {
@@ -48,6 +49,9 @@ func NewRangeAnalysisWhere(filter *Expr, b *Budget, domains bool, column func(*E
 		at := c
 		for len(at.Args) > 0 {
 			at = at.Args[0]
+		}
+		if conditions == nil {
+			conditions = map[name][]*Expr{}
 		}
 		conditions[of(at)] = append(conditions[of(at)], c)
 	}
@@ -262,8 +266,10 @@ func (f Range) Restrict(t value.Type, op Op, values ...value.Value) Range {
 			f.Lower = math.Max(f.Lower, least+1)
 		}
 	}
+	args := append([]value.Value{{}}, kept...)
 	holds := func(x value.Value) bool {
-		return apply(op, value.TypeBool, append([]value.Value{x}, kept...)).True()
+		args[0] = x
+		return apply(op, value.TypeBool, args).True()
 	}
 	switch {
 	case f.Domain != nil && len(f.Domain)*len(kept) <= 100*maxDomain: // a longer list is not worth the time

@@ -261,12 +261,15 @@ func Conjuncts(e *Expr) []*Expr {
 	if e == nil {
 		return nil
 	}
+	return appendConjuncts(nil, e)
+}
+
+func appendConjuncts(all []*Expr, e *Expr) []*Expr {
 	if e.Op != OpAnd {
-		return []*Expr{e}
+		return append(all, e)
 	}
-	var all []*Expr
 	for _, a := range e.Args {
-		all = append(all, Conjuncts(a)...)
+		all = appendConjuncts(all, a)
 	}
 	return all
 }

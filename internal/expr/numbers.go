@@ -158,7 +158,8 @@ func arithmetic(ints func(a, b int64) (int64, bool), reals func(a, b float64) fl
 		if t == value.TypeFloat {
 			return value.Float(reals(args[0].Float64(), args[1].Float64()))
 		}
-		return intOf(t)(ints(args[0].Int64(), args[1].Int64()))
+		n, ok := ints(args[0].Int64(), args[1].Int64())
+		return intOf(t, n, ok)
 	}
 }
 
@@ -168,21 +169,20 @@ func function(ints func(int64) (int64, bool), reals func(float64) float64) func(
 		if t == value.TypeFloat {
 			return value.Float(reals(args[0].Float64()))
 		}
-		return intOf(t)(ints(args[0].Int64()))
+		n, ok := ints(args[0].Int64())
+		return intOf(t, n, ok)
 	}
 }
 
-// intOf gives an int, or a date or timestamp that is so many days or microseconds.
-func intOf(t value.Type) func(n int64, ok bool) value.Value {
-	return func(n int64, ok bool) value.Value {
-		switch {
-		case !ok:
-			return value.Null(t)
-		case isDay(t):
-			return ordinal(t, n)
-		}
-		return value.Int(n)
+// intOf is an int, or a date or timestamp that is so many days or microseconds; NULL unless ok.
+func intOf(t value.Type, n int64, ok bool) value.Value {
+	switch {
+	case !ok:
+		return value.Null(t)
+	case isDay(t):
+		return ordinal(t, n)
 	}
+	return value.Int(n)
 }
 
 func numberType(e *Expr) (value.Type, error) {

@@ -15,8 +15,9 @@ import (
 // join found nothing. So a dependency on a row is strict under every kind of join. Further attributes are added by
 // number.
 type dependencies struct {
-	all  []dependency
-	uses [][]int // by attribute, the dependencies that need it
+	all   []dependency
+	uses  []use
+	first []int // by attribute, the number in uses, from 1, of the first dependency that needs it
 }
 
 type dependency struct {
@@ -24,18 +25,22 @@ type dependency struct {
 	to    int
 }
 
-func newDependencies(relations int) dependencies { return dependencies{uses: make([][]int, relations)} }
+// use is a dependency that needs an attribute, and the number of the attribute's next; 0: there is none.
+type use struct{ dependency, next int }
+
+func newDependencies(relations int) dependencies { return dependencies{first: make([]int, relations)} }
 
 // attribute adds an attribute and returns its number.
 func (d *dependencies) attribute() int {
-	d.uses = append(d.uses, nil)
-	return len(d.uses) - 1
+	d.first = append(d.first, 0)
+	return len(d.first) - 1
 }
 
 // add adds the dependency: the attributes determine to.
 func (d *dependencies) add(to int, attributes ...int) {
 	for _, a := range attributes {
-		d.uses[a] = append(d.uses[a], len(d.all))
+		d.uses = append(d.uses, use{len(d.all), d.first[a]})
+		d.first[a] = len(d.uses)
 	}
 	d.all = append(d.all, dependency{len(attributes), to})
 }
@@ -43,7 +48,7 @@ func (d *dependencies) add(to int, attributes ...int) {
 // closure reports, for each attribute, whether the attributes of determine it (Beeri and Bernstein 1979, in linear
 // time).
 func (d *dependencies) closure(of ...int) []bool {
-	known, numbers := make([]bool, len(d.uses)), make([]int, 2*len(d.all)+len(of))
+	known, numbers := make([]bool, len(d.first)), make([]int, 2*len(d.all)+len(of))
 	needs, next := numbers[:len(d.all)], numbers[len(d.all):len(d.all)]
 	next = append(next, of...)
 	for i, one := range d.all {
@@ -58,7 +63,8 @@ func (d *dependencies) closure(of ...int) []bool {
 			continue
 		}
 		known[a] = true
-		for _, i := range d.uses[a] {
+		for n := d.first[a]; n > 0; n = d.uses[n-1].next {
+			i := d.uses[n-1].dependency
 			if needs[i]--; needs[i] == 0 {
 				next = append(next, d.all[i].to)
 			}

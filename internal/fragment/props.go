@@ -248,11 +248,16 @@ func (d *Query) propertiesOfSelect(name string, on assumptions, depth int) (*pro
 
 // describeOutputs adds the columns of the select d, with what is known of each.
 func (s *Scope) describeOutputs(out *properties, d *Query, single []bool) {
-	known := s.analysisWhere(d.Filter)
+	filter := d.Filter
 	if s.enforced {
-		known = s.analysisWhere(nil)
+		filter = nil
 	}
+	known := s.analysisWhere(filter)
 	keyless := d.Grouped && !slices.ContainsFunc(d.Columns, func(o Output) bool { return o.Function == "" })
+	n := len(d.Columns)
+	out.table.Columns = slices.Grow(out.table.Columns, n)
+	out.ranges, out.sizes = slices.Grow(out.ranges, n), slices.Grow(out.sizes, n)
+	out.determinedBy = slices.Grow(out.determinedBy, n)
 	for i := range d.Columns {
 		o := &d.Columns[i]
 		r, size := o.valueRange(known.Range, keyless), 1.0

@@ -72,6 +72,7 @@ func newScope(relations []Relation, on assumptions, depth int) (*Scope, error) {
 	if len(relations) == 0 || len(relations) > maxRelations {
 		return nil, fmt.Errorf("%w: %d relations; from 1 to %d can be read", ErrInvalid, len(relations), maxRelations)
 	}
+	s.relations = make([]scopedRelation, 0, len(relations))
 	for i, r := range relations {
 		next := scopedRelation{Relation: r, optional: r.Join == JoinLeft}
 		switch {
@@ -93,10 +94,11 @@ func newScope(relations []Relation, on assumptions, depth int) (*Scope, error) {
 				next.keys = [][]string{t.Key}
 			}
 		}
-		if seen[fold(r.Name)] || r.Name == "" {
+		name := fold(r.Name)
+		if seen[name] || name == "" {
 			return nil, fmt.Errorf("%w: the relation name %q is empty or used twice", ErrInvalid, r.Name)
 		}
-		seen[fold(r.Name)], s.index[r.Name] = true, i
+		seen[name], s.index[r.Name] = true, i
 		s.relations = append(s.relations, next)
 	}
 	return s, on.budget.over()
@@ -325,13 +327,16 @@ func containsFold(list []string, s string) bool {
 	return slices.ContainsFunc(list, func(l string) bool { return strings.EqualFold(l, s) })
 }
 
-// fold gives names that are one in any letter case the same form: those that
-// strings.EqualFold says are equal, such as K and the Kelvin sign.
+// fold gives names that are one in any letter case the same form: those that strings.EqualFold says are equal, such as
+// K and the Kelvin sign. A name in lower-case letters of ASCII is its own form, so that nothing is allocated.
 func fold(name string) string {
 	return strings.Map(func(r rune) rune {
 		least := r
 		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
 			least = min(least, f)
+		}
+		if 'A' <= least && least <= 'Z' {
+			least += 'a' - 'A'
 		}
 		return least
 	}, name)
