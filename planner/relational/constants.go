@@ -7,7 +7,7 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// constantsOf returns what a table of FROM stands for, where it is a query that reads no table.
+// constantsOf returns the constants of a FROM item that is a query without tables, or nil.
 func (r *Resolver) constantsOf(f syntax.From) *constants {
 	query, within, names := f.Query, r.Scope, f.Columns
 	if w := r.Scope.find(f.Table); query == nil && w != nil {
@@ -35,8 +35,8 @@ func (r *Resolver) constantsOf(f syntax.From) *constants {
 	return c
 }
 
-// constant returns what a name stands for among the queries without a table; nil where it is none. With a name of two
-// columns comes its refusal.
+// constant returns the value of a name among the queries without tables, or nil. If two of their columns have the name,
+// it also returns the error.
 func (r *Resolver) constant(t *syntax.Expr) (found *expr.Expr, ambiguity *syntax.Error) {
 	for _, c := range r.constants {
 		if t.Qualifier != "" && t.Qualifier != c.alias {

@@ -12,7 +12,7 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// Derive plans a query in place of a table.
+// Derive plans a query that stands in place of a table.
 func (r *Resolver) Derive(q *syntax.Query, within *Scope, at syntax.Position) *Derived {
 	if r.composer != nil {
 		return r.composer.Derive(q, within)
@@ -50,7 +50,7 @@ func (r *Resolver) settleDerived(d *fragment.Query, columns []Column, at syntax.
 	return &Derived{Query: d, Schema: t, Named: columns}
 }
 
-// Invalid refuses what the fragment's check refuses: at the table of FROM that is too much, where it is one.
+// Invalid reports an error of the fragment's check, at the FROM item that exceeds a limit if there is one.
 func (r *Resolver) Invalid(err error, at syntax.Position) {
 	if limit := new(fragment.Limit); errors.As(err, &limit) {
 		if s := r.Of(limit.Joined); s != nil {
@@ -80,14 +80,14 @@ func (r *Resolver) Adopt(d *Derived, alias string, at syntax.Position) *Source {
 	return s
 }
 
-// Selected plans one SELECT whose rows stay those of patients.
+// Selected plans one SELECT whose rows are rows of patients.
 func (r *Resolver) Selected(s *syntax.Select) *Derived {
 	r.Read(s)
 	r.LinkByForeignKeys()
 	return r.SelectedFrom(s)
 }
 
-// SelectedFrom plans what a SELECT makes of the rows that it reads.
+// SelectedFrom plans the outputs of a SELECT over the rows that it reads.
 func (r *Resolver) SelectedFrom(s *syntax.Select) *Derived {
 	if len(s.GroupBy) > 1 {
 		syntax.Refuse(syntax.CodeNotSupported, s.At, "group by one set of keys here", "several grouping sets within a query are not answered")

@@ -78,7 +78,7 @@ func (g *grouping) collect(t *syntax.Expr) {
 	})
 }
 
-// output resolves a term over the groups.
+// output resolves a term over the groups' columns.
 func (g *grouping) output(t *syntax.Expr) *expr.Expr {
 	if moments := byMoments(t); moments != nil && t.IsAggregate() {
 		return g.output(moments)
@@ -111,7 +111,7 @@ func (g *grouping) output(t *syntax.Expr) *expr.Expr {
 	return scalar.Build(t, g.output)
 }
 
-// The functions of one patient's rows, by their SQL names.
+// rowFunctions are the functions of one patient's rows, by their SQL names.
 var rowFunctions = map[string]fragment.Function{
 	"count": fragment.FunctionCount, "sum": fragment.FunctionSum, "avg": fragment.FunctionAverage, "min": fragment.FunctionMin, "max": fragment.FunctionMax,
 	"bool_and": fragment.FunctionEvery, "every": fragment.FunctionEvery, "bool_or": fragment.FunctionAny, "any_value": fragment.FunctionMin,
@@ -173,8 +173,8 @@ func (r *Resolver) function(t *syntax.Expr, resolve func(*syntax.Expr) *expr.Exp
 	return o, name
 }
 
-// ofReleases reports whether what is read has been released, with public tables or without, so that no hospital
-// computes with it.
+// ofReleases reports whether the rows that are read have been released, possibly joined with public tables, so that no
+// hospital computes with them.
 func (r *Resolver) ofReleases() bool {
 	f := fragment.Fragment{Relations: r.Relations()}
 	tables := f.Tables()

@@ -11,7 +11,7 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// uncorrelated takes from a grouped subquery what ties it to the query around; see untied.
+// uncorrelated removes the correlation from a grouped subquery; see untied.
 func (r *Resolver) uncorrelated(q *syntax.Query) (*syntax.Query, []*syntax.Expr) {
 	if s := q.Select; s == nil || len(s.GroupBy) != 1 || s.Distinct || q.Limit != nil || q.Offset != nil {
 		return q, nil
@@ -19,8 +19,8 @@ func (r *Resolver) uncorrelated(q *syntax.Query) (*syntax.Query, []*syntax.Expr)
 	return r.untied(q)
 }
 
-// untied takes from a SELECT the equalities that tie it to the query around: it groups by their inner side, too, or
-// chooses rows within it, and has it as its last items. What they equal is the second result.
+// untied removes from a SELECT the equalities that correlate it with the outer query. It groups by their inner sides as
+// well (or selects rows within them) and adds them as the last items. The second result lists their outer sides.
 func (r *Resolver) untied(q *syntax.Query) (*syntax.Query, []*syntax.Expr) {
 	s := q.Select
 	if s.Where == nil {
@@ -159,8 +159,8 @@ func tiedBy(s *syntax.Select, inner *Resolver, ties, rest []*syntax.Expr) *synta
 	return &out
 }
 
-// lateral joins a query that reads the tables before it: it is tied to them by equalities. One that aggregates has a
-// row for each of theirs, also where it finds none.
+// lateral joins a query that reads the tables before it, by the equalities that correlate it. An aggregating query has
+// a row for each of their rows, even if it finds none.
 func (r *Resolver) lateral(f syntax.From) {
 	s := f.Query.Select
 	if s == nil || len(s.GroupBy) > 1 || ReadsNoTable(s) {

@@ -71,7 +71,7 @@ func distinguishesNull(t, argument *syntax.Expr) bool {
 	return true
 }
 
-// column resolves a name: a column of the SELECT, else one of the SELECT around it.
+// column resolves a name: a column of the SELECT, or else one of the outer SELECT.
 func (r *Resolver) column(t *syntax.Expr) *expr.Expr {
 	if e := r.lookup(t); e != nil {
 		return e
@@ -133,7 +133,7 @@ func listed(aliases []string) string {
 	return strings.Join(names, ", ")
 }
 
-// lookup finds a column of this SELECT, or the patient; nil where there is none. A name of two columns is refused.
+// lookup finds a column of this SELECT, or the patient; nil if there is none. It refuses an ambiguous name.
 func (r *Resolver) lookup(t *syntax.Expr) *expr.Expr {
 	e, ambiguity := r.find(t)
 	if ambiguity != nil {
@@ -168,7 +168,7 @@ func (r *Resolver) Resolves(t *syntax.Expr) bool {
 	}) == nil
 }
 
-// find is lookup, with the refusal of a name of two columns beside.
+// find is lookup, but returns the error of an ambiguous name.
 func (r *Resolver) find(t *syntax.Expr) (found *expr.Expr, ambiguity *syntax.Error) {
 	if r.behind != nil {
 		return r.behind.find(t)

@@ -39,7 +39,7 @@ func (r *Resolver) privateKey(key string) bool {
 	return ok && !t.Public
 }
 
-// IsPatientID reports whether the column of a source holds the patient's id.
+// IsPatientID reports whether a column of a source holds the patient's id.
 func (r *Resolver) IsPatientID(s *Source, column string) bool {
 	if s.Query != nil {
 		return !s.Schema.Public && strings.EqualFold(s.Schema.Patient, column)
@@ -56,9 +56,8 @@ func (r *Resolver) ReadsPatientID(e *expr.Expr) bool {
 	return s != nil && s.Join != fragment.JoinLeft && r.IsPatientID(s, e.Column)
 }
 
-// findPatient names the column that holds the patient's id, and joins the tables
-// on the way to it where the query has none that does. Without private tables,
-// there is no patient.
+// findPatient finds the column of the patient's id. If no source has it, it joins the tables on the path to the
+// patient. Without private tables there is no patient.
 func (r *Resolver) findPatient() {
 	first := -1
 	for i, s := range r.Sources {
@@ -84,7 +83,7 @@ func (r *Resolver) findPatient() {
 	r.joinPath(from)
 }
 
-// joinPath joins the tables on the way from a table to its patient.
+// joinPath joins the tables on the path from a table to its patient.
 func (r *Resolver) joinPath(from *Source) {
 	path, err := r.Catalog.PatientPath(from.Schema)
 	if err != nil {
@@ -107,9 +106,8 @@ func (r *Resolver) joinPath(from *Source) {
 	}
 }
 
-// LinkByForeignKeys makes sure that all private relations are of one patient. Where a foreign
-// key of the catalog joins two tables, it adds that the patients' ids are equal,
-// since the key means it.
+// LinkByForeignKeys ensures that all private relations belong to one patient. If a foreign key of the catalog joins two
+// tables, it adds the condition that the patients' ids are equal, which the key implies.
 func (r *Resolver) LinkByForeignKeys() {
 	if r.Patient == nil {
 		return
@@ -168,7 +166,7 @@ func (r *Resolver) derivePath(name string) bool {
 	return true
 }
 
-// keyPair is an equality of a column with one of another source.
+// keyPair is an equality of a column with a column of another source.
 type keyPair struct {
 	column string
 	of     *Source
@@ -283,7 +281,7 @@ func (r *Resolver) ByPatient(s *syntax.Select) bool {
 	})
 }
 
-// ReadsAround reports whether a subquery's conditions read columns of the query around it.
+// ReadsAround reports whether a subquery's conditions read columns of the outer query.
 func (r *Resolver) ReadsAround() bool {
 	outer := func(relation string) bool { return r.Of(relation) == nil }
 	return r.Filter != nil && ReadsAny(r.Filter, outer) ||

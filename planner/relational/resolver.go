@@ -55,12 +55,12 @@ func New(v *Vocabulary, within *Scope, c Composer) *Resolver {
 	return &Resolver{Catalog: v, Scope: within, composer: c}
 }
 
-// Inner is for a query within the SELECT, which reads the SELECT's columns too.
+// Inner returns a resolver for a subquery, which also reads the SELECT's columns.
 func (r *Resolver) Inner(within *Scope) *Resolver {
 	return &Resolver{Catalog: r.Catalog, Scope: within, outer: r, Depth: r.Depth + 1, composer: r.composer}
 }
 
-// Relations are what the rows are read from, in the order in which they are joined.
+// Relations returns the relations of the sources, in join order.
 func (r *Resolver) Relations() []fragment.Relation {
 	var all []fragment.Relation
 	for _, s := range r.Sources {
@@ -81,7 +81,7 @@ func (r *Resolver) place(relation string) int {
 	return slices.IndexFunc(r.Sources, func(s *Source) bool { return s.Name == relation })
 }
 
-// Read plans which rows a SELECT reads, and whose they are.
+// Read plans the rows that a SELECT reads, and finds their patient.
 func (r *Resolver) Read(s *syntax.Select) {
 	r.where = s.Where
 	r.from(s.From, s.At)
@@ -184,7 +184,7 @@ func ambiguous(t *syntax.Expr, hint string) *syntax.Error {
 // MaxQueryDepth bounds queries within queries.
 const MaxQueryDepth = 16
 
-// Scope is the queries that WITH names, the innermost first. The last of the list has no query.
+// Scope holds the queries of WITH, the innermost first. The last element of the list has no query.
 type Scope struct {
 	syntax.With
 	within *Scope // where its query is planned

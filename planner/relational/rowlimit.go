@@ -83,8 +83,8 @@ func LookedUp(of fragment.Relation, t *catalog.Table) bool {
 	})
 }
 
-// RowLimit is how many rows of a relation a patient may have and count in full, as the catalog says of tables: a
-// derived one has no more than what it reads.
+// RowLimit returns how many rows of a relation a patient may have that count in full, by the catalog's limits of
+// tables. A derived relation has no more rows than those it reads.
 func (r *Resolver) RowLimit(of fragment.Relation, t *catalog.Table) int {
 	d := of.Query
 	switch {
