@@ -93,7 +93,11 @@ func (c *Coordinator) inform(ctx context.Context, who Researcher, req parsedRequ
 	case s.Kind == syntax.KindDescribe:
 		t, ok := c.catalog.Table(s.Name)
 		if !ok {
-			return nil, &Error{Code: Code(planner.CodeTable), Position: s.Position, Message: "the catalog has no table " + s.Name, Hint: "SHOW TABLES lists them"}
+			hint := "SHOW TABLES lists them"
+			if parts := c.catalog.Parts(s.Name); len(parts) > 0 {
+				hint = "describe one of the parts that a query of it reads, such as " + parts[0].Name
+			}
+			return nil, &Error{Code: Code(planner.CodeTable), Position: s.Position, Message: "the catalog has no table " + s.Name, Hint: hint}
 		}
 		rows = describe(c.catalog.Shown(t))
 	case s.Name == "tables":

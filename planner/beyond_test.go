@@ -478,11 +478,12 @@ func clampsAreTold(t *testing.T, sql string, accounting dp.Accounting, maxRows i
 // TestBiasSpeaks of what the query wrote, and not of how planning writes it; of what is long it names the columns.
 func TestBiasSpeaks(t *testing.T) {
 	for sql, want := range map[string]string{
-		"SELECT SUM(CLAMP(noninvasivesystolic, 0, 200)) FROM vitalaperiodic":                                      "the sum of CLAMP(vitalaperiodic.noninvasivesystolic, 0, 200) is",
-		"SELECT COUNT(m) FROM (SELECT patientunitstayid, observationoffset AS m FROM vitalaperiodic) AS v":        "the values of observationoffset are",
-		"SELECT MEDIAN(x) FROM (SELECT patientunitstayid, noninvasivesystolic * 2 AS x FROM vitalaperiodic) AS v": "the values are",
-		"SELECT APPROX_BOUNDS(observationoffset) FROM vitalaperiodic":                                             "the values of vitalaperiodic.observationoffset are",
-		"SELECT COUNT(DISTINCT unittype) FROM patient WHERE unittype IN ('MICU', 'SICU')":                         "the values of patient.unittype are",
+		"SELECT SUM(CLAMP(noninvasivesystolic, 0, 200)) FROM vitalaperiodic":                                                     "the sum of CLAMP(vitalaperiodic.noninvasivesystolic, 0, 200) is",
+		"SELECT AVG(CLAMP(vitalaperiodic.observationoffset + vitalaperiodic.noninvasivesystolic * 2, 0, 9)) FROM vitalaperiodic": "the values of CLAMP(…, 0, 9) of vitalaperiodic.noninvasivesystolic, vitalaperiodic.observationoffset are",
+		"SELECT COUNT(m) FROM (SELECT patientunitstayid, observationoffset AS m FROM vitalaperiodic) AS v":                       "the values of observationoffset are",
+		"SELECT MEDIAN(x) FROM (SELECT patientunitstayid, noninvasivesystolic * 2 AS x FROM vitalaperiodic) AS v":                "the values are",
+		"SELECT APPROX_BOUNDS(observationoffset) FROM vitalaperiodic":                                                            "the values of vitalaperiodic.observationoffset are",
+		"SELECT COUNT(DISTINCT unittype) FROM patient WHERE unittype IN ('MICU', 'SICU')":                                        "the values of patient.unittype are",
 	} {
 		p, err := Build(Query{SQL: sql, Ask: Ask{Epsilon: 1, MaxRows: 2}}, federation(t, "eicu"))
 		if err != nil {

@@ -181,7 +181,11 @@ func (p *Plan) spoken(e *expr.Expr) string {
 	}
 	if e.Op == expr.OpCase && len(e.Args) == 3 && e.Args[0].Op == expr.OpIsNull && clamp.Is(e.Args[2]) {
 		if x := e.Args[2].Args[0]; x.Args[0].Equal(e.Args[0].Args[0]) {
-			return fmt.Sprintf("CLAMP(%s, %s, %s)", p.spoken(x.Args[0]), e.Args[2].Args[1], x.Args[1])
+			of, lower, upper := p.spoken(x.Args[0]), e.Args[2].Args[1], x.Args[1]
+			if strings.Contains(of, ", ") { // several columns would read as arguments
+				return fmt.Sprintf("CLAMP(…, %s, %s) of %s", lower, upper, of)
+			}
+			return fmt.Sprintf("CLAMP(%s, %s, %s)", of, lower, upper)
 		}
 	}
 	text := e.String()

@@ -165,11 +165,19 @@ func checkData(ctx context.Context, w io.Writer, cat *catalog.Catalog, cfg engin
 		}
 		fmt.Fprintf(w, "%-8s %s %s\n", f.Severity, place, f.Text)
 	}
-	fmt.Fprintf(w, "%s: %d errors, %d warnings\n", cat.Name, count[engine.SeverityError], count[engine.SeverityWarning])
+	fmt.Fprintf(w, "%s: %s, %s\n", cat.Name, counted(count[engine.SeverityError], "error"), counted(count[engine.SeverityWarning], "warning"))
 	if count[engine.SeverityError] > 0 {
 		return drop, errShown
 	}
 	return drop, nil
+}
+
+// counted is a number of things, of which what names one.
+func counted(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }
 
 // dropKeys writes key: none into a node's file for tables, and says what is lost.

@@ -324,9 +324,15 @@ func buildCall(t *syntax.Expr, resolve func(*syntax.Expr) *expr.Expr) *expr.Expr
 
 // RefuseUnknown refuses a function that there is not.
 func RefuseUnknown(t *syntax.Expr) {
-	names := append(slices.Collect(maps.Keys(scalars)), syntax.Aggregates()...)
-	slices.Sort(names)
-	syntax.Refuse(syntax.CodeFunction, t.At, cmp.Or(syntax.Nearest(t.Name, names), "SHOW FUNCTIONS lists them"), "there is no function %s here", strings.ToUpper(t.Name))
+	name, hint := strings.ToUpper(t.Name), "SHOW FUNCTIONS lists them"
+	if name == "KAPLAN_MEIER" || name == "INCIDENCE_RATE" {
+		hint = "it is a table: write SELECT * FROM " + name + "((SELECT time, event FROM …), horizon => n)"
+	} else {
+		names := append(slices.Collect(maps.Keys(scalars)), syntax.Aggregates()...)
+		slices.Sort(names)
+		hint = cmp.Or(syntax.Nearest(t.Name, names), hint)
+	}
+	syntax.Refuse(syntax.CodeFunction, t.At, hint, "there is no function %s here", name)
 }
 
 // IsUnknown reports whether the term calls a function that there is not.

@@ -180,7 +180,7 @@ func (e *Engine) verifyLines(ctx context.Context, table, pattern string, setting
 	lost := all.Lost()
 	if lost == 0 {
 		if all.Odd > 0 {
-			say(engine.SeverityWarning, false, "has %d lines in which something follows a closing quote; it is read as a part of the field", all.Odd)
+			say(engine.SeverityWarning, false, "has text behind a closing quote in %d of %d lines; it is read as a part of the field", all.Odd, all.Lines)
 		}
 		return found, nil
 	}

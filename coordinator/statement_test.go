@@ -1,0 +1,25 @@
+package coordinator
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+)
+
+// TestDescribeParts: no table of OMOP's catalog is called cost, though queries read it; the refusal names one of its
+// parts, which can be described.
+func TestDescribeParts(t *testing.T) {
+	f := newFederation(t, nil)
+	f.catalog = catalog.OMOP()
+	_, err := f.ask(t.Context(), t, "DESCRIBE cost")
+	var e *Error
+	if !errors.As(err, &e) || !strings.HasPrefix(e.Hint, "describe one of the parts that a query of it reads, such as ") {
+		t.Fatalf("%v", err)
+	}
+	part := e.Hint[strings.LastIndex(e.Hint, " ")+1:]
+	if a := f.mustAsk(t, "DESCRIBE "+part); len(a.Rows) < 5 {
+		t.Errorf("%s has %d columns", part, len(a.Rows))
+	}
+}
