@@ -231,6 +231,79 @@ func TestAuditBuckets(t *testing.T) {
 	audit.Expect(t, audit.Draws(80_000), a.told(q.Epsilon), 0, a.draw(a.plan.Noise, a.plan, score), a.draw(narrowed(t, a.plan.Noise, a.plan.Coordinate(0)), a.plan, score))
 }
 
+// Ranks, of which quantiles are made, beside a count: all that is released of them, in the direction in which the patient
+// moves it. All of the patient's rows are in one bucket, and in as many groups as may be.
+func TestAuditRanks(t *testing.T) {
+	t.Parallel()
+	q := planner.Query{SQL: "SELECT ward, MEDIAN(CLAMP(days, 0, 3)) AS m, COUNT(*) FROM stay GROUP BY ward",
+		Ask: planner.Ask{Epsilon: 1, Delta: 0.1, Weights: map[string]int{"m": 2}}}
+	patient := func(p *planner.Plan, site int) map[string][]int64 {
+		parts := whole("north", "south")(p, site)
+		for _, part := range parts {
+			at := 0
+			for i, partial := range p.Fragment.Partials { // of c rows in each of two groups, the length is the root of 2c²
+				part[at] = int64(float64(p.Proof.Sizes[i]) / math.Sqrt(2))
+				if at += partial.Width(); partial.Kind == fragment.PartialBeyond {
+					part[at-1] = 0
+				}
+			}
+		}
+		return parts
+	}
+	a := ask(t, q, dp.ZCDP, func(p *planner.Plan, _ int) map[string][]int64 {
+		others := make([]int64, p.Fragment.Width())
+		for i := range others {
+			others[i] = 500 * p.Proof.Units[0]
+		}
+		return map[string][]int64{"north": others, "south": others}
+	}, patient)
+	exact := func(m *merger) []planner.Cell {
+		cells, err := unnoised.release(t.Context(), a.plan, m)
+		must(t, err)
+		return cells
+	}
+	with, without := exact(a.with), exact(a.without)
+	towards := make([][]float64, len(with)) // of each number, its change in squares of the noise
+	ranks := 0
+	for g := range with {
+		at := 0
+		for i, partial := range a.plan.Fragment.Partials {
+			deviation := a.plan.Noise.Distribution(a.plan.Coordinate(i)).StandardDeviation()
+			for range a.plan.Coordinates(i, make([]int64, partial.Width())) {
+				towards[g] = append(towards[g], float64(with[g].Noisy[at]-without[g].Noisy[at])/deviation/deviation)
+				if at++; partial.Buckets != nil {
+					ranks++
+				}
+			}
+		}
+	}
+	if ranks != 2*4 {
+		t.Fatalf("%d numbers of buckets are released:\n%s", ranks, a.plan.Describe())
+	}
+	draw := func(noise dp.Noise) audit.Score {
+		c := &Coordinator{noise: func(_ dp.Noise, c dp.Coordinate) (adder, error) { return drawn(noise, c) }}
+		return func(with bool) (score float64) {
+			sums := a.without
+			if with {
+				sums = a.with
+			}
+			cells, err := c.release(t.Context(), a.plan, sums)
+			if err != nil {
+				t.Error(err)
+				return 0
+			}
+			for g, cell := range cells {
+				for k, x := range cell.Noisy {
+					score += towards[g][k] * float64(x-without[g].Noisy[k])
+				}
+			}
+			return score
+		}
+	}
+	audit.Expect(t, audit.Draws(60_000), q.Epsilon, gaussianDelta(q.Epsilon, q.Epsilon*math.Sqrt(a.told(1))),
+		draw(a.plan.Noise), draw(narrowed(t, a.plan.Noise, a.plan.Coordinate(0))))
+}
+
 // A number of patients by undeclared groups, of which the patient changes one that others are in, so that it is shown
 // or not.
 func TestAuditSelection(t *testing.T) {

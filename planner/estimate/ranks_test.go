@@ -80,6 +80,31 @@ func TestRanksMoveByTheirLength(t *testing.T) {
 	}
 }
 
+// TestRanksDoNotOverflow: whatever hospitals send, no sum wraps around, and beyond what is summed of a bucket none moves.
+func TestRanksDoNotOverflow(t *testing.T) {
+	for _, n := range []int{4, 4096} {
+		ranks, most, beyond := NewRanks(n), make([]int64, n), make([]int64, n)
+		for at := range n { // all of one sign in the last sum
+			most[at], beyond[at] = mostInBucket, math.MaxInt64
+			if ranks.weights[n-1-at] < 0 {
+				most[at], beyond[at] = -mostInBucket, math.MinInt64
+			}
+		}
+		sums, exact := ranks.Sums(most), 0.0
+		for _, w := range ranks.weights {
+			exact += math.Abs(float64(w)) * mostInBucket
+		}
+		if got := float64(sums[n-1]); math.Abs(got-exact) > 1e-9*exact || exact > 1<<62 {
+			t.Errorf("%d buckets: a sum is %v, not %v", n, got, exact)
+		}
+		for i, x := range ranks.Sums(beyond) {
+			if x != sums[i] {
+				t.Fatalf("%d buckets: sum %d is %d, not %d", n, i, x, sums[i])
+			}
+		}
+	}
+}
+
 // TestRanksAreTheBest: the noise on each F is the mean of the singular values, which nothing linear has less of at its
 // worst edge; as drawn, and as it is told.
 func TestRanksAreTheBest(t *testing.T) {
