@@ -21,11 +21,7 @@ func (b *builder) profiledRows() int {
 	if len(l) == 0 {
 		return 0
 	}
-	counts, sums := 0, 0
-	for _, item := range b.syntax.Select.Items {
-		n, s := totalsIn(item.Term, b.counted != nil)
-		counts, sums = counts+n, sums+s
-	}
+	counts, sums := b.syntax.Select.Totals(b.counted != nil)
 	totals := counts + sums
 	switch unpriced := !(b.query.Epsilon > 0) || b.query.Accuracy != nil; {
 	case unpriced && totals == 0:
@@ -38,7 +34,7 @@ func (b *builder) profiledRows() int {
 	if groups == 0 {
 		groups = undeclaredGroups
 	}
-	scale *= float64(groups * b.bins())
+	scale *= float64(groups * b.syntax.Select.Bins(maxColumns))
 	if totals == 0 && b.shares() {
 		return max(1, l.BestOfShare(scale))
 	}
@@ -49,7 +45,7 @@ func (b *builder) profiledRows() int {
 	switch {
 	case counts > 0:
 		return max(1, l.Best(scale))
-	case b.sumsAlone(): // who is clipped has rows whose values add up to more than the limit's bounds, which are of more rows
+	case b.syntax.Select.OnlySums(): // who is clipped has rows whose values add up to more than the limit's bounds, which are of more rows
 		return max(1, int(math.Ceil(float64(l.Best(scale))/roomy)))
 	}
 	return max(1, l.Best(scale*roomy))
@@ -131,30 +127,6 @@ func (b *builder) sites() int {
 		return min(len(b.federation.Hospitals), b.Catalog.MaxSites)
 	}
 	return len(b.federation.Hospitals)
-}
-
-// bins is of how many numbers the largest histogram of the query is; 1 without any.
-func (b *builder) bins() int {
-	bins := 1
-	for _, item := range b.syntax.Select.Items {
-		item.Term.Walk(func(t *syntax.Expr) bool {
-			if t.Kind == syntax.Call && t.Name == "histogram" && len(t.Args) == 4 && t.Args[3].Kind == syntax.Literal && t.Args[3].Literal.Type().Numeric() {
-				bins = max(bins, int(math.Min(maxColumns, t.Args[3].Literal.Float64())))
-			}
-			return true
-		})
-	}
-	return bins
-}
-
-// sumsAlone reports whether all that is asked for are sums, so that a patient's rows are not counted.
-func (b *builder) sumsAlone() bool {
-	for _, t := range b.syntax.Select.Aggregates() {
-		if t.Name != "sum" || t.Distinct {
-			return false
-		}
-	}
-	return true
 }
 
 // What is supposed where nothing is known.
@@ -265,29 +237,4 @@ func (b *builder) keyedBy(relation, column string) string {
 		}
 	}
 	return ""
-}
-
-// totalsIn counts the counts and the sums of rows in a term that are not divided by one another; once: what is distinct
-// is a row.
-func totalsIn(t *syntax.Expr, once bool) (counts, sums int) {
-	switch {
-	case t == nil:
-		return 0, 0
-	case t.IsAggregate():
-		switch {
-		case t.Distinct && !once:
-		case t.Name == "count" || t.Name == "histogram":
-			counts = 1
-		case t.Name == "sum":
-			sums = 1
-		}
-		return counts, sums
-	case t.Kind == syntax.Operator && t.Name == "/" && len(t.Args) == 2 && t.Args[0].Aggregate() != nil && t.Args[1].Aggregate() != nil:
-		return 0, 0
-	}
-	for _, a := range t.Args {
-		n, s := totalsIn(a, once)
-		counts, sums = counts+n, sums+s
-	}
-	return counts, sums
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/planner/estimate"
 )
 
 // pay holds a release to the least price. What follows from an accuracy is raised to it; an epsilon that was asked for
@@ -35,9 +36,9 @@ func (b *builder) pay() {
 			high = middle
 		}
 	}
-	enough := threeDigits(low)
+	enough := estimate.RoundUp(low)
 	for at(enough) {
-		enough = threeDigits(enough * 1.001)
+		enough = estimate.RoundUp(enough * 1.001)
 	}
 	most := b.query.MaxEpsilon
 	if b.query.Accuracy != nil && b.query.Epsilon <= most {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/planner/clamp"
+	"github.com/intramuros/intramuros/planner/estimate"
 )
 
 // splitBudget gives each partial aggregate its share of the budget: the largest weight of the
@@ -130,18 +130,7 @@ func (b *builder) solveEpsilon(a Accuracy) {
 			high = middle
 		}
 	}
-	b.query.Epsilon = math.Min(b.query.MaxEpsilon, threeDigits(high))
-}
-
-// threeDigits is the smallest number of three digits that is not below x, above 0.
-func threeDigits(x float64) float64 {
-	decimals := 2 - int(math.Floor(math.Log10(x)))
-	unit := math.Pow10(decimals)
-	rounded, err := strconv.ParseFloat(strconv.FormatFloat(math.Ceil(x*unit)/unit, 'f', max(decimals, 0), 64), 64)
-	if err != nil {
-		panic(err) // a formatted number parses
-	}
-	return rounded
+	b.query.Epsilon = math.Min(b.query.MaxEpsilon, estimate.RoundUp(high))
 }
 
 // release chooses the noise and prices it.

@@ -10,5 +10,5 @@
 //     sum of its children; buckets.go lays out such trees; occurrence.go tells which values occur,
 //     place.go which of them are the first and the most frequent, and powers.go between which powers of two they lie;
 //     lifetable.go makes survival curves of trees of times;
-//   - ladder.go chooses limits by how many rows patients have.
+//   - ladder.go chooses limits by how many rows patients have; digits.go rounds a price up.
 package estimate

@@ -1,6 +1,7 @@
 package syntax
 
 import (
+	"math"
 	"slices"
 
 	"github.com/intramuros/intramuros/internal/value"
@@ -80,4 +81,56 @@ func (t *Expr) Unfiltered() *Expr {
 	chosen := &Expr{Kind: Operator, Name: "case", At: t.Filter.At, Args: []*Expr{t.Filter, x}}
 	plain.Args = append([]*Expr{chosen}, t.Args[min(1, len(t.Args)):]...)
 	return &plain
+}
+
+// Totals counts the counts and the sums of rows among what a SELECT's items compute; those that are divided by one
+// another are none. With distinctRows, what is counted once is a row.
+func (s *Select) Totals(distinctRows bool) (counts, sums int) {
+	for _, item := range s.Items {
+		n, m := item.Term.totals(distinctRows)
+		counts, sums = counts+n, sums+m
+	}
+	return counts, sums
+}
+
+func (t *Expr) totals(distinctRows bool) (counts, sums int) {
+	switch {
+	case t.IsAggregate():
+		switch {
+		case t.Distinct && !distinctRows:
+		case t.Name == "count" || t.Name == "histogram":
+			counts = 1
+		case t.Name == "sum":
+			sums = 1
+		}
+		return counts, sums
+	case t.Kind == Operator && t.Name == "/" && len(t.Args) == 2 && t.Args[0].Aggregate() != nil && t.Args[1].Aggregate() != nil:
+		return 0, 0
+	}
+	for _, a := range t.Args {
+		n, m := a.totals(distinctRows)
+		counts, sums = counts+n, sums+m
+	}
+	return counts, sums
+}
+
+// OnlySums reports whether all that is asked for are sums, so that a patient's rows are not counted.
+func (s *Select) OnlySums() bool {
+	return !slices.ContainsFunc(s.Aggregates(), func(t *Expr) bool { return t.Name != "sum" || t.Distinct })
+}
+
+// Bins is of how many numbers the largest HISTOGRAM of a SELECT's items is, but at most the given number; 1 without
+// any.
+func (s *Select) Bins(most int) int {
+	bins := 1
+	for _, item := range s.Items {
+		item.Term.Walk(func(t *Expr) bool {
+			if t.Kind == Call && t.Name == "histogram" && len(t.Args) == 4 && t.Args[3].Kind == Literal &&
+				t.Args[3].Literal.Type().Numeric() {
+				bins = max(bins, int(math.Min(float64(most), t.Args[3].Literal.Float64())))
+			}
+			return true
+		})
+	}
+	return bins
 }

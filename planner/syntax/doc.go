@@ -17,7 +17,7 @@
 //   - precedence.go alone sees sqlparser, whose grammar settles what binds tighter among AND, OR, NOT and among
 //     arithmetic. It is handed operators and numbered placeholders only;
 //   - tree.go is the tree, and operators.go what makes its operators; internal.go the names that no text writes;
-//   - aggregate.go tells by their names which functions aggregate, and writes FILTER out;
+//   - aggregate.go tells by their names which functions aggregate, writes FILTER out, and counts what a SELECT adds up;
 //   - walk.go visits and rewrites expressions; bind.go puts values in the place of parameters; names.go resolves
 //     numbers and aliases of SELECT's items.
 package syntax
