@@ -21,6 +21,7 @@ import (
 	"github.com/intramuros/intramuros/internal/notify"
 	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/internal/signin"
+	"github.com/intramuros/intramuros/internal/study"
 	"github.com/intramuros/intramuros/internal/telemetry"
 )
 
@@ -48,12 +49,18 @@ type Config struct {
 	Limits         Limits            `yaml:"limits"`
 	Sealed         Sealed            `yaml:"sealed"`
 	Public         Public            `yaml:"public"`
-	Researchers    map[string]Access `yaml:"researchers"`
-	Issuers        []identity.Issuer `yaml:"issuers"`
-	SignIn         signin.Config     `yaml:"sign_in"`
-	Notify         notify.Config     `yaml:"notify"`
-	Operations     telemetry.Config  `yaml:",inline"`
+	// FirstProfiles are, by study, the share of its whole budget that the profile of a table may cost which is taken when
+	// a question first reads the table. A study that is not named takes no profile by itself.
+	FirstProfiles map[string]float64 `yaml:"first_profiles"`
+	Researchers   map[string]Access  `yaml:"researchers"`
+	Issuers       []identity.Issuer  `yaml:"issuers"`
+	SignIn        signin.Config      `yaml:"sign_in"`
+	Notify        notify.Config      `yaml:"notify"`
+	Operations    telemetry.Config   `yaml:",inline"`
 }
+
+// largestFirst is the largest share of a study's budget that a first profile may cost.
+const largestFirst = 0.1
 
 // Sealed says how sealed studies are answered.
 type Sealed struct {
@@ -266,6 +273,11 @@ func (c *Config) validate() error {
 	for _, name := range c.Former {
 		if c.Operators[name] == "" {
 			problem("`former` names %q, who is not in `operators`; the key of who left stays there", name)
+		}
+	}
+	for name, share := range c.FirstProfiles {
+		if !study.ValidID(name) || !(share > 0 && share <= largestFirst) {
+			problem("`first_profiles`: %q: %v; give a study's id, and a share above 0 and at most %v", name, share, largestFirst)
 		}
 	}
 	if err := c.Limits.validate(); err != nil {

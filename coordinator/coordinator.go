@@ -46,6 +46,7 @@ type Coordinator struct {
 	outlined      *rate.Limiter    // by researcher: queries that are only planned
 	refused       *rate.Volume     // by study and researcher: bytes of the ledger
 	profiles      profiles
+	firsts        firsts
 	losses        losses // of hospitals, while queries were sealed
 	public        Copy   // of public tables; nil: the hospitals' are read
 	found         foundRows
@@ -127,7 +128,7 @@ func Open(ctx context.Context, config *Config, roster Roster, log *slog.Logger) 
 		err = c.studies.Collect(ctx, study.Inbox(config.Ledger))
 	}
 	if err == nil {
-		err = c.loadProfiles(ctx)
+		err = errors.Join(c.loadProfiles(ctx), c.loadFailedFirsts(ctx))
 	}
 	if err == nil {
 		err = c.openDoor(ctx)

@@ -116,6 +116,11 @@ func (q *query) explain(ctx context.Context) (*Explanation, error) {
 	}
 	e.Warnings = append(q.program.Warnings(), said.sentences(len(asked))...)
 	e.Warnings = append(e.Warnings, q.profileLines()...)
+	due, err := q.due(ctx)
+	if err != nil {
+		return nil, err
+	}
+	e.Warnings = append(e.Warnings, due.sentences()...)
 	slices.SortFunc(e.Keys, func(a, b HospitalKey) int { return strings.Compare(a.Hospital, b.Hospital) })
 	slices.SortFunc(e.Problems, func(a, b Absence) int { return strings.Compare(a.Name, b.Name) })
 	e.Problems = slices.CompactFunc(e.Problems, func(a, b Absence) bool { return a.Name == b.Name })

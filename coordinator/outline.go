@@ -62,7 +62,15 @@ func (c *Coordinator) Outline(ctx context.Context, who Researcher, req Request) 
 	if parameters == nil && !o.Public { // else the values are made up
 		o.Stored, err = q.answered(ctx)
 	}
-	return o, err
+	if err != nil {
+		return nil, err
+	}
+	due, err := q.due(ctx)
+	if err != nil {
+		return nil, q.explainFailure(ctx, err)
+	}
+	o.Warnings = append(o.Warnings, due.sentences()...)
+	return o, nil
 }
 
 // outline describes the planned query, but not whether its answer is stored.

@@ -64,7 +64,7 @@ func (c *Coordinator) plan(who Researcher, req parsedRequest) (*query, error) {
 		}
 	}
 	q := &query{
-		c: c, id: newID(), who: who, name: req.Study, study: study, sql: req.SQL, storedOnly: req.StoredOnly, program: program,
+		c: c, id: newID(), who: who, name: req.Study, study: study, sql: req.SQL, storedOnly: req.StoredOnly, targets: req.Accuracy != nil, program: program,
 		required: min(c.config.Require.of(len(hospitals)), len(hospitals)),
 	}
 	if len(program.Releases) > 0 {

@@ -96,8 +96,11 @@ func (c *Coordinator) Profile(ctx context.Context, who Researcher, req ProfileRe
 	var questions []profiling
 	for _, t := range tables {
 		if _, ok := c.profiles.of(req.Study, t.Name); !ok || req.Again {
-			questions = append(questions, profiling{table: t, columns: unbounded(t, s.Approved), key: c.usualKey(t, s.Approved)})
+			questions = append(questions, c.profiling(t, s.Approved))
 		}
+	}
+	ask := func(ctx context.Context, question parsedRequest) (*Answer, error) {
+		return c.entered(ctx, who, req.Study, func() (*Answer, error) { return c.ask(ctx, who, question, nil, nil) })
 	}
 	releases := 0
 	for _, q := range questions {
@@ -105,7 +108,7 @@ func (c *Coordinator) Profile(ctx context.Context, who Researcher, req ProfileRe
 	}
 	var closed []Profile
 	for _, q := range questions {
-		p, err := c.profile(ctx, who, req.Study, q, epsilonOfShare(s.Approved, req.Share, releases))
+		p, err := c.profile(ctx, req.Study, q, epsilonOfShare(s.Approved, req.Share, releases), ask)
 		if len(req.Tables) == 0 && lacking(err) {
 			p.Closed = true
 			closed = append(closed, p)
@@ -220,6 +223,10 @@ type profiling struct {
 	key     string   // the usual one, or ""
 }
 
+func (c *Coordinator) profiling(t *catalog.Table, d *study.Document) profiling {
+	return profiling{table: t, columns: unbounded(t, d), key: c.usualKey(t, d)}
+}
+
 // profileQuestion is one query of a profile, and what is read from its answer.
 type profileQuestion struct {
 	sql    string
@@ -279,11 +286,18 @@ func (q profiling) questions() []profileQuestion {
 	return all
 }
 
+// request asks the question under a study.
+func (q profileQuestion) request(study string, epsilon float64) parsedRequest {
+	return read(Request{SQL: q.sql, Settings: Settings{Study: study, Ask: planner.Ask{Epsilon: epsilon, MaxGroups: q.groups}}})
+}
+
 // profile asks the questions of one table.
-func (c *Coordinator) profile(ctx context.Context, who Researcher, name string, q profiling, epsilon float64) (Profile, error) {
+func (c *Coordinator) profile(
+	ctx context.Context, name string, q profiling, epsilon float64, ask func(context.Context, parsedRequest) (*Answer, error),
+) (Profile, error) {
 	p := Profile{Study: name, Table: q.table.Name, Taken: c.now().UTC()}
 	for _, question := range q.questions() {
-		a, err := c.Query(ctx, who, Request{SQL: question.sql, Settings: Settings{Study: name, Ask: planner.Ask{Epsilon: epsilon, MaxGroups: question.groups}}}, nil)
+		a, err := ask(ctx, question.request(name, epsilon))
 		if err != nil {
 			return p, err
 		}

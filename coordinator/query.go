@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/fragment"
@@ -29,16 +30,18 @@ type query struct {
 	sql   string
 	// storedOnly accepts only a stored answer.
 	storedOnly bool
-	program    *planner.Program
-	plan       *planner.Plan // the release that is being made: one of the program's
-	required   int
-	parts      []*part
-	missing    []Absence
-	caveats    caveats // of the hospitals that answered the release, or had answered the stored one
-	progress   *reporter
-	course     *timeline
-	charged    bool     // hospitals may have computed: nothing comes back
-	sources    []source // of public rows that were read
+	// targets: the question asks for an accuracy, and what it costs follows from the plan.
+	targets  bool
+	program  *planner.Program
+	plan     *planner.Plan // the release that is being made: one of the program's
+	required int
+	parts    []*part
+	missing  []Absence
+	caveats  caveats // of the hospitals that answered the release, or had answered the stored one
+	progress *reporter
+	course   *timeline
+	charged  bool     // hospitals may have computed: nothing comes back
+	sources  []source // of public rows that were read
 	// vouched are the hospitals' checkpoints that must be on the disk before anything is released.
 	vouched []ledger.Checkpoint
 }
@@ -60,25 +63,52 @@ func (c *Coordinator) query(ctx context.Context, who Researcher, req Request, be
 	if question.metadata() != nil {
 		return c.inform(ctx, who, question)
 	}
-	ticks := c.ticks()
-	ctx, course := c.begin(ctx, ticks)
+	end := time.Now().Add(c.config.QueryTimeout)
+	return c.entered(ctx, who, req.Study, func() (*Answer, error) {
+		first, err := c.firstProfiles(ctx, who, question, before)
+		if err != nil {
+			return nil, err
+		}
+		if first.told {
+			before = nil
+		}
+		if first.due { // together they have the time of one query
+			var cancel func()
+			ctx, cancel = context.WithDeadline(ctx, end)
+			defer cancel()
+		}
+		a, err := c.ask(ctx, who, question, before, progress)
+		return first.beside(a, err)
+	})
+}
+
+// entered counts a question, or refuses it where there are too many.
+func (c *Coordinator) entered(ctx context.Context, who Researcher, study string, ask func() (*Answer, error)) (*Answer, error) {
+	leave, err := c.enter(who, study)
+	if err != nil {
+		_, course := c.begin(ctx, c.ticks())
+		course.end(nil, err)
+		return nil, err
+	}
+	defer leave()
+	return ask()
+}
+
+// ask answers a question that has been counted.
+func (c *Coordinator) ask(ctx context.Context, who Researcher, question parsedRequest, before func(*Outline), progress func(Progress)) (*Answer, error) {
+	ctx, course := c.begin(ctx, c.ticks())
 	a, err := c.answer(ctx, who, question, course, before, progress)
 	course.end(a, err)
 	return a, err
 }
 
-// answer is Query for statements that ask for data.
+// answer is ask within its course.
 func (c *Coordinator) answer(
 	ctx context.Context, who Researcher, req parsedRequest, course *timeline, before func(*Outline), progress func(Progress),
 ) (*Answer, error) {
 	ticks := course.ticks
 	within, cancel := context.WithTimeout(ctx, c.config.QueryTimeout)
 	defer cancel()
-	leave, err := c.enter(who, req.Study)
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
 	q, err := c.plan(who, req)
 	if err != nil {
 		return nil, err

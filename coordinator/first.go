@@ -1,0 +1,152 @@
+package coordinator
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+)
+
+// firstProfiles are what was done before a question was answered.
+type firstProfiles struct {
+	due   bool     // there were profiles to take
+	told  bool     // before was called
+	notes []string // what was taken and paid for, or failed
+}
+
+// beside adds to a question's answer, or failure, what was done before it.
+func (f firstProfiles) beside(a *Answer, err error) (*Answer, error) {
+	var e *Error
+	switch {
+	case len(f.notes) == 0:
+	case errors.As(err, &e):
+		more := *e
+		more.Hint = strings.TrimPrefix(e.Hint+"; "+strings.Join(f.notes, "; "), "; ")
+		return nil, &more
+	case err == nil:
+		a.Warnings = append(a.Warnings, f.notes...)
+	}
+	return a, err
+}
+
+// firstProfiles takes the profiles that are due, after before, if not nil, was told of the question and of them. One
+// researcher of a study takes them at a time, and others wait, but no longer than half of a query's time. Where
+// planning refuses the question, nothing is done: the same refusal comes when the question is asked.
+func (c *Coordinator) firstProfiles(ctx context.Context, who Researcher, req parsedRequest, before func(*Outline)) (done firstProfiles, err error) {
+	if c.config.FirstProfiles[req.Study] == 0 {
+		return done, nil
+	}
+	q, err := c.plan(who, req)
+	if err != nil {
+		return done, nil
+	}
+	due, err := q.due(ctx)
+	if err != nil {
+		return done, q.explainFailure(ctx, err)
+	}
+	if done.due = len(due) > 0; !done.due {
+		return done, nil
+	}
+	if before != nil {
+		o := q.outline()
+		o.Warnings = append(o.Warnings, due.sentences()...)
+		before(o)
+		done.told = true
+		if ctx.Err() != nil {
+			return done, q.explainFailure(ctx, ctx.Err())
+		}
+	}
+	within, cancel := context.WithTimeout(ctx, c.config.QueryTimeout/2)
+	defer cancel()
+	leave, err := c.firsts.turn(within, req.Study)
+	if err != nil {
+		if ctx.Err() != nil {
+			return done, q.explainFailure(ctx, ctx.Err())
+		}
+		return done, nil // others take so long that the question goes on without
+	}
+	defer leave()
+	for i := range due {
+		note, err := q.takeFirst(within, &due[i])
+		if err != nil {
+			return done, q.explainFailure(ctx, err)
+		}
+		if note != "" {
+			done.notes = append(done.notes, note)
+		}
+		if ctx.Err() != nil {
+			_, err := done.beside(nil, q.explainFailure(ctx, ctx.Err()))
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+// permitted asks the hospitals whether enough of them would answer all questions of a profile. Otherwise the first
+// might be paid for, and the last be refused.
+func (q *query) permitted(ctx context.Context, d *dueProfile) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, q.c.config.PrepareTimeout)
+	defer cancel()
+	for _, question := range d.questions() {
+		of, err := q.c.plan(q.who, question.request(q.name, d.epsilon))
+		if err != nil {
+			return false, nil
+		}
+		for i := range of.program.Releases {
+			would := map[string]bool{}
+			if err := (&Explanation{}).release(ctx, of.of(i), caveats{}, would); err != nil {
+				return false, err
+			}
+			if len(would) < of.required {
+				return false, nil
+			}
+		}
+	}
+	return true, nil
+}
+
+// takeFirst takes one profile and keeps it, unless somebody has meanwhile. The note says what was paid for, or what
+// failed.
+func (q *query) takeFirst(ctx context.Context, d *dueProfile) (note string, err error) {
+	c, t := q.c, studyTable{q.name, d.table.Name}
+	if !c.lacks(t) {
+		return "", nil
+	}
+	if permitted, err := q.permitted(ctx, d); !permitted || err != nil {
+		if ctx.Err() == nil {
+			c.firsts.pause(t, c.now().Add(firstAgain))
+		}
+		return "", err
+	}
+	charged := false
+	p, err := c.profile(ctx, q.name, d.profiling, d.epsilon, func(ctx context.Context, question parsedRequest) (*Answer, error) {
+		a, err := c.ask(ctx, q.who, question, nil, nil)
+		var e *Error
+		charged = charged || err == nil && !a.Stored || errors.As(err, &e) && e.Charged
+		return a, err
+	})
+	lasting := context.WithoutCancel(ctx)
+	switch {
+	case err == nil && !charged:
+		return "", c.keepProfile(lasting, p)
+	case err == nil:
+		c.log.Info("first profile taken", slog.String("study", t.Study), slog.String("table", t.Table), slog.String("researcher", q.who.Name))
+		return fmt.Sprintf("a profile of %s was taken before, once for everyone in the study, and charged by itself: %s", t.Table, d.told()), c.keepProfile(lasting, p)
+	}
+	c.log.Warn("first profile failed", slog.String("study", t.Study), slog.String("table", t.Table), slog.Bool("charged", charged), slog.Any("error", err))
+	if charged || ctx.Err() == nil {
+		c.firsts.pause(t, c.now().Add(firstAgain))
+	}
+	if !charged {
+		return "", nil
+	}
+	c.firsts.fail(t)
+	b, err := json.Marshal(t)
+	if err != nil {
+		return "", err
+	}
+	note = fmt.Sprintf("the profile of %s failed after it was charged, at most %s; it is tried once more at most", t.Table, d.told())
+	return note, c.ledger.StoreAnswer(lasting, failedFirstForm+newID(), b)
+}
