@@ -545,7 +545,7 @@ func TestOutwardThousandLines(t *testing.T) {
 			t.Fatalf("%v %v", err, a)
 		}
 		t.Logf("an answer took %v, without %d hospitals", time.Since(began).Round(time.Millisecond), len(a.Hospitals.Missing))
-		if took := time.Since(began); took > 15*time.Second {
+		if took := time.Since(began); took > time.Minute { // who waits for the silent waits for query_timeout, 5 minutes
 			t.Errorf("an answer took %v", took)
 		}
 	}
