@@ -231,8 +231,8 @@ func TestAuditBuckets(t *testing.T) {
 	audit.Expect(t, audit.Draws(80_000), a.told(q.Epsilon), 0, a.draw(a.plan.Noise, a.plan, score), a.draw(narrowed(t, a.plan.Noise, a.plan.Coordinate(0)), a.plan, score))
 }
 
-// Ranks, of which quantiles are made, beside a count: all that is released of them, in the direction in which the patient
-// moves it. All of the patient's rows are in one bucket, and in as many groups as may be.
+// Ranks, of which quantiles are made, beside a count: all that is released of them, in the direction in which the
+// patient moves it. All of the patient's rows are in one bucket, and in as many groups as may be.
 func TestAuditRanks(t *testing.T) {
 	t.Parallel()
 	q := planner.Query{SQL: "SELECT ward, MEDIAN(CLAMP(days, 0, 3)) AS m, COUNT(*) FROM stay GROUP BY ward",

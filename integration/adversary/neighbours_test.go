@@ -282,7 +282,7 @@ func TestNeighbours(t *testing.T) {
 
 func neighbours(t *testing.T, open opener) {
 	all, seed, n := catalogs(t), number(t, "INTRAMUROS_SEED", seed()), number(t, "INTRAMUROS_TRIPLES", 2000)
-	answered, failed, refused, faults, slow, worlds := 0, 0, 0, 0, 0, 0
+	answered, failed, refused, faults, slow, worlds, ranked, centred := 0, 0, 0, 0, 0, 0, 0, 0
 	for i := uint64(0); answered < n; i++ {
 		if worlds++; worlds > 20+3*n/perWorld {
 			t.Fatalf("INTRAMUROS_SEED=%d: of %d worlds, only %d cases were answered: the generator is stale", seed, worlds, answered)
@@ -305,6 +305,14 @@ func neighbours(t *testing.T, open opener) {
 						switch end {
 						case answer:
 							answered++
+							for i, partial := range plan.Fragment.Partials {
+								switch b := partial.Buckets; {
+								case b != nil && b.Levels > 1 && len(plan.Coordinates(i, make([]int64, b.Leaves()))) == b.Leaves():
+									ranked++
+								case partial.Grid != nil && partial.Grid.Center != 0:
+									centred++
+								}
+							}
 						case notOffered, tooLarge:
 							refused++
 						case timedOut:
@@ -333,7 +341,10 @@ func neighbours(t *testing.T, open opener) {
 			break
 		}
 	}
-	t.Logf("seed %d: %d statements ran both ways; %d cases in %d worlds answered alike, %d failed alike, %d met their deadline, %d read a table that is not offered", seed, streamed, answered, worlds, faults, slow, refused)
+	if n >= 500 && (ranked < 5 || centred < 5) {
+		t.Errorf("%d released ranks, %d sums from the middle of their bounds: the generator is stale", ranked, centred)
+	}
+	t.Logf("seed %d: %d statements ran both ways, %d numbers were ranks and %d sums from a middle; %d cases in %d worlds answered alike, %d failed alike, %d met their deadline, %d read a table that is not offered", seed, streamed, ranked, centred, answered, worlds, faults, slow, refused)
 	if faults > answered/10 {
 		t.Errorf("%d statements failed on both neighbours: expressions are not total", faults)
 	}

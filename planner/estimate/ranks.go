@@ -37,8 +37,8 @@ type Ranks struct {
 const (
 	// finely is what a weight of 1 counts.
 	finely = 1 << 10
-	// mostInBucket bounds what is summed of a bucket, so that no sum overflows: weights of 4096 buckets add up to less than
-	// 2^17. Where a row counts as 2^10, it is of 1.7e10 rows.
+	// mostInBucket bounds what is summed of a bucket, so that no sum overflows: weights of 4096 buckets add up to less
+	// than 2^17. Where a row counts as 2^10, it is of 1.7e10 rows.
 	mostInBucket = 1 << 44
 )
 

@@ -80,7 +80,8 @@ func TestRanksMoveByTheirLength(t *testing.T) {
 	}
 }
 
-// TestRanksDoNotOverflow: whatever hospitals send, no sum wraps around, and beyond what is summed of a bucket none moves.
+// TestRanksDoNotOverflow: whatever hospitals send, no sum wraps around, and beyond what is summed of a bucket none
+// moves.
 func TestRanksDoNotOverflow(t *testing.T) {
 	for _, n := range []int{4, 4096} {
 		ranks, most, beyond := NewRanks(n), make([]int64, n), make([]int64, n)
