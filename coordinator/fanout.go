@@ -291,7 +291,7 @@ func (q *query) tooFew(code Code, why []Absence) *Error {
 	if code != CodeHospitalFailed && !slices.ContainsFunc(why, func(a Absence) bool { return !away(a) }) {
 		e.Hint = "nothing was charged; ask again later, or ask the federation's operator when they are back"
 	} else if (code == CodeHospitalRefused || code == CodeHospitalMissing) && slices.ContainsFunc(why, closed) {
-		e.Hint = "nothing was charged; ask the custodian of the hospital to approve the study there"
+		e.Hint = "nothing was charged; ask the custodian of the hospital to open the study there"
 	}
 	return e
 }
