@@ -13,7 +13,7 @@ import (
 // patient END), and returns the condition c, or nil where every row counts.
 func (b *builder) distinct(t *syntax.Expr) *expr.Expr {
 	x := t.Args[0]
-	hint := "write COUNT(DISTINCT patient), which counts patients; or count the values that enough of them have: " +
+	hint := "write COUNT(DISTINCT patient), which counts patients; or name the values: WHERE x IN (…); or count the values that enough of them have: " +
 		"SELECT COUNT(*) FROM (SELECT x, COUNT(*) AS n FROM … GROUP BY x) g"
 	switch t.Name {
 	case "count":

@@ -1,6 +1,7 @@
 package relational
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -116,6 +117,9 @@ var windowFunctions = map[string]fragment.Function{
 	"lag": fragment.FunctionLag, "lead": fragment.FunctionLead, "first_value": fragment.FunctionFirst, "last_value": fragment.FunctionLast,
 }
 
+// inPlaceOf says what to write for window functions that there are not.
+var inPlaceOf = map[string]string{"nth_value": "write (ARRAY_AGG(x ORDER BY date))[n] in a query grouped by the patient"}
+
 // partition is that of a window, which is within one patient's rows.
 func (w *windowing) partition(t *syntax.Expr) []*expr.Expr {
 	determined := w.in.Patient == nil
@@ -147,7 +151,8 @@ func (w *windowing) window(t *syntax.Expr) (fragment.Output, string) {
 	f, special := windowFunctions[t.Name]
 	if !special {
 		if !syntax.IsAggregate(t.Name) && rowFunctions[t.Name] == "" {
-			syntax.Refuse(syntax.CodeFunction, t.At, "there are ROW_NUMBER, RANK, DENSE_RANK, PERCENT_RANK, CUME_DIST, NTILE, LAG, LEAD, FIRST_VALUE, LAST_VALUE, COUNT, SUM, AVG, MIN and MAX", "there is no window function %s here", name)
+			all := "there are ROW_NUMBER, RANK, DENSE_RANK, PERCENT_RANK, CUME_DIST, NTILE, LAG, LEAD, FIRST_VALUE, LAST_VALUE, COUNT, SUM, AVG, MIN and MAX"
+			syntax.Refuse(syntax.CodeFunction, t.At, cmp.Or(inPlaceOf[t.Name], all), "there is no window function %s here", name)
 		}
 		o, outputName := w.in.function(t, w.inner)
 		if frame != nil && len(win.Order) > 0 {
