@@ -1,0 +1,14 @@
+package dictionary_test
+
+import (
+	"fmt"
+
+	"github.com/intramuros/intramuros/coordinator/postgres/dictionary"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// A client reads by the number of a type which text it is sent.
+func ExampleOIDOf() {
+	fmt.Println(dictionary.OIDOf(value.TypeBool), dictionary.OIDOf(value.TypeInt), dictionary.OIDOf(value.TypeDate))
+	// Output: 16 20 1082
+}
