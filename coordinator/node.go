@@ -41,11 +41,15 @@ const (
 )
 
 const (
-	maxMessage  = 64 << 20 // bytes of one record batch
-	maxAction   = 4 << 20  // bytes of an action's answer
-	abandonTime = 5 * time.Second
-	endTime     = time.Second            // for a hospital to hear that a query is ended, and that it is not its failure
-	pingTime    = 700 * time.Millisecond // for a hospital to say that it is there
+	maxMessage = 64 << 20 // bytes of one record batch
+	maxAction  = 4 << 20  // bytes of an action's answer
+	// How much may be on its way, in bytes. Where gRPC is to find that out, it pings after every message, and a short
+	// query is mostly pings.
+	streamWindow = 1 << 20
+	lineWindow   = 4 << 20
+	abandonTime  = 5 * time.Second
+	endTime      = time.Second            // for a hospital to hear that a query is ended, and that it is not its failure
+	pingTime     = 700 * time.Millisecond // for a hospital to say that it is there
 )
 
 // errPeer reports that a hospital's certificate is revoked, expired, not valid yet, or another hospital's.
@@ -139,6 +143,7 @@ func (n *nodes) client(h Hospital) (flight.Client, *watchedPeer, error) {
 			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
 			MinConnectTimeout: 5 * time.Second,
 		}),
+		grpc.WithStaticStreamWindowSize(streamWindow), grpc.WithStaticConnWindowSize(lineWindow),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)))...)
 	if err != nil {
 		return nil, nil, err

@@ -36,6 +36,10 @@ const (
 	sweepEvery = 5 * time.Second  // how often reservations that ran out are given back
 	grace      = 10 * time.Second // for running queries when the node stops
 	digestShow = 32               // hexadecimal digits of the catalog's digest that gossip carries
+	// How much of a request, and of a line, may be on its way, in bytes: fixed, since gRPC pings after every message
+	// where it is to find that out.
+	streamWindow = 1 << 20
+	lineWindow   = 4 << 20
 )
 
 // speaks are the versions of requests that this release reads.
@@ -157,6 +161,7 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 		grpc.Creds(credentials.NewTLS(tls)),
 		grpc.MaxRecvMsgSize(fragment.MaxWireBytes+1<<10),
 		grpc.MaxConcurrentStreams(maxReservations),
+		grpc.StaticStreamWindowSize(streamWindow), grpc.StaticConnWindowSize(lineWindow),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 	)

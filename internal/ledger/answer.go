@@ -21,7 +21,7 @@ func (l *Ledger) StoreAnswer(ctx context.Context, key string, value []byte) erro
 	}
 	defer l.give()
 	return l.commit(ctx, func(tx *sql.Tx) error {
-		if another, err := l.store(tx, key, value); err != nil || !another {
+		if another, err := l.store(ctx, tx, key, value); err != nil || !another {
 			return err
 		}
 		return ErrAnswerExists
@@ -29,9 +29,8 @@ func (l *Ledger) StoreAnswer(ctx context.Context, key string, value []byte) erro
 }
 
 // store keeps an answer, and tells whether another one is stored under the key.
-func (l *Ledger) store(tx *sql.Tx, key string, value []byte) (another bool, err error) {
-	done, err := tx.Exec(`INSERT INTO answers (key, created, value) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
-		key, formatTime(l.now()), value)
+func (l *Ledger) store(ctx context.Context, tx *sql.Tx, key string, value []byte) (another bool, err error) {
+	done, err := l.exec(ctx, tx, addAnswer, key, formatTime(l.now()), value)
 	if err != nil {
 		return false, err
 	}
@@ -64,7 +63,7 @@ func (l *Ledger) Release(ctx context.Context, key string, value []byte, e Entry,
 	}
 	another := false
 	err = l.append(ctx, func(tx *sql.Tx) error {
-		another, err = l.store(tx, key, value)
+		another, err = l.store(ctx, tx, key, value)
 		return err
 	}, append(kept, e)...)
 	if err == nil && another {

@@ -116,7 +116,7 @@ func (l *Ledger) add(ctx context.Context, copied *sql.DB, at head) (head, error)
 			return &BrokenError{e.Sequence, "does not follow the one before it, or was changed"}
 		}
 		end = head{e.Sequence, e.Hash}
-		_, err := tx.ExecContext(ctx, `INSERT INTO entries (`+columns+`) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`, e.row()...)
+		_, err := tx.ExecContext(ctx, addEntry, e.row()...)
 		return err
 	}); err != nil {
 		return at, err

@@ -56,6 +56,8 @@ type Ledger struct {
 	lock  *os.File    // nil if read-only
 	write *sql.DB     // one connection; nil if read-only
 	read  *sql.DB
+	// prepared are the statements of each query; nil until the tables are there.
+	prepared map[string]*sql.Stmt
 
 	turn    chan struct{} // holds one token: who has it may use what follows
 	head    head
@@ -106,8 +108,41 @@ func Open(ctx context.Context, path, owner string, now func() time.Time) (_ *Led
 	if err = l.start(ctx); err != nil {
 		return nil, err
 	}
+	if l.prepared, err = prepare(ctx, l.write); err != nil {
+		return nil, fmt.Errorf("%s cannot be opened as a ledger: %w", path, err)
+	}
 	l.turn <- struct{}{}
 	return l, nil
+}
+
+// The statements of each query. Their triggers make them dear to compile.
+const (
+	addEntry  = `INSERT INTO entries (` + columns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
+	moveHead  = `UPDATE head SET sequence = ?, hash = ? WHERE sequence = ? AND hash = ?`
+	addAnswer = `INSERT INTO answers (key, created, value) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`
+)
+
+// prepare compiles them, for the one connection that writes. They are closed with it.
+func prepare(ctx context.Context, write *sql.DB) (map[string]*sql.Stmt, error) {
+	all := map[string]*sql.Stmt{}
+	for _, text := range []string{addEntry, moveHead, addAnswer} {
+		s, err := write.PrepareContext(ctx, text)
+		if err != nil {
+			return nil, err
+		}
+		all[text] = s
+	}
+	return all, nil
+}
+
+// exec runs a statement in a transaction, compiled already where it can be: the first entries are written with the
+// tables. It does not end with ctx, as append does not.
+func (l *Ledger) exec(ctx context.Context, tx *sql.Tx, text string, args ...any) (sql.Result, error) {
+	ctx = context.WithoutCancel(ctx)
+	if s := l.prepared[text]; s != nil {
+		return tx.StmtContext(ctx, s).ExecContext(ctx, args...)
+	}
+	return tx.ExecContext(ctx, text, args...)
 }
 
 // OpenReadOnly opens a ledger to show or verify it, also beside the daemon that writes it, and also a
@@ -278,12 +313,11 @@ func (l *Ledger) append(ctx context.Context, first func(*sql.Tx) error, entries 
 			}
 		}
 		for _, e := range entries {
-			if _, err := tx.Exec(`INSERT INTO entries (`+columns+`) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`, e.row()...); err != nil {
+			if _, err := l.exec(ctx, tx, addEntry, e.row()...); err != nil {
 				return err
 			}
 		}
-		moved, err := tx.Exec(`UPDATE head SET sequence = ?, hash = ? WHERE sequence = ? AND hash = ?`,
-			next.sequence, hex.EncodeToString(next.hash[:]), l.head.sequence, hex.EncodeToString(l.head.hash[:]))
+		moved, err := l.exec(ctx, tx, moveHead, next.sequence, hex.EncodeToString(next.hash[:]), l.head.sequence, hex.EncodeToString(l.head.hash[:]))
 		if err != nil {
 			return err
 		}

@@ -104,9 +104,13 @@ func (b *beside) unread(name string, at *engine.Place) error {
 		}
 		at.Note = path + " is not read: of a table's Parquet and CSV files the Parquet files are"
 	}
-	root, err := filepath.EvalSymlinks(filepath.Join(b.folder, name))
-	if err != nil {
+	root := filepath.Join(b.folder, name)
+	if _, err := os.Stat(root); err != nil {
 		return nil // no folder of that name
+	}
+	root, err := filepath.EvalSymlinks(root)
+	if err != nil {
+		return nil
 	}
 	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		switch {

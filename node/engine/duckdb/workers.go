@@ -37,7 +37,7 @@ type request struct {
 	Execute bool
 }
 
-// reply is a part of the answer. The last part is Whole or has a Failure.
+// reply is a part of the answer: rows, or none. The last part is Whole or has a Failure.
 type reply struct {
 	Rows    *rows
 	Whole   bool
@@ -124,16 +124,17 @@ func (s server) Answer(ctx context.Context, q request, send func(reply) error) e
 		}
 		return nil
 	})
-	if err == nil {
-		err = flush()
+	last := reply{Rows: batch, Whole: true} // together: a message wakes two processes
+	if batch.N == 0 {
+		last.Rows = nil
 	}
 	switch {
 	case lost != nil:
 		return lost
 	case err == nil && s.part:
-		return errors.Join(send(reply{Whole: true}), errLacking)
+		return errors.Join(send(last), errLacking)
 	case err == nil:
-		return send(reply{Whole: true})
+		return send(last)
 	}
 	f := failureOf(err)
 	if lost = send(reply{Failure: f}); lost != nil {
@@ -158,7 +159,8 @@ func (d *driver) lookApart(ctx context.Context, q request, fn func(row []any) er
 			failed = r.Failure.err()
 		case r.Whole:
 			failed = nil
-		case r.Rows != nil:
+		}
+		if r.Rows != nil {
 			return r.Rows.each(fn)
 		}
 		return nil
