@@ -51,7 +51,7 @@ max_rows: 3`,
 type audited struct {
 	t             *testing.T
 	plan          *planner.Plan
-	with, without *merger
+	with, without exact
 }
 
 // whole is a patient who contributes as much as a patient may, and to each of the groups alike.
@@ -81,8 +81,8 @@ func ask(t *testing.T, q planner.Query, accounting dp.Accounting, others, patien
 	if p.Sites != 2 {
 		t.Fatalf("the patient is not the worst:\n%s", p.Describe())
 	}
-	data := func(with bool) *merger {
-		total := newMerger(p.Fragment)
+	data := func(with bool) exact {
+		total := newExact(p.Fragment)
 		for i := range p.Sites {
 			sums := map[string][]int64{}
 			for g, x := range others(p, i) {
@@ -257,12 +257,12 @@ func TestAuditRanks(t *testing.T) {
 		}
 		return map[string][]int64{"north": others, "south": others}
 	}, patient)
-	exact := func(m *merger) []planner.Cell {
+	exactly := func(m exact) []planner.Cell {
 		cells, err := unnoised.release(t.Context(), a.plan, m)
 		must(t, err)
 		return cells
 	}
-	with, without := exact(a.with), exact(a.without)
+	with, without := exactly(a.with), exactly(a.without)
 	towards := make([][]float64, len(with)) // of each number, its change in squares of the noise
 	ranks := 0
 	for g := range with {

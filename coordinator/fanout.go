@@ -232,7 +232,7 @@ func (q *query) collectors() (total sums, one func() sums) {
 		groups := q.plan.Fragment.Groups()
 		return newCovered(q.plan, groups), func() sums { return newCovered(q.plan, groups) }
 	}
-	m := newMerger(q.plan.Fragment)
+	m := newExact(q.plan.Fragment)
 	return m, func() sums { return m.sibling() }
 }
 

@@ -13,9 +13,9 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// maxIntegers bounds the memory of a query over undeclared keys at the coordinator, for all hospitals together: its
-// groups times the integers of one group. A quantile takes some hundred integers. Keys that are not declared are held
-// twice, and count as integers of as many bytes: ten keys may be texts of 512 characters.
+// maxIntegers bounds the memory of a query at the coordinator, for all hospitals together: the groups that they sent
+// times the integers of one group. A quantile takes some hundred integers. Keys that are not declared are held twice,
+// and count as integers of as many bytes: ten keys may be texts of 512 characters.
 const maxIntegers = 64_000_000
 
 var errTooManyGroups = errors.New("too many groups")
@@ -26,22 +26,35 @@ type cell struct {
 	partials []int64
 }
 
-// merger adds up partial aggregates by group key.
+// exact adds up partial aggregates, exactly.
+type exact interface {
+	sums
+	sibling() exact // empty, for one hospital's answer; what all hold is bounded together
+	list() []cell   // in an order that depends on the keys only
+}
+
+// newExact is for a fragment's answers. What is declared is listed whole.
+func newExact(f *fragment.Fragment) exact {
+	if places := f.Places(); places != nil {
+		return newDeclared(f, places)
+	}
+	return newMerger(f)
+}
+
+// merger adds up partial aggregates by group key, where not all keys declare their domains.
 type merger struct {
 	fragment *fragment.Fragment
 	domains  []map[string]bool // by GroupID of the one key; nil for a key that declares none
 	cells    map[string]*cell  // by the keys' encoding
-	declared bool              // all keys declare their domains, which bound the groups
 	held     *atomic.Int64     // of most, by all mergers of the query
 	most     int64             // maxIntegers
 	id       []byte            // of the group that is being added
 }
 
 func newMerger(f *fragment.Fragment) *merger {
-	m := &merger{fragment: f, cells: map[string]*cell{}, domains: make([]map[string]bool, len(f.Keys)), declared: true, held: new(atomic.Int64), most: maxIntegers}
+	m := &merger{fragment: f, cells: map[string]*cell{}, domains: make([]map[string]bool, len(f.Keys)), held: new(atomic.Int64), most: maxIntegers}
 	for i, k := range f.Keys {
 		if k.Domain == nil {
-			m.declared = false
 			continue
 		}
 		m.domains[i] = make(map[string]bool, len(k.Domain))
@@ -53,8 +66,8 @@ func newMerger(f *fragment.Fragment) *merger {
 }
 
 // sibling returns an empty merger for the same fragment.
-func (m *merger) sibling() *merger {
-	return &merger{fragment: m.fragment, domains: m.domains, declared: m.declared, held: m.held, most: m.most, cells: map[string]*cell{}}
+func (m *merger) sibling() exact {
+	return &merger{fragment: m.fragment, domains: m.domains, held: m.held, most: m.most, cells: map[string]*cell{}}
 }
 
 // take adds a record batch of one hospital. It leaves out groups outside the declared domains, which could not be
@@ -84,13 +97,13 @@ func (m *merger) add(keys []value.Value, partials []int64) error {
 		c = &cell{keys: slices.Clone(keys), partials: make([]int64, m.fragment.Width())}
 		m.cells[id] = c
 	}
-	c.add(partials)
+	addTo(c.partials, partials)
 	return nil
 }
 
-func (c *cell) add(partials []int64) {
+func addTo(sums, partials []int64) {
 	for i, p := range partials {
-		c.partials[i] = dp.SaturatingSum(c.partials[i], p)
+		sums[i] = dp.SaturatingSum(sums[i], p)
 	}
 }
 
@@ -103,7 +116,7 @@ func (m *merger) merge(other sums) error {
 	for id, c := range o.cells {
 		delete(o.cells, id)
 		if have, ok := m.cells[id]; ok {
-			have.add(c.partials)
+			addTo(have.partials, c.partials)
 			o.held.Add(-o.size(id))
 		} else {
 			m.cells[id] = c // and is held as before
@@ -120,30 +133,14 @@ func (m *merger) drop() {
 	m.cells = nil
 }
 
-// size returns what a group counts as: its integers, and its keys if they are not declared.
-func (m *merger) size(id string) int64 {
-	size := int64(m.fragment.Width())
-	if !m.declared {
-		size += int64(2 * len(id) / 8)
-	}
-	return size
-}
+// size returns what a group counts as: its integers and its keys.
+func (m *merger) size(id string) int64 { return int64(m.fragment.Width()) + int64(2*len(id)/8) }
 
-// list returns the cells of the declared groups, with zeros for groups that no hospital reported. If groups is nil it
-// returns the cells that were reported. The order depends on the keys only.
-func (m *merger) list(groups [][]value.Value) []cell {
-	cells := make([]cell, 0, max(len(groups), len(m.cells)))
-	if groups == nil {
-		for _, c := range m.cells {
-			cells = append(cells, *c)
-		}
-	}
-	for _, keys := range groups {
-		if c, ok := m.cells[fragment.GroupID(keys)]; ok {
-			cells = append(cells, *c)
-		} else {
-			cells = append(cells, cell{keys, make([]int64, m.fragment.Width())})
-		}
+// list returns the cells that were reported.
+func (m *merger) list() []cell {
+	cells := make([]cell, 0, len(m.cells))
+	for _, c := range m.cells {
+		cells = append(cells, *c)
 	}
 	slices.SortFunc(cells, func(a, b cell) int { return slices.CompareFunc(a.keys, b.keys, value.Compare) })
 	return cells

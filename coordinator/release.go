@@ -19,12 +19,11 @@ func (c *Coordinator) release(ctx context.Context, p *planner.Plan, all sums) ([
 	if covered, ok := all.(*covered); ok {
 		return covered.read(p)
 	}
-	sums, ok := all.(*merger)
+	sums, ok := all.(exact)
 	if !ok || p.Cover != nil {
 		return nil, fmt.Errorf("the hospitals' answer is a %T", all)
 	}
-	groups := p.Fragment.Groups()
-	if groups == nil && p.Selection == nil {
+	if _, undeclared := all.(*merger); undeclared && p.Selection == nil {
 		return nil, errors.New("the plan neither declares its groups nor selects them")
 	}
 	noise := make([]adder, len(p.Fragment.Partials))
@@ -34,7 +33,7 @@ func (c *Coordinator) release(ctx context.Context, p *planner.Plan, all sums) ([
 			return nil, err
 		}
 	}
-	cells := sums.list(groups)
+	cells := sums.list()
 	noisy := make([]planner.Cell, len(cells))
 	work, ctx := errgroup.WithContext(ctx)
 	work.SetLimit(runtime.GOMAXPROCS(0))
@@ -43,11 +42,15 @@ func (c *Coordinator) release(ctx context.Context, p *planner.Plan, all sums) ([
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		for i := from; i < min(from+coveredAtOnce, len(cells)); i++ {
-			var err error
-			if noisy[i], err = covers(p, noise, cells[i]); err != nil {
+		to := min(from+coveredAtOnce, len(cells))
+		room := make([]int64, 0, (to-from)*p.Fragment.Width()) // for all; a group of more moves
+		for i := from; i < to; i++ {
+			numbers, err := covers(p, noise, cells[i].partials, room)
+			if err != nil {
 				return err
 			}
+			noisy[i] = planner.Cell{Keys: cells[i].keys, Noisy: slices.Clip(numbers)}
+			room = numbers[len(numbers):]
 		}
 		return nil
 	}
@@ -69,18 +72,17 @@ func (c *Coordinator) release(ctx context.Context, p *planner.Plan, all sums) ([
 // coveredAtOnce is the number of groups that a goroutine takes at a time.
 const coveredAtOnce = 512
 
-// covers returns a group's numbers, each with its own noise.
-func covers(p *planner.Plan, noise []adder, s cell) (planner.Cell, error) {
-	n, exact := planner.Cell{Keys: s.keys}, s.partials
+// covers appends a group's numbers to those given, each with its own noise.
+func covers(p *planner.Plan, noise []adder, exact, numbers []int64) ([]int64, error) {
 	for j, partial := range p.Fragment.Partials {
 		for _, x := range p.Coordinates(j, exact[:partial.Width()]) {
 			covered, err := noise[j].Add(x)
 			if err != nil {
-				return planner.Cell{}, err
+				return nil, err
 			}
-			n.Noisy = append(n.Noisy, covered)
+			numbers = append(numbers, covered)
 		}
 		exact = exact[partial.Width():]
 	}
-	return n, nil
+	return numbers, nil
 }

@@ -270,7 +270,7 @@ func (w *utilityWorld) plan(q wording, rows int) *planner.Program {
 }
 
 // measure draws, and compares with the exact numbers.
-func (w *utilityWorld) measure(r *utilityResult, program *planner.Program, sums []*merger, draws int) {
+func (w *utilityWorld) measure(r *utilityResult, program *planner.Program, sums []exact, draws int) {
 	w.t.Helper()
 	bounded := w.finish(unnoised, program, sums)
 	honest := &Coordinator{noise: drawn}
@@ -311,11 +311,11 @@ func (w *utilityWorld) measure(r *utilityResult, program *planner.Program, sums 
 }
 
 // sums are the exact partial aggregates of all hospitals, of each release.
-func (w *utilityWorld) sums(program *planner.Program) []*merger {
+func (w *utilityWorld) sums(program *planner.Program) []exact {
 	w.t.Helper()
-	var all []*merger
+	var all []exact
 	for _, p := range program.Releases {
-		total := newMerger(p.Fragment)
+		total := newExact(p.Fragment)
 		for _, e := range w.engines {
 			site := total.sibling()
 			must(w.t, e.Run(w.t.Context(), p.Fragment, p.Proof, memory.DefaultAllocator, site.take))
@@ -327,7 +327,7 @@ func (w *utilityWorld) sums(program *planner.Program) []*merger {
 }
 
 // finish releases, and gives the answer's numbers by their keys; where a row has several numbers, with their places.
-func (w *utilityWorld) finish(c *Coordinator, program *planner.Program, sums []*merger) map[string]planner.Estimate {
+func (w *utilityWorld) finish(c *Coordinator, program *planner.Program, sums []exact) map[string]planner.Estimate {
 	w.t.Helper()
 	var cells [][]planner.Cell
 	for i, p := range program.Releases {

@@ -102,30 +102,34 @@ func AppendValue(b array.Builder, v value.Value) {
 // schema, with a NULL partial aggregate, a real number that is not finite or a
 // text that is not UTF-8 is refused with ErrRecord before fn is called.
 func ReadRecord(f *Fragment, r arrow.Record, fn func(keys []value.Value, partials []int64) error) error {
-	keys, partials, err := readColumns(f, r)
+	var keys [][]value.Value
+	partials, err := readColumns(f, r, func(i int, column arrow.Array) bool {
+		values := make([]value.Value, r.NumRows())
+		for row := range values {
+			var ok bool
+			if values[row], ok = readKey(column, row, f.Keys[i].Expr.Type); !ok {
+				return false
+			}
+		}
+		keys = append(keys, values)
+		return true
+	})
 	if err != nil {
 		return err
 	}
-	row, sums := make([]value.Value, len(keys)), make([]int64, f.Width())
-	for i := range int(r.NumRows()) {
+	row := make([]value.Value, len(keys))
+	return eachGroup(f, int(r.NumRows()), partials, func(i int, sums []int64) error {
 		for k := range keys {
 			row[k] = keys[k][i]
 		}
-		into := sums
-		for _, column := range partials {
-			n := copy(into, column[i*len(column)/int(r.NumRows()):(i+1)*len(column)/int(r.NumRows())])
-			into = into[n:]
-		}
-		if err := fn(row, sums); err != nil {
-			return err
-		}
-	}
-	return nil
+		return fn(row, sums)
+	})
 }
 
-// readColumns copies a record that may come from anybody. Arrow's accessors
-// panic on buffers shorter than they claim, which is but one more refusal here.
-func readColumns(f *Fragment, r arrow.Record) (keys [][]value.Value, partials [][]int64, err error) {
+// readColumns copies the partial aggregates of a record that may come from anybody, and has key read each column of
+// keys. It is false where a value is none of the key's type. Arrow's accessors panic on buffers shorter than they
+// claim, which is but one more refusal here.
+func readColumns(f *Fragment, r arrow.Record, key func(i int, column arrow.Array) bool) (partials [][]int64, err error) {
 	defer func() {
 		if recover() != nil {
 			err = fmt.Errorf("%w: its buffers are broken", ErrRecord)
@@ -133,32 +137,26 @@ func readColumns(f *Fragment, r arrow.Record) (keys [][]value.Value, partials []
 	}()
 	want, rows := f.Schema(), int(r.NumRows())
 	if got := r.Schema().Fields(); len(got) != len(want.Fields()) || int(r.NumCols()) != len(got) {
-		return nil, nil, fmt.Errorf("%w: %d columns, not %d", ErrRecord, len(got), len(want.Fields()))
+		return nil, fmt.Errorf("%w: %d columns, not %d", ErrRecord, len(got), len(want.Fields()))
 	}
 	for i, field := range want.Fields() {
 		got, column := r.Schema().Field(i), r.Column(i)
 		if got.Name != field.Name || !arrow.TypeEqual(got.Type, field.Type) || !arrow.TypeEqual(column.DataType(), field.Type) || column.Len() != rows {
-			return nil, nil, fmt.Errorf("%w: column %d is %s %s, not %s %s", ErrRecord, i, got.Name, got.Type, field.Name, field.Type)
+			return nil, fmt.Errorf("%w: column %d is %s %s, not %s %s", ErrRecord, i, got.Name, got.Type, field.Name, field.Type)
 		}
 		if i >= len(f.Keys) {
 			sums, err := readSums(column, rows*f.Partials[i-len(f.Keys)].Width(), field.Name)
 			if err != nil {
-				return nil, nil, err
+				return nil, err
 			}
 			partials = append(partials, sums)
 			continue
 		}
-		values := make([]value.Value, rows)
-		for row := range values {
-			v, ok := readKey(column, row, f.Keys[i].Expr.Type)
-			if !ok {
-				return nil, nil, fmt.Errorf("%w: column %s holds a value that is no %s", ErrRecord, field.Name, f.Keys[i].Expr.Type)
-			}
-			values[row] = v
+		if !key(i, column) {
+			return nil, fmt.Errorf("%w: column %s holds a value that is no %s", ErrRecord, field.Name, f.Keys[i].Expr.Type)
 		}
-		keys = append(keys, values)
 	}
-	return keys, partials, nil
+	return partials, nil
 }
 
 // readSums copies a column of partial aggregates: that many integers.

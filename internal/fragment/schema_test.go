@@ -3,6 +3,7 @@ package fragment
 import (
 	"errors"
 	"math"
+	"slices"
 	"testing"
 	"unicode/utf8"
 
@@ -66,6 +67,8 @@ func FuzzRecordRoundTrip(f *testing.F) {
 
 func TestReadRecordRefuses(t *testing.T) {
 	f := &Fragment{Keys: []Key{{Expr: expr.Column("t", "c", value.TypeFloat)}, {Expr: expr.Column("t", "s", value.TypeText)}}, Partials: []Partial{{Kind: PartialRows}}}
+	declared := &Fragment{Keys: slices.Clone(f.Keys), Partials: f.Partials}
+	declared.Keys[0].Domain, declared.Keys[1].Domain = []value.Value{value.Float(1)}, []value.Value{value.Text("a")}
 	good := f.Schema()
 	build := func(schema *arrow.Schema, fill func(*array.RecordBuilder)) arrow.Record {
 		b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
@@ -114,6 +117,12 @@ func TestReadRecordRefuses(t *testing.T) {
 		})
 		if !errors.Is(err, ErrRecord) {
 			t.Errorf("%s gives %v", name, err)
+		}
+		if err := declared.Places().ReadRecord(r, func(int, []int64) error {
+			t.Errorf("%s has a place", name)
+			return nil
+		}); !errors.Is(err, ErrRecord) {
+			t.Errorf("%s gives %v by places", name, err)
 		}
 	}
 	ours := errors.New("stop")
