@@ -236,6 +236,14 @@ func (q *query) collectors() (total sums, one func() sums) {
 	return m, func() sums { return m.sibling() }
 }
 
+// newExact is for a fragment's answers. What is declared is listed whole.
+func newExact(f *fragment.Fragment) exact {
+	if places := f.Places(); places != nil {
+		return newDeclared(f, places)
+	}
+	return newMerger(f)
+}
+
 // fail takes a hospital out of the query.
 func (q *query) fail(p *part, err error) {
 	a := absence(p.hospital.Name, err)

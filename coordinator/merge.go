@@ -26,19 +26,18 @@ type cell struct {
 	partials []int64
 }
 
+// sums adds up what hospitals answer.
+type sums interface {
+	take(arrow.Record) error // one record of one hospital
+	merge(sums) error        // all of another hospital's, which is not used again
+	drop()                   // forgets what does not count
+}
+
 // exact adds up partial aggregates, exactly.
 type exact interface {
 	sums
 	sibling() exact // empty, for one hospital's answer; what all hold is bounded together
 	list() []cell   // in an order that depends on the keys only
-}
-
-// newExact is for a fragment's answers. What is declared is listed whole.
-func newExact(f *fragment.Fragment) exact {
-	if places := f.Places(); places != nil {
-		return newDeclared(f, places)
-	}
-	return newMerger(f)
 }
 
 // merger adds up partial aggregates by group key, where not all keys declare their domains.

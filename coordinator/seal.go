@@ -26,13 +26,6 @@ import (
 // In a sealed study hospitals send vectors that they have covered with noise themselves. This side adds them up and
 // reads the sum; it draws nothing, and holds no exact number.
 
-// sums adds up what hospitals answer.
-type sums interface {
-	take(arrow.Record) error // one record of one hospital
-	merge(sums) error        // all of another hospital's, which is not used again
-	drop()                   // forgets what does not count
-}
-
 // covered adds up covered vectors, modulo 2^64.
 type covered struct {
 	groups    [][]value.Value // in the order of the vectors

@@ -37,7 +37,7 @@ func TestPlaces(t *testing.T) {
 	p, want := f.Places(), f.Groups()
 	slices.SortFunc(want, func(a, b []value.Value) int { return slices.CompareFunc(a, b, value.Compare) })
 	got := p.Keys()
-	same := func(a, b []value.Value) bool { return slices.Equal(a, b) }
+	same := slices.Equal[[]value.Value]
 	if p.Groups() != len(want) || !slices.EqualFunc(got, want, same) {
 		t.Fatalf("%d groups, not the %d that are declared in their order", p.Groups(), len(want))
 	}
