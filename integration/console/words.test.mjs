@@ -149,11 +149,15 @@ function body(file, name) {
 const writes = [
   ['planner/release.go', 'biasWarnings'], ['planner/clamp/clamp.go', 'Warn'], ['planner/beyond.go', 'bias'], ['planner/clamps.go', 'moves'], ['planner/clamps.go', 'unmeasured'], ['planner/text.go', 'unmeasured'],
   ['planner/consistent.go', 'tooFew'], ['planner/reconcile.go', 'fit'], ['planner/describe.go', 'Warnings'], ['coordinator/query.go', 'finish'], ['coordinator/query.go', 'emptiness'], ['coordinator/caveat.go', 'sentences'],
-  ['coordinator/lookup.go', 'told'],
+  ['coordinator/lookup.go', 'told'], ['coordinator/due.go', 'sentences'], ['coordinator/first.go', 'takeFirst'],
 ];
 const limit = 'the limit of 5 rows a patient (max_rows)';
 const unbiased = 'COUNT(DISTINCT patient), and means of each patient\'s mean or first row, have no such bias, and a larger max_rows has less';
+const price = 'epsilon 0.35 (rho 0.06125), 3.5 % of the study\'s budget';
 const sentences = [ // each begins as a literal of the source does, which is what is looked for
+  `no profile of stay is there yet: one is taken before, once for everyone in the study. It costs ${price}, beside the question's own price; limits that are not given, and errors, then follow from it`,
+  `a profile of stay was taken before, once for everyone in the study, and charged by itself: ${price}`,
+  `the profile of stay failed after it was charged, at most ${price}; it is tried once more at most`,
   'by the profile about 3 % of all rows are beyond the limit of 5 a patient (max_rows), and left out',
   `by the profile about 3 % of all rows are beyond the limit of 5 a patient (max_rows), and left out: counts and sums come out low, and who has more weighs less in averages and shares; ${unbiased}`,
   `by the profile about 3 % of all rows of stay (of those that the query keeps it may be far more or less) are beyond the limit of 5 a patient (max_rows), and left out`,
@@ -218,7 +222,7 @@ test('every sentence that stands beside an answer or its price is said in French
 
 test('sentences beside answers are written where they are looked for', () => {
   const known = new Set(writes.map(([file]) => file));
-  const others = new Set(['planner/finish.go', 'planner/answer.go', 'coordinator/explain.go']); // they hand them on
+  const others = new Set(['planner/finish.go', 'planner/answer.go', 'coordinator/explain.go', 'coordinator/outline.go']); // they hand them on
   for (const folder of ['planner', 'coordinator']) {
     for (const f of fs.readdirSync(path.join(root, folder)).filter((f) => f.endsWith('.go') && !f.endsWith('_test.go'))) {
       const file = `${folder}/${f}`;
