@@ -130,15 +130,10 @@ func beside(s, ranking *syntax.Select, names []syntax.With) bool {
 
 // named is the query of a table that is derived or of WITH; nil: it is another.
 func named(f syntax.From, names []syntax.With) *syntax.Query {
-	if f.Query != nil || f.Function != nil {
-		return f.Query
+	if w := f.Named(names); w != nil && w.Columns == nil {
+		return w.Query
 	}
-	for _, w := range slices.Backward(names) {
-		if w.Name == f.Table && w.Columns == nil {
-			return w.Query
-		}
-	}
-	return nil
+	return f.Query
 }
 
 // countOf reads SELECT k, COUNT(*) FROM t WHERE c GROUP BY k, where t and c are those of the query that ranks.

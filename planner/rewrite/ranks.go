@@ -232,12 +232,12 @@ func ranksOf(q *syntax.Query, names []syntax.With) *syntax.Query {
 func (r *ranked) read(f syntax.From, names []syntax.With) *syntax.Query {
 	query, columns := f.Query, f.Columns
 	if query == nil {
-		i := slices.IndexFunc(names, func(w syntax.With) bool { return w.Name == f.Table })
-		if i < 0 {
+		w := f.Named(names)
+		if w == nil {
 			return nil
 		}
-		if query = names[i].Query; columns == nil {
-			columns = names[i].Columns
+		if query = w.Query; columns == nil {
+			columns = w.Columns
 		}
 	}
 	if r.alias = f.Alias; r.alias == "" {

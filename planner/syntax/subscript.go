@@ -91,8 +91,8 @@ func (s *subscripted) element(t *Expr, from []From, names []With) *Expr {
 			continue
 		}
 		query := f.Query
-		if i := slices.IndexFunc(names, func(w With) bool { return f.Query == nil && w.Name == f.Table && w.Columns == nil }); i >= 0 {
-			query = names[i].Query
+		if w := f.Named(names); w != nil && w.Columns == nil {
+			query = w.Query
 		}
 		if query == nil || query.Select == nil || f.Columns != nil {
 			continue

@@ -164,6 +164,19 @@ type From struct {
 	Written int // its place in the text, among all tables: joins may be done in another order
 }
 
+// Named is the query of WITH that a table means, among the names in scope, the innermost last; nil if it means none.
+func (f From) Named(names []With) *With {
+	if f.Query != nil || f.Function != nil {
+		return nil
+	}
+	for i, w := range slices.Backward(names) {
+		if w.Name == f.Table {
+			return &names[i]
+		}
+	}
+	return nil
+}
+
 // Join is a way to join a table with those before it.
 type Join int
 
