@@ -231,8 +231,10 @@ func (a *argument) tree() []fragment.Partial {
 	}
 	switch low, high := math.Ceil(b.Lower), math.Floor(b.Upper); {
 	case x.Expr.Type == value.TypeInt && high-low < float64(b.Leaves()):
-		if b = estimate.WholeBuckets(low, high, b.Levels, a.norm); a.ranked {
+		if a.ranked {
 			b = estimate.SquareBuckets(low, high)
+		} else {
+			b = estimate.WholeBuckets(low, high, b.Levels, a.norm)
 		}
 	case b.Lower == b.Upper:
 		b.Upper = math.Nextafter(b.Lower, inf) + 1 // a constant: any width will do

@@ -48,7 +48,7 @@ func (b *builder) bounded(t *syntax.Expr, f *function) operand {
 	if o.facts.Nullable {
 		o.Expr = scalar.Clamp(t.At, o.Expr, lower, upper)
 	} else {
-		o.Expr = scalar.Apply(t.At, expr.OpGreatest, scalar.Apply(t.At, expr.OpLeast, o.Expr, upper), lower)
+		o.Expr = scalar.Within(t.At, o.Expr, lower, upper)
 	}
 	o.facts = b.facts(o.Expr)
 	b.plan.inFull = append(b.plan.inFull, fmt.Sprintf("%s is made of how many rows a patient has, which has no bounds: it counts as %s to %s, by max_rows in the catalog; CLAMP(%[1]s, lowest, highest) says otherwise",

@@ -14,8 +14,17 @@ import (
 // Is reports whether an expression is CLAMP(x, lower, upper) of constants: x is what LEAST, its first argument, begins
 // with.
 func Is(e *expr.Expr) bool {
-	return e.Op == expr.OpGreatest && len(e.Args) == 2 && e.Args[0].Op == expr.OpLeast && len(e.Args[0].Args) == 2 &&
-		e.Args[0].Args[1].Op == expr.OpLiteral && e.Args[1].Op == expr.OpLiteral && e.Type.Numeric()
+	_, _, _, ok := parts(e)
+	return ok && e.Type.Numeric()
+}
+
+// parts are those of GREATEST(LEAST(x, upper), lower) of constants, of any type.
+func parts(e *expr.Expr) (x, upper, lower *expr.Expr, ok bool) {
+	if e.Op != expr.OpGreatest || len(e.Args) != 2 || e.Args[0].Op != expr.OpLeast || len(e.Args[0].Args) != 2 {
+		return nil, nil, nil, false
+	}
+	x, upper, lower = e.Args[0].Args[0], e.Args[0].Args[1], e.Args[1]
+	return x, upper, lower, upper.Op == expr.OpLiteral && lower.Op == expr.OpLiteral
 }
 
 // Within lists those within an expression, each once; of nil, none.
@@ -82,8 +91,8 @@ func Moves(e, clamp *expr.Expr, at syntax.Position, facts func(*expr.Expr) expr.
 
 // outside is the condition under which a clamp moves its value; nil: by what is known of it, it never does.
 func outside(clamp *expr.Expr, at syntax.Position, facts func(*expr.Expr) expr.Range) *expr.Expr {
-	x, upper, lower := clamp.Args[0].Args[0], clamp.Args[0].Args[1], clamp.Args[1]
-	if x.Op == expr.OpLiteral {
+	x, upper, lower, ok := parts(clamp)
+	if !ok || x.Op == expr.OpLiteral {
 		return nil
 	}
 	known := facts(x)
@@ -110,11 +119,8 @@ func Warn(e *expr.Expr, bounds func() *expr.RangeAnalysis, warn func(format stri
 	for _, a := range e.Args {
 		Warn(a, bounds, warn)
 	}
-	if e.Op != expr.OpGreatest || len(e.Args) != 2 || e.Args[0].Op != expr.OpLeast || len(e.Args[0].Args) != 2 {
-		return
-	}
-	x, upper, lower := e.Args[0].Args[0], e.Args[0].Args[1], e.Args[1]
-	if upper.Op != expr.OpLiteral || lower.Op != expr.OpLiteral {
+	x, upper, lower, ok := parts(e)
+	if !ok {
 		return
 	}
 	known := bounds().Range(x)

@@ -126,7 +126,7 @@ func (t Tree) Quantile(q, confidence float64) (x, low, high float64) {
 // (as Isotonic's does), and errs no more than they: so the interval covers, and is narrower than from the first
 // crossing to the last.
 func (t Tree) within(fit cumulated, q, confidence float64) (lowest, highest int) {
-	reach := t.standardDeviation() * normal.Quantile((1+confidence)/2)
+	reach := t.reach(confidence)
 	var above, below, leastAbove, leastBelow float64
 	for i := 1; i < t.Leaves(); i++ {
 		excess, spread := fit.Under(i, q)
@@ -183,13 +183,9 @@ func (t Tree) Extreme(top bool, confidence float64) (x, low, high float64) {
 		n, spread := below(edge, q)
 		limit, known := beyond[spread]
 		if !known && t.ranks != nil {
-			limit = spread * t.standardDeviation() * normal.Quantile((1+each)/2)
+			limit = spread * t.reach(each)
 		} else if !known {
-			terms := make([]dp.Weighted, int(math.Round(spread*spread)))
-			for k := range terms {
-				terms[k] = dp.Weighted{Weight: 1, Distribution: t.Noise}
-			}
-			limit = dp.CombinedHalfWidth(each, terms)
+			limit = t.sumReach(each, int(math.Round(spread*spread)))
 			beyond[spread] = limit
 		}
 		if sign*n > limit {
@@ -217,7 +213,17 @@ func (t Tree) Total() float64 {
 // TotalHalfWidth is how far noise moves the total, with the confidence.
 func (t Tree) TotalHalfWidth(confidence float64) float64 {
 	if t.ranks != nil {
-		return 2 * t.ranks.Spread() * t.standardDeviation() * normal.Quantile((1+confidence)/2)
+		return 2 * t.ranks.Spread() * t.reach(confidence)
 	}
-	return dp.CombinedHalfWidth(confidence, slices.Repeat([]dp.Weighted{{Weight: 1, Distribution: t.Noise}}, t.Branching))
+	return t.sumReach(confidence, t.Branching)
+}
+
+// reach is how far normal noise of a number's standard deviation goes, with the confidence.
+func (t Tree) reach(confidence float64) float64 {
+	return t.standardDeviation() * normal.Quantile((1+confidence)/2)
+}
+
+// sumReach is how far the noise on a sum of so many numbers goes, with the confidence.
+func (t Tree) sumReach(confidence float64, numbers int) float64 {
+	return dp.CombinedHalfWidth(confidence, slices.Repeat([]dp.Weighted{{Weight: 1, Distribution: t.Noise}}, numbers))
 }

@@ -104,6 +104,11 @@ func (c *call) clamp() *expr.Expr {
 
 // Clamp is CLAMP(x, lower, upper) of expressions of one type: NULL stays NULL.
 func Clamp(at syntax.Position, x, lower, upper *expr.Expr) *expr.Expr {
-	within := Apply(at, expr.OpGreatest, Apply(at, expr.OpLeast, x, upper), lower)
+	within := Within(at, x, lower, upper)
 	return Apply(at, expr.OpCase, Apply(at, expr.OpIsNull, x), nothing(within.Type), within)
+}
+
+// Within is Clamp of what is never NULL: of NULL it is a bound.
+func Within(at syntax.Position, x, lower, upper *expr.Expr) *expr.Expr {
+	return Apply(at, expr.OpGreatest, Apply(at, expr.OpLeast, x, upper), lower)
 }
