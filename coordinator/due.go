@@ -2,13 +2,13 @@ package coordinator
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/study"
 	"github.com/intramuros/intramuros/planner"
 )
@@ -92,18 +92,7 @@ func (c *Coordinator) lacks(t studyTable) bool {
 
 // loadFailedFirsts reads which first profiles failed after they were charged.
 func (c *Coordinator) loadFailedFirsts(ctx context.Context) error {
-	stored, err := c.ledger.AnswersOf(ctx, failedFirstForm)
-	if err != nil {
-		return err
-	}
-	for _, b := range stored {
-		var t studyTable
-		if err := json.Unmarshal(b, &t); err != nil {
-			return fmt.Errorf("a stored note on a profile cannot be read: %w", err)
-		}
-		c.firsts.fail(t)
-	}
-	return nil
+	return eachKept(ctx, c.ledger, failedFirstForm, c.firsts.fail)
 }
 
 // dueProfile is a profile that a question takes first.
@@ -124,11 +113,15 @@ func (q *query) due(ctx context.Context) (dueProfiles, error) {
 	if share == 0 || q.storedOnly || q.targets || q.public() || len(q.parts) < q.required || !counts(q.study) {
 		return nil, nil
 	}
-	if stored, err := q.answered(ctx); stored || err != nil {
-		return nil, err
-	}
 	tables, err := q.c.toProfile(q.study, ProfileRequest{})
 	if err != nil {
+		return nil, err
+	}
+	tables = slices.DeleteFunc(tables, func(t *catalog.Table) bool { return !q.reads(t.Name) || !q.c.lacks(studyTable{q.name, t.Name}) })
+	if len(tables) == 0 { // as soon as all have their profiles
+		return nil, nil
+	}
+	if stored, err := q.answered(ctx); stored || err != nil {
 		return nil, err
 	}
 	loss, err := q.loss()
@@ -137,9 +130,6 @@ func (q *query) due(ctx context.Context) (dueProfiles, error) {
 	}
 	var all dueProfiles
 	for _, t := range tables {
-		if !q.reads(t.Name) || !q.c.lacks(studyTable{q.name, t.Name}) {
-			continue
-		}
 		d := dueProfile{profiling: q.c.profiling(t, q.study)}
 		if !slices.Contains(q.study.Aggregates, study.Distribution) {
 			d.columns = nil

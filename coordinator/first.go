@@ -2,7 +2,6 @@ package coordinator
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -143,10 +142,6 @@ func (q *query) takeFirst(ctx context.Context, d *dueProfile) (note string, err 
 		return "", nil
 	}
 	c.firsts.fail(t)
-	b, err := json.Marshal(t)
-	if err != nil {
-		return "", err
-	}
 	note = fmt.Sprintf("the profile of %s failed after it was charged, at most %s; it is tried once more at most", t.Table, d.told())
-	return note, c.ledger.StoreAnswer(lasting, failedFirstForm+newID(), b)
+	return note, c.keepAs(lasting, failedFirstForm, t)
 }

@@ -2,7 +2,6 @@ package coordinator
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -395,11 +394,7 @@ func (p Profile) String() string {
 
 // keepProfile stores a profile among the answers, durably.
 func (c *Coordinator) keepProfile(ctx context.Context, p Profile) error {
-	b, err := json.Marshal(p)
-	if err != nil {
-		return err
-	}
-	if err := c.ledger.StoreAnswer(ctx, profileForm+newID(), b); err != nil {
+	if err := c.keepAs(ctx, profileForm, p); err != nil {
 		return err
 	}
 	c.profiles.take(p)
@@ -408,18 +403,7 @@ func (c *Coordinator) keepProfile(ctx context.Context, p Profile) error {
 
 // loadProfiles reads what is stored.
 func (c *Coordinator) loadProfiles(ctx context.Context) error {
-	stored, err := c.ledger.AnswersOf(ctx, profileForm)
-	if err != nil {
-		return err
-	}
-	for _, b := range stored {
-		var p Profile
-		if err := json.Unmarshal(b, &p); err != nil {
-			return fmt.Errorf("a stored profile cannot be read: %w", err)
-		}
-		c.profiles.take(p)
-	}
-	return nil
+	return eachKept(ctx, c.ledger, profileForm, c.profiles.take)
 }
 
 func (k *profiles) of(study, table string) (Profile, bool) {

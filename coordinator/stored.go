@@ -98,3 +98,28 @@ func (q *query) store(ctx context.Context, cells []planner.Cell) ([]planner.Cell
 	}
 	return cells, nil
 }
+
+// keepAs stores v among the answers, durably, under a new key that begins with the form.
+func (c *Coordinator) keepAs(ctx context.Context, form string, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return c.ledger.StoreAnswer(ctx, form+newID(), b)
+}
+
+// eachKept gives take all that keepAs stored under a form.
+func eachKept[T any](ctx context.Context, l *ledger.Ledger, form string, take func(T)) error {
+	stored, err := l.AnswersOf(ctx, form)
+	if err != nil {
+		return err
+	}
+	for _, b := range stored {
+		var v T
+		if err := json.Unmarshal(b, &v); err != nil {
+			return fmt.Errorf("what is stored as %q cannot be read: %w", form, err)
+		}
+		take(v)
+	}
+	return nil
+}
