@@ -33,6 +33,22 @@ func ID(column, of, refuse string, values ...string) Identity {
 	return Identity{Column: column, Type: of, Values: values, Refuse: refuse}
 }
 
+// SpelledIDs are identities of a column of texts that are to be whole numbers.
+func SpelledIDs(column string) []Identity {
+	return []Identity{
+		ID(column, "int", "", "'712'", "'-3'", "'0'"),
+		ID(column, "int", Unspelled, "'712'", "'0712'"),
+		ID(column, "int", Unspelled, "'712.2'", "'712.4'"),
+		ID(column, "int", Unspelled, "'1e3'", "'1000'"),
+		ID(column, "int", Unspelled, "'+712'", "'712'"),
+		ID(column, "int", Unspelled, "' 712'", "'712'"),
+		ID(column, "int", Unspelled, "'-0'", "'0'"),
+		ID(column, "int", Unspelled, "'0x10'", "'16'"),
+		ID(column, "int", Unspelled, "'1_000'", "'1000'"),
+		ID(column, "int", Unspelled, "'true'", "'1'"),
+	}
+}
+
 // Unspelled is the finding over texts that are to be whole numbers and are not written as one is.
 const Unspelled = "tells patients apart, and holds values that are no int as one is written (without zeros, a sign, blanks or a point more than it needs): " +
 	"they could be one patient's or several's; mend them, or declare the column as text in all tables of the catalog"

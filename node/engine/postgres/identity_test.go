@@ -16,7 +16,7 @@ func TestIdentities(t *testing.T) {
 	s.Exec(t, "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false)", "CREATE DOMAIN code AS text COLLATE ci", "CREATE EXTENSION citext")
 	n := 0
 	for _, as := range []string{"table", "view", "select"} {
-		enginetest.Identities(t, []enginetest.Identity{
+		enginetest.Identities(t, append(enginetest.SpelledIDs("id TEXT"),
 			enginetest.ID("id BIGINT", "int", "", "1", "-7", "9223372036854775807"),
 			enginetest.ID("id SMALLINT", "int", "", "1", "-7"),
 			enginetest.ID("id NUMERIC(18,0)", "int", "", "1", "999999999999999999"),
@@ -44,14 +44,7 @@ func TestIdentities(t *testing.T) {
 			enginetest.ID("id VARCHAR(10) COLLATE ci", "text", "", "'abc'", "'ABC'"),
 			enginetest.ID("id code", "text", "", "'abc'", "'ABC'"),
 			enginetest.ID("id TEXT COLLATE ci", "int", enginetest.Unspelled, "'712'", "'0712'"),
-			enginetest.ID("id TEXT", "int", "", "'712'", "'-3'", "'0'"),
-			enginetest.ID("id TEXT", "int", enginetest.Unspelled, "'712'", "'0712'"),
-			enginetest.ID("id TEXT", "int", enginetest.Unspelled, "'712.2'", "'712.4'"),
-			enginetest.ID("id TEXT", "int", enginetest.Unspelled, "'1e3'", "'1000'"),
-			enginetest.ID("id TEXT", "int", enginetest.Unspelled, "'+712'", "'712'"),
-			enginetest.ID("id TEXT", "int", enginetest.Unspelled, "' 712'", "'712'"),
-			enginetest.ID("id TEXT", "int", enginetest.Unspelled, "'-0'", "'0'"),
-		}, func(t testing.TB, c *catalog.Catalog, statements ...string) enginetest.Verifier {
+		), func(t testing.TB, c *catalog.Catalog, statements ...string) enginetest.Verifier {
 			n++
 			schema := fmt.Sprintf("ids%d", n)
 			s.Exec(t, append([]string{"CREATE SCHEMA " + schema, "GRANT USAGE ON SCHEMA " + schema + " TO intramuros", "SET search_path = " + schema + ", public"}, statements...)...)
