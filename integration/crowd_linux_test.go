@@ -3,7 +3,6 @@ package integration
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -132,8 +131,7 @@ func (f *federation) askFlight(ctx context.Context, address string) (end func(),
 
 // askPostgres signs in.
 func (f *federation) askPostgres(ctx context.Context, address string) (end func(), err error) {
-	host, port, _ := strings.Cut(address, ":")
-	c, err := pgx.Connect(ctx, fmt.Sprintf("host=%s port=%s user=ada password=%s dbname=%s sslmode=verify-full sslrootcert=%s", host, port, token, studyID, f.path("pki/ca.pem")))
+	c, err := pgx.Connect(ctx, f.postgresDSN(address))
 	if err != nil {
 		return nil, err
 	}

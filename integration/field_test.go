@@ -10,8 +10,6 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/datadriven"
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/text/encoding/charmap"
 )
 
@@ -224,23 +222,12 @@ func (f *federation) testCaveatDoors(t *testing.T, door string) {
 			t.Errorf("intramuros %s: %v\n%s", strings.Join(args, " "), err, out)
 		}
 	}
-	host, port, _ := strings.Cut(door, ":")
-	cfg, err := pgx.ParseConfig(fmt.Sprintf("host=%s port=%s user=ada password=%s dbname=trial sslmode=verify-full sslrootcert=%s", host, port, token, f.path("pki/ca.pem")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	said := ""
-	cfg.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { said += n.Severity + ": " + n.Message + "\n" }
-	c, err := pgx.ConnectConfig(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close(t.Context())
+	c, said := f.connectPostgres(t, door)
 	if _, err := c.Exec(t.Context(), sql); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(said, "WARNING: "+want+"\n") {
-		t.Errorf("the PostgreSQL door says:\n%s", said)
+	if !strings.Contains(*said, "WARNING: "+want+"\n") {
+		t.Errorf("the PostgreSQL door says:\n%s", *said)
 	}
 	// How much clipping left out is told there, too.
 	const beyond = " of the rows are beyond the limit of 1 row a patient (max_rows) and left out"
@@ -253,7 +240,7 @@ func (f *federation) testCaveatDoors(t *testing.T, door string) {
 	if _, err := c.Exec(t.Context(), "SET intramuros.max_rows = 1"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Exec(t.Context(), sql); err != nil || !strings.Contains(said, beyond) {
-		t.Errorf("the PostgreSQL door does not tell the bias: %v\n%s", err, said)
+	if _, err := c.Exec(t.Context(), sql); err != nil || !strings.Contains(*said, beyond) {
+		t.Errorf("the PostgreSQL door does not tell the bias: %v\n%s", err, *said)
 	}
 }

@@ -7,9 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
-
 	"github.com/intramuros/intramuros/internal/synth"
 )
 
@@ -48,24 +45,13 @@ func TestFirstProfile(t *testing.T) {
 	if out := explain(); !strings.Contains(out, foretold) {
 		t.Errorf("explain does not tell of it:\n%s", out)
 	}
-	host, port, _ := strings.Cut(door, ":")
-	cfg, err := pgx.ParseConfig(fmt.Sprintf("host=%s port=%s user=ada password=%s dbname=%s sslmode=verify-full sslrootcert=%s", host, port, token, studyID, f.path("pki/ca.pem")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	said := ""
-	cfg.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { said += n.Severity + ": " + n.Message + "\n" }
-	c, err := pgx.ConnectConfig(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close(t.Context())
+	c, said := f.connectPostgres(t, door)
 	if _, err := c.Exec(t.Context(), sql); err != nil {
 		t.Fatal(err)
 	}
-	before, after := strings.Index(said, foretold), strings.Index(said, taken)
+	before, after := strings.Index(*said, foretold), strings.Index(*said, taken)
 	if before < 0 || after < before {
-		t.Errorf("the PostgreSQL door says:\n%s", said)
+		t.Errorf("the PostgreSQL door says:\n%s", *said)
 	}
 
 	if err := f.coordinator.stop(); err != nil {

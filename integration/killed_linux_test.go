@@ -2,7 +2,6 @@ package integration
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -235,13 +234,8 @@ func TestCatalogBomb(t *testing.T) {
 	f.startCoordinator()
 	f.startNode("east")
 	f.await("east")
-	host, port, _ := strings.Cut(door, ":")
 	connect := func() *pgx.Conn {
-		c, err := pgx.Connect(t.Context(), fmt.Sprintf("host=%s port=%s user=ada password=%s dbname=trial sslmode=verify-full sslrootcert=%s", host, port, token, f.path("pki/ca.pem")))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { c.Close(context.Background()) })
+		c, _ := f.connectPostgres(t, door)
 		return c
 	}
 	ordinary := func(c *pgx.Conn) time.Duration {
