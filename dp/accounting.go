@@ -8,11 +8,11 @@ import (
 	"strconv"
 )
 
-// Accounting says how the losses of many releases add up. A study fixes it when it opens.
+// Accounting says how the losses of many releases add up. It is fixed when a study opens.
 type Accounting string
 
 const (
-	// ZCDP adds up rho of approximate zero-concentrated differential privacy, and thresholds' deltas.
+	// ZCDP adds up rho of approximate zero-concentrated differential privacy, and the deltas of thresholds.
 	ZCDP Accounting = "zcdp"
 	// Pure adds up epsilons, and all deltas.
 	Pure Accounting = "pure"
@@ -24,7 +24,7 @@ const (
 )
 
 var (
-	// ErrLossOverflow says that losses do not add up in range; no budget holds that much.
+	// ErrLossOverflow says that a sum of losses is out of range; no budget is that large.
 	ErrLossOverflow = errors.New("privacy loss out of range")
 	// ErrBudget says that a budget is unset or impossible.
 	ErrBudget = errors.New("privacy budget out of range")
@@ -32,22 +32,22 @@ var (
 	ErrBudgetExhausted = errors.New("privacy budget exhausted")
 )
 
-// Loss is what releases cost, under either accounting: whole units, each rounded up once, so that
-// sums are exact. Each part composes by addition; none is ever negative.
+// Loss is what releases cost, under either accounting, in whole units. Each release is rounded up once, so sums are
+// exact. Each part composes by addition; none is ever negative.
 type Loss struct {
-	// Epsilon in units of 1e-9: what Pure charges, and under ZCDP another way to say Rho of one release.
+	// Epsilon in units of 1e-9. Pure charges it. Under ZCDP it is another way to state Rho of one release.
 	Epsilon int64 `json:"epsilon"`
 	// Rho in units of 1e-9; math.MaxInt64 means infinite.
 	Rho int64 `json:"rho"`
-	// NoiseDelta in units of 1e-18, which only Pure charges; math.MaxInt64 means infinite, as of Gaussian noise, which
-	// Pure does not take. (Former versions wrote the delta of theirs.)
+	// NoiseDelta in units of 1e-18. Only Pure charges it; math.MaxInt64 means infinite, as for Gaussian noise, which
+	// Pure does not accept. (Former versions wrote the delta of their Gaussian noise here.)
 	NoiseDelta int64 `json:"noise_delta"`
-	// Delta in units of 1e-18: of thresholds, which both charge.
+	// Delta in units of 1e-18, for thresholds; both accountings charge it.
 	Delta int64 `json:"delta"`
 }
 
-// Loss is the cost of one release with this noise. thresholdDelta is the delta given to Threshold,
-// or 0 where every group is declared and nothing is withheld. Errors wrap ErrNoise.
+// Loss is the cost of one release with this noise. thresholdDelta is the delta given to Threshold, or 0 where every
+// group is declared and nothing is withheld. Errors wrap ErrNoise.
 func (n Noise) Loss(thresholdDelta float64) (Loss, error) {
 	if err := n.Validate(); err != nil {
 		return Loss{}, err
@@ -57,7 +57,7 @@ func (n Noise) Loss(thresholdDelta float64) (Loss, error) {
 	}
 	none := int64(0)
 	if n.Mechanism == Gaussian {
-		none = math.MaxInt64 // no delta of pure accounting pays for it
+		none = math.MaxInt64 // no delta buys Gaussian noise under pure accounting
 	}
 	return Loss{
 		Epsilon:    roundUp(decimal(n.Epsilon), lossUnits),
@@ -75,8 +75,8 @@ func rhoUnits(epsilon float64) int64 {
 	return roundUp(rho, lossUnits)
 }
 
-// Plus adds two losses exactly. Rho and NoiseDelta that leave their range become infinite; any other part that does,
-// or is negative, gives ErrLossOverflow.
+// Plus adds two losses exactly. A sum of Rho or NoiseDelta that overflows becomes infinite. A sum of Epsilon or Delta
+// that overflows, or a negative part, gives ErrLossOverflow.
 func (l Loss) Plus(o Loss) (Loss, error) {
 	for _, v := range [...]int64{l.Epsilon, l.Rho, l.NoiseDelta, l.Delta, o.Epsilon, o.Rho, o.NoiseDelta, o.Delta} {
 		if v < 0 {
@@ -97,8 +97,8 @@ func (l Loss) Plus(o Loss) (Loss, error) {
 	return sum, nil
 }
 
-// Cheaper reports whether one loss costs less than another as this accounting adds losses up, deltas aside: rho under
-// ZCDP, epsilon under Pure.
+// Cheaper reports whether one costs less than other under this accounting, deltas aside: it compares rho under ZCDP and
+// epsilon under Pure.
 func (a Accounting) Cheaper(one, other Loss) bool {
 	b := Budget{Accounting: a}
 	x, _ := b.charged(one)
@@ -106,7 +106,7 @@ func (a Accounting) Cheaper(one, other Loss) bool {
 	return x < y
 }
 
-// Part is one of n equal parts of a loss, n at least 1, rounded down; what is infinite stays so.
+// Part is one of n equal parts of a loss, rounded down; n is at least 1. Infinite values stay infinite.
 func (l Loss) Part(n int) Loss {
 	d := int64(n)
 	part := Loss{l.Epsilon / d, l.Rho / d, l.NoiseDelta / d, l.Delta / d}
@@ -119,14 +119,14 @@ func (l Loss) Part(n int) Loss {
 	return part
 }
 
-// ShareEpsilon gives the largest epsilon, in whole units of 1e-9, of which n releases cost together no more than one
-// release of epsilon: under Pure epsilon/n, under ZCDP epsilon/sqrt(n), since rho adds up.
+// ShareEpsilon gives the largest epsilon, in whole units of 1e-9, at which n releases together cost no more than one
+// release of the given epsilon: epsilon/n under Pure, and epsilon/sqrt(n) under ZCDP, since rho adds up.
 func ShareEpsilon(epsilon float64, n int, a Accounting) float64 {
 	if a == Pure {
 		return math.Floor(epsilon*lossUnits/float64(n)) / lossUnits
 	}
 	units := rhoUnits(epsilon) / int64(n)
-	if units == 0 { // far below any least price: each costs a whole unit
+	if units == 0 { // far below any allowed price: each release costs a whole unit
 		return ShareEpsilon(epsilon, n, Pure)
 	}
 	rho := toFloat(units, lossUnits, false)
@@ -141,14 +141,14 @@ func (l Loss) pureDelta() int64 {
 	return l.NoiseDelta + l.Delta
 }
 
-// Budget is the most that all releases of a study, or of a node, may cost together: everything
-// released is (Epsilon, Delta)-differentially private. The zero value refuses.
+// Budget is the most that all releases of a study, or of a node, may cost together: everything released is (Epsilon,
+// Delta)-differentially private. The zero value is refused.
 type Budget struct {
 	Accounting Accounting `yaml:"accounting" json:"accounting"`
 	// Epsilon in [1e-9, 9e9], read as the shortest decimal that denotes it.
 	Epsilon float64 `yaml:"epsilon" json:"epsilon"`
-	// Delta in (0, 1), or from 0 under Pure. Under ZCDP one half turns rho into epsilon, the other
-	// pays for thresholds.
+	// Delta in (0, 1), or from 0 under Pure. Under ZCDP one half converts rho to epsilon, the other half pays for
+	// thresholds.
 	Delta float64 `yaml:"delta" json:"delta"`
 }
 
@@ -166,16 +166,17 @@ func (b Budget) Validate() error {
 	return nil
 }
 
-// limits are the totals that the budget fixes, in the units of Loss, rounded down: rho or epsilon, and delta.
+// limits gives the totals that the budget fixes, in the units of Loss, rounded down: rho or epsilon, and delta.
 func (b Budget) limits() (loss, delta int64) {
 	if b.Accounting == Pure {
 		return roundDown(decimal(b.Epsilon), lossUnits), roundDown(decimal(b.Delta), deltaUnits)
 	}
-	// The largest rho whose EpsilonFromRho, which rounds up, is within epsilon.
+	// Find the largest rho whose EpsilonFromRho, which rounds up, is within epsilon.
 	within := func(rho int64) bool {
 		return EpsilonFromRho(toFloat(rho, lossUnits, true), b.conversionDelta()) <= math.Nextafter(b.Epsilon, 0)
 	}
-	// Bun & Steinke 2016, Proposition 1.3, solved for rho without cancellation, is below it, and not by much.
+	// Start from Bun & Steinke 2016, Proposition 1.3, solved for rho without cancellation. It is below that rho, and
+	// near.
 	l := -math.Log(b.conversionDelta())
 	root := b.Epsilon / (math.Sqrt(l+b.Epsilon) + math.Sqrt(l))
 	rho, high := int64(0), int64(1)
@@ -195,7 +196,7 @@ func (b Budget) limits() (loss, delta int64) {
 	return rho, roundDown(new(big.Rat).Mul(decimal(b.Delta), big.NewRat(1, 2)), deltaUnits)
 }
 
-// conversionDelta is the half of Delta that turns rho into epsilon under ZCDP.
+// conversionDelta is the half of Delta that converts rho to epsilon under ZCDP.
 func (b Budget) conversionDelta() float64 { return math.Nextafter(b.Delta, 0) / 2 }
 
 // charged gives the two parts of a loss that this accounting charges.
@@ -206,9 +207,9 @@ func (b Budget) charged(l Loss) (loss, delta int64) {
 	return l.Rho, l.Delta
 }
 
-// Check returns nil if what was spent and the next loss fit the budget together. Otherwise the error
-// wraps ErrBudgetExhausted and says what is left, or wraps ErrBudget or ErrLossOverflow where an
-// argument is impossible; a loss of nothing is one, since every release costs.
+// Check returns nil if the spent loss and the next loss together fit the budget. Otherwise the error wraps
+// ErrBudgetExhausted and says what is left. It wraps ErrBudget or ErrLossOverflow where an argument is impossible. A
+// next loss of 0 is impossible, since every release costs something.
 func (b Budget) Check(spent, next Loss) error {
 	if err := b.Validate(); err != nil {
 		return err
@@ -272,8 +273,8 @@ func (b Budget) Remaining(spent Loss) Remaining {
 	return r
 }
 
-// Spent states what was released so far: together it is (epsilon, delta)-differentially private.
-// Neither is rounded down.
+// Spent states the loss of everything released so far: together it is (epsilon, delta)-differentially private. Neither
+// number is rounded down.
 func (b Budget) Spent(spent Loss) (epsilon, delta float64) {
 	loss, units := b.charged(spent)
 	delta = toFloat(units, deltaUnits, true)
@@ -286,14 +287,14 @@ func (b Budget) Spent(spent Loss) (epsilon, delta float64) {
 	return EpsilonFromRho(toFloat(loss, lossUnits, true), b.conversionDelta()), math.Nextafter(delta+b.Delta/2, 2)
 }
 
-// EpsilonFromRho gives the smallest epsilon, never rounded down, with which rho-zCDP implies (epsilon, delta)-
-// differential privacy by the conversion of Canonne, Kamath & Steinke 2020, Corollary 13 (Lemma 2.2 of their journal
-// version): delta = min over alpha > 1 of
+// EpsilonFromRho gives the smallest epsilon, never rounded down, for which rho-zCDP implies (epsilon,
+// delta)-differential privacy by the conversion of Canonne, Kamath & Steinke 2020, Corollary 13 (Lemma 2.2 of their
+// journal version): delta = min over alpha > 1 of
 //
 //	exp((alpha-1)(alpha rho - epsilon)) (1 - 1/alpha)^alpha / (alpha-1)
 //
-// Any alpha gives a valid epsilon, so the search for the best one need not be exact. It is +Inf for delta outside (0,
-// 1) and for a rho that is no loss.
+// Any alpha gives a valid epsilon, so the search for the best one need not be exact. The result is +Inf for delta
+// outside (0, 1) and for a rho that is not a valid loss.
 func EpsilonFromRho(rho, delta float64) float64 {
 	if rho == 0 && delta > 0 {
 		return 0
@@ -306,7 +307,7 @@ func EpsilonFromRho(rho, delta float64) float64 {
 		order := math.Exp(u) // alpha-1
 		return rho*(order+1) + (-math.Log(delta)-u+(order+1)*-math.Log1p(1/order))/order
 	}
-	// Near the minimum of rho alpha + ln(1/delta)/(alpha-1), where it would be without the last terms.
+	// The search starts near the minimum of rho alpha + ln(1/delta)/(alpha-1), which leaves out the last terms.
 	middle := math.Log(-math.Log(delta)/rho+1e-300) / 2
 	low, high := middle-12, middle+12
 	for range 60 {
@@ -317,27 +318,27 @@ func EpsilonFromRho(rho, delta float64) float64 {
 			low = a
 		}
 	}
-	// The terms are sums and products of a few logarithms, each within some units in the last place of their size.
+	// The terms are sums and products of a few logarithms. The error of each is a few units in the last place.
 	u := (low + high) / 2
 	size := rho*(math.Exp(u)+1) + (math.Abs(math.Log(delta))+math.Abs(u)+(math.Exp(u)+1)*math.Log1p(math.Exp(-u)))/math.Exp(u)
 	return max(0, at(u)) + size*1e-14
 }
 
-// decimal is the number that a person who writes x means: the shortest decimal that denotes x.
-// It differs from x by at most half a unit in the last place. x is finite.
+// decimal is the number that a person who writes x means: the shortest decimal that denotes x. It differs from x by at
+// most half a unit in the last place. x is finite.
 func decimal(x float64) *big.Rat {
 	r, _ := new(big.Rat).SetString(strconv.FormatFloat(x, 'g', -1, 64))
 	return r
 }
 
-// roundUp gives x >= 0 in whole units, math.MaxInt64 if that is too many.
+// roundUp gives x >= 0 in whole units, or math.MaxInt64 if that is too many.
 func roundUp(x *big.Rat, units int64) int64 {
 	n := new(big.Int).Mul(x.Num(), big.NewInt(units))
 	n.Add(n, new(big.Int).Sub(x.Denom(), big.NewInt(1)))
 	return saturate(n.Quo(n, x.Denom()))
 }
 
-// roundDown gives x >= 0 in whole units, math.MaxInt64 if that is too many.
+// roundDown gives x >= 0 in whole units, or math.MaxInt64 if that is too many.
 func roundDown(x *big.Rat, units int64) int64 {
 	n := new(big.Int).Mul(x.Num(), big.NewInt(units))
 	return saturate(n.Quo(n, x.Denom()))
@@ -350,7 +351,8 @@ func saturate(n *big.Int) int64 {
 	return n.Int64()
 }
 
-// toFloat turns units into the float64 whose decimal is nearest, on the side asked for.
+// toFloat converts units to the nearest float64 whose decimal is not below the exact value (up), or not above it
+// (down).
 func toFloat(n, units int64, up bool) float64 {
 	exact := big.NewRat(n, units)
 	x, _ := exact.Float64()

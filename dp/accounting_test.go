@@ -26,7 +26,7 @@ func TestLossTable(t *testing.T) {
 	}{
 		{lap(1), 0, Loss{Epsilon: 1e9, Rho: 5e8}},
 		{lap(0.1), 1e-7, Loss{Epsilon: 1e8, Rho: 5e6, Delta: 1e11}},
-		{lap(1e-5), 0, Loss{Epsilon: 1e4, Rho: 1}}, // 5e-11, up
+		{lap(1e-5), 0, Loss{Epsilon: 1e4, Rho: 1}}, // 5e-11, rounded up
 		{lap(1e-14), 0, Loss{Epsilon: 1, Rho: 1}},
 		{lap(1e7), 1e-30, Loss{Epsilon: 1e16, Rho: math.MaxInt64, Delta: 1}},
 		{lap(9e9), 0, Loss{Epsilon: 9e18, Rho: math.MaxInt64}},
@@ -35,7 +35,7 @@ func TestLossTable(t *testing.T) {
 			t.Errorf("%+v: %+v, want %+v", c.n, got, c.want)
 		}
 	}
-	// Gaussian noise has the price of Laplace noise, and none under pure accounting.
+	// Gaussian noise costs the same rho as Laplace noise, and has no price under pure accounting.
 	g := Noise{Mechanism: Gaussian, Epsilon: 1, Limit: 4}
 	if l := mustLoss(t, g, 1e-7); l != (Loss{Epsilon: 1e9, Rho: 5e8, NoiseDelta: math.MaxInt64, Delta: 1e11}) {
 		t.Errorf("%+v costs %+v", g, l)
@@ -47,17 +47,17 @@ func TestLossTable(t *testing.T) {
 	}
 }
 
-// What is charged is never below what the library is run with.
+// The charge is never below the parameter that the library gets.
 func TestLossNeverRoundsDown(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	exact := func(x float64) *big.Rat { return new(big.Rat).SetFloat64(x) }
 	for range 20_000 {
 		n := Noise{Mechanism: Laplace, Epsilon: math.Pow(10, r.Float64()*17-8), Limit: 1}
-		if r.IntN(2) == 0 { // a decimal somebody may write
+		if r.IntN(2) == 0 { // a decimal that a person may write
 			n.Epsilon = float64(r.IntN(99)+1) / math.Pow10(r.IntN(7))
 		}
 		l := mustLoss(t, n, 0)
-		epsilon := exact(math.Nextafter(n.Epsilon, 0)) // which the library is run with
+		epsilon := exact(math.Nextafter(n.Epsilon, 0)) // the library gets this
 		rho := new(big.Rat).Mul(epsilon, epsilon)
 		rho.Mul(rho, big.NewRat(1, 2))
 		if big.NewRat(l.Epsilon, lossUnits).Cmp(epsilon) < 0 || l.Rho != math.MaxInt64 && big.NewRat(l.Rho, lossUnits).Cmp(rho) < 0 {
@@ -187,7 +187,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// Whatever is asked, in whatever order, what was let through stays within the budget.
+// Whatever is asked, in whatever order, the accepted releases stay within the budget.
 func TestFilter(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 100 {
@@ -219,7 +219,7 @@ func TestFilter(t *testing.T) {
 		if epsilon, delta := b.Spent(spent); epsilon > b.Epsilon || delta > b.Delta*(1+1e-15) {
 			t.Fatalf("%+v spent (%v, %v)", b, epsilon, delta)
 		}
-		if left.Epsilon > 1e-6 { // what is said to be left can be spent
+		if left.Epsilon > 1e-6 { // what Remaining reports can be spent
 			next := mustLoss(t, Noise{Mechanism: Laplace, Epsilon: left.Epsilon, Limit: 1}, 0)
 			if err := b.Check(spent, next); err != nil {
 				t.Fatalf("%+v: %+v left, but %v", b, left, err)
@@ -232,7 +232,7 @@ func TestFilter(t *testing.T) {
 	}
 }
 
-// logUpperNormal is ln P(Z >= x), by its asymptotic series where the probability leaves float64.
+// logUpperNormal is ln P(Z >= x). It uses the asymptotic series where the probability is too small for float64.
 func logUpperNormal(x float64) float64 {
 	if x < 30 {
 		return math.Log(upperNormal(x))
@@ -245,11 +245,11 @@ func TestEpsilonFromRho(t *testing.T) {
 	for range 1000 {
 		rho, delta := math.Pow(10, r.Float64()*8-6), math.Pow(10, -r.Float64()*14-0.3)
 		got := EpsilonFromRho(rho, delta)
-		// Never above the simpler conversion of Bun & Steinke 2016, Proposition 1.3.
+		// The result is never above the simpler conversion of Bun & Steinke 2016, Proposition 1.3.
 		if most := rho + 2*math.Sqrt(rho*-math.Log(delta)); got > most*(1+1e-12) {
 			t.Fatalf("rho %v, delta %v: %v, and the simpler conversion gives %v", rho, delta, got, most)
 		}
-		// Never below what the Gaussian mechanism of that rho needs (Balle & Wang 2018, Theorem 8), and near it.
+		// It is never below what the Gaussian mechanism of that rho needs (Balle & Wang 2018, Theorem 8), and near it.
 		mu := math.Sqrt(2 * rho)
 		profile := func(epsilon float64) float64 {
 			return upperNormal(epsilon/mu-mu/2) - math.Exp(epsilon+logUpperNormal(epsilon/mu+mu/2))
@@ -291,8 +291,8 @@ func TestRhoLimit(t *testing.T) {
 	}
 }
 
-// TestReleasesOfABudget: at the default least price, docs/privacy.md says how many releases a budget pays for, and what
-// it tells in bits which five of them failed, each with one of five codes.
+// TestReleasesOfABudget checks two numbers in docs/privacy.md, at the default least price: how many releases a budget
+// pays for, and how many bits it tells if five of them fail, each with one of five codes.
 func TestReleasesOfABudget(t *testing.T) {
 	for _, x := range []struct {
 		epsilon        float64
@@ -311,8 +311,8 @@ func TestReleasesOfABudget(t *testing.T) {
 	}
 }
 
-// The table of docs/privacy.md: how many answers of the width that Laplace noise of epsilon has, for one count, a
-// budget of (10, 1e-6) holds.
+// This is the table of docs/privacy.md: how many answers to one count fit a budget of (10, 1e-6), if each is as precise
+// as with Laplace noise of epsilon.
 func TestAccountingsCompared(t *testing.T) {
 	b := Budget{ZCDP, 10, 1e-6}
 	limit, _ := b.limits()

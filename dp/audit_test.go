@@ -7,9 +7,9 @@ import (
 	"github.com/intramuros/intramuros/internal/audit"
 )
 
-// Audits draw what is really released over neighbouring data, and bound epsilon from below by what they see.
+// Audits draw real releases over neighbouring data, and compute a lower bound on epsilon from what they see.
 
-// narrowed is noise of four fifths the scale, under the same claim.
+// narrowed is noise of four fifths of the scale, with the same claim.
 func narrowed(t *testing.T, n Noise, c Coordinate) Noise {
 	t.Helper()
 	n.Epsilon = audit.Narrow(t, n.Epsilon, func(epsilon float64) float64 {
@@ -19,12 +19,12 @@ func narrowed(t *testing.T, n Noise, c Coordinate) Noise {
 	return n
 }
 
-// Numbers of draws are such that narrowed noise exceeds the claim by more than 6 standard deviations of what the audit
-// finds (mean and deviation from 8 to 12 repetitions), so that it goes unseen with probability below 1e-8.
+// The numbers of draws are large enough that narrowed noise exceeds the claim by more than 6 standard deviations of the
+// audit's result (mean and deviation from 8 to 12 repetitions). So it passes with probability below 1e-8.
 //
-// The patient changes the coordinate as much as one may: lInf is sites times the bound at one. (The coordinator's
-// audits have vectors of several.) The full tests draw each neighbour ten million times where our own sampler is at its
-// narrowest.
+// The patient changes the coordinate as much as allowed: lInf is the number of sites times the bound at one. (The
+// coordinator's audits have vectors of several coordinates.) The full tests draw each neighbour ten million times at
+// the smallest scales of our own sampler.
 func TestAuditNoise(t *testing.T) {
 	for _, c := range []struct {
 		name        string
@@ -35,8 +35,8 @@ func TestAuditNoise(t *testing.T) {
 		{"Laplace of scale 1", Noise{Mechanism: Laplace, Epsilon: 2, Limit: 1}, 2, 70_000, 0},
 		{"Laplace at three sites", Noise{Mechanism: Laplace, Epsilon: 2, Limit: 1}, 3 * 7, 40_000, 0},
 		{"Laplace of the largest scale", Noise{Mechanism: Laplace, Epsilon: 2, Limit: 1}, 1 << 40, 40_000, 0},
-		// At sigma 1 the Gaussian mechanism is (1, 0.1269)-private (Balle & Wang 2018, Theorem 8), an event that can be
-		// measured.
+		// At sigma 1 the Gaussian mechanism is (1, 0.1269)-private (Balle & Wang 2018, Theorem 8). The audit can
+		// measure an event of that size.
 		{"Gaussian of scale 1", Noise{Mechanism: Gaussian, Epsilon: 1, Limit: 1}, 1, 60_000, 10_000_000},
 		{"Gaussian of scale 2^40", Noise{Mechanism: Gaussian, Epsilon: 1, Limit: 1}, 1 << 40, 60_000, 0},
 	} {
@@ -72,8 +72,8 @@ func deltaOf(n Noise) float64 {
 	return 0
 }
 
-// Coordinates of several weights that one patient changes together are one release of one epsilon; noise as if each
-// weight were its own, with l0 counting coordinates and not weights, is found out.
+// Coordinates of several weights that one patient changes together are one release of one epsilon. The audit detects
+// noise that ignores the weights: its l0 counts coordinates and does not add up weights.
 func TestAuditWeights(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -108,7 +108,7 @@ func TestAuditWeights(t *testing.T) {
 	}
 }
 
-// A group's being shown tells no more than its noisy count, where others have it too.
+// Where other patients have the group too, showing it tells no more than its noisy count.
 func TestAuditThresholdOfSharedGroup(t *testing.T) {
 	t.Parallel()
 	const sites, deltaT = 2, 1e-3
@@ -129,12 +129,12 @@ func TestAuditThresholdOfSharedGroup(t *testing.T) {
 			return 1
 		}
 	}
-	// Which counts are left is the mechanism's; whether one is shown is all that is audited.
+	// The mechanism chooses which counts are shown. The audit only sees whether one is shown.
 	audit.Expect(t, audit.Draws(80_000), n.Epsilon, deltaT, shown(n), shown(narrowed(t, n, one(sites))))
 }
 
-// Groups that only the patient has are shown with probability at most delta, and a threshold for noise
-// that is a fifth narrower than what is drawn is found out.
+// Groups that only the patient has are shown with probability at most delta. The audit detects a threshold computed for
+// noise a fifth narrower than the drawn noise.
 func TestAuditThresholdOfOwnGroup(t *testing.T) {
 	t.Parallel()
 	for _, n := range []Noise{

@@ -6,7 +6,7 @@ import (
 	"github.com/intramuros/intramuros/dp"
 )
 
-// A study of zcdp accounting pays for counts of epsilon 0.5 out of a budget of (10, 1e-6).
+// A study with zcdp accounting and a budget of (10, 1e-6) pays for counts of epsilon 0.5.
 func ExampleBudget() {
 	budget := dp.Budget{Accounting: dp.ZCDP, Epsilon: 10, Delta: 1e-6}
 	count := dp.Choose(1, 0.5, budget.Accounting)
@@ -29,7 +29,7 @@ func ExampleBudget() {
 	// gaussian noise: rho 0.125 a query, 11 queries
 }
 
-// How wide an interval a count has, whose patients may be at one hospital or at three.
+// The width of a count's interval, where a patient may be at one hospital or at three.
 func ExampleNoise_Distribution() {
 	noise := dp.Choose(1, 1, dp.ZCDP)
 	for _, sites := range []int64{1, 3} {

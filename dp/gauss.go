@@ -7,9 +7,9 @@ import (
 	"sync"
 )
 
-// The discrete Gaussian on the integers, P(z) ~ exp(-z²/(2 sigma²)) for a whole sigma from 1 to 2^54, drawn
-// exactly by Algorithms 1 to 3 of Canonne, Kamath & Steinke 2020: only integers are compared, so no rounding
-// moves a probability. All randomness is crypto/rand's.
+// The discrete Gaussian on the integers, P(z) ~ exp(-z²/(2 sigma²)) for a whole sigma from 1 to 2^54, drawn exactly by
+// Algorithms 1 to 3 of Canonne, Kamath & Steinke 2020. Only integers are compared, so no rounding changes a
+// probability. All randomness is crypto/rand's.
 
 const maxSigma = 1 << 54
 
@@ -22,7 +22,7 @@ func gauss(sigma uint64) int64 {
 
 var sources = sync.Pool{New: func() any { s := &source{}; s.next = len(s.buffer); return s }}
 
-// source hands out random words. What it has handed out, it forgets.
+// source hands out random words. It clears each word that it has handed out.
 type source struct {
 	buffer [4096]byte
 	next   int
@@ -66,8 +66,8 @@ func (w wide) minus(o wide) wide {
 	return wide{high, low}
 }
 
-// chance is true with probability part/whole, part <= whole < 2^127: random bits are compared with the binary
-// digits of the quotient, 64 at a time, until they differ.
+// chance is true with probability part/whole, part <= whole < 2^127. It compares random bits with the binary digits of
+// the quotient, 64 at a time, until they differ.
 func (s *source) chance(part, whole wide) bool {
 	for part != (wide{}) {
 		if part == whole {
@@ -129,7 +129,7 @@ func (s *source) geometric(scale uint64) (magnitude uint64, negative bool) {
 	}
 }
 
-// gauss draws from the discrete Gaussian (Algorithm 3, with the scale of the geometric draw sigma).
+// gauss draws from the discrete Gaussian (Algorithm 3 with sigma as the scale of the geometric draw).
 func (s *source) gauss(sigma uint64) int64 {
 	variance := square(sigma)
 	double := wide{variance.high<<1 | variance.low>>63, variance.low << 1}

@@ -11,7 +11,7 @@ import (
 	"github.com/google/differential-privacy/go/v3/noise"
 )
 
-// massOf gives P(low <= z <= high) of the discrete Gaussian, by adding up its probabilities.
+// massOf gives P(low <= z <= high) of the discrete Gaussian as a sum of its probabilities.
 func massOf(sigma float64, low, high int) float64 {
 	weight := func(z int) float64 { return math.Exp(-float64(z) * float64(z) / (2 * sigma * sigma)) }
 	sum, total := 0.0, 0.0
@@ -24,7 +24,7 @@ func massOf(sigma float64, low, high int) float64 {
 	return sum / total
 }
 
-// Each probability of the sampler is that of its formula, cell by cell.
+// Each probability of the sampler is that of its formula, compared cell by cell.
 func TestGaussIsExact(t *testing.T) {
 	draws := 200_000
 	if os.Getenv("INTRAMUROS_FULL") != "" {
@@ -58,7 +58,7 @@ func TestGaussIsExact(t *testing.T) {
 	}
 }
 
-// Large sigmas take other paths through the arithmetic; their distribution is the continuous one.
+// Large sigmas use other branches of the arithmetic; their distribution is close to the continuous one.
 func TestGaussOfLargeSigma(t *testing.T) {
 	const draws = 50_000
 	for _, sigma := range []uint64{1 << 20, 1<<31 + 12345, 1 << 40, maxSigma} {
@@ -80,7 +80,7 @@ func TestGaussOfLargeSigma(t *testing.T) {
 	}
 }
 
-// A sampler that has 20 % too little noise is caught by the test above.
+// The test above catches a sampler whose noise is 20 % too small.
 func TestTooLittleNoiseIsCaught(t *testing.T) {
 	const draws = 50_000
 	n := 0
@@ -123,7 +123,7 @@ func TestDivide(t *testing.T) {
 	}
 }
 
-// The draws of this package beside those of Google's library, in one run.
+// BenchmarkGauss measures draws of this package and of Google's library in one run.
 func BenchmarkGauss(b *testing.B) {
 	for _, sigma := range []uint64{1 << 20, 1 << 40} {
 		b.Run(fmt.Sprintf("own, sigma 2^%d", bits.Len64(sigma)-1), func(b *testing.B) {

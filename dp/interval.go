@@ -8,14 +8,14 @@ type Weighted struct {
 	Distribution Distribution
 }
 
-// CombinedHalfWidth gives a w with P(|sum of weight*noise| <= w) >= confidence, for independent draws.
-// It is 0 for confidence <= 0 and +Inf for confidence >= 1.
+// CombinedHalfWidth gives a w with P(|sum of weight*noise| <= w) >= confidence, for independent draws. It is 0 for
+// confidence <= 0 and +Inf for confidence >= 1.
 //
-// One term gives the smallest such w. For more, w is the smallest for the noise before rounding,
-// plus half of each |weight| for the rounding: exact for Gaussian noise alone and for two Laplace terms,
-// and otherwise by inverting the characteristic function with the smaller scales raised to a twentieth
-// of the largest (never too narrow: the sum becomes less peaked, Birnbaum 1948), to an absolute error
-// in probability below 1e-10. Beyond confidence 1 - 1e-7 that last case uses the union bound.
+// One term gives the smallest such w. For more terms, w is the smallest for the noise before rounding, plus half of
+// each |weight| for the rounding. It is exact for Gaussian noise alone and for two Laplace terms. Otherwise the
+// characteristic function is inverted, with scales below a twentieth of the largest raised to it (never too narrow: the
+// sum becomes less peaked, Birnbaum 1948), to an absolute error in probability below 1e-10. Beyond confidence 1 - 1e-7
+// that last case uses the union bound.
 func CombinedHalfWidth(confidence float64, terms []Weighted) float64 {
 	last, count := 0, 0
 	for i, t := range terms {
@@ -36,9 +36,8 @@ func CombinedHalfWidth(confidence float64, terms []Weighted) float64 {
 	return c.halfWidth()
 }
 
-// combination collects weighted terms. Its halfWidth is a norm of the weights (the quantile of a
-// symmetric log-concave measure along a direction is one: Meyer & Reisner 1991, Bobkov 2010), which
-// Ratio.Interval relies on.
+// combination collects weighted terms. Its halfWidth is a norm of the weights, which Ratio.Interval relies on: the
+// quantile of a symmetric log-concave measure along a direction is a norm (Meyer & Reisner 1991, Bobkov 2010).
 type combination struct {
 	confidence float64
 	normal     float64 // cached normalSpread(confidence), 0 when not yet computed
@@ -48,7 +47,7 @@ type combination struct {
 	invalid    bool
 }
 
-// repeated is that many Laplace terms of the same scale, the weight included.
+// repeated is count Laplace terms of the same scale, the weight included.
 type repeated struct {
 	scale float64
 	count int
@@ -142,7 +141,7 @@ func twoLaplace(confidence, p, q float64) float64 {
 //
 //	P(|S| <= w) = (2/pi) sum over k of phi(t) sin(w t)/(k+1/2)
 //
-// but for P(|S| > 2pi/h - w), which h keeps below 1e-12, and what follows phi < 1e-13.
+// up to two errors: P(|S| > 2pi/h - w), which h keeps below 1e-12, and the terms after phi < 1e-13, which are left out.
 func (c *combination) numeric() float64 {
 	sigma, n := math.Sqrt(c.variance), float64(c.terms())
 	unit := sigma
@@ -200,9 +199,9 @@ func (c *combination) numeric() float64 {
 	return unit * root(covered, -c.confidence, most, 1e-9)
 }
 
-// root gives the upper end of a bracket, relative width at most tolerance, around the one sign change
-// in [0, high] of f, where atZero = f(0) <= 0; +Inf if f(high) is not positive (Illinois' false position,
-// with bisection for stubborn cases).
+// root brackets the one sign change of f in [0, high] and returns the upper end of the bracket, whose relative width is
+// at most tolerance. atZero = f(0) <= 0. It returns +Inf if f(high) is not positive. The method is Illinois' false
+// position, with bisection for slow cases.
 func root(f func(float64) float64, atZero, high, tolerance float64) float64 {
 	low, fLow, fHigh := 0.0, atZero, f(high)
 	if !(fLow < 0) {
@@ -237,21 +236,21 @@ type Ratio struct {
 	Terms                  []RatioTerm
 }
 
-// RatioTerm is one released number X and its two weights; or several that have the weights and the noise in common.
+// RatioTerm is one released number X and its two weights, or several numbers that share weights and noise.
 type RatioTerm struct {
-	Value                  float64 // X, as released; the sum of several
+	Value                  float64 // X, as released; the sum, if there are several
 	Distribution           Distribution
 	Numerator, Denominator float64 // a and b
-	Count                  int     // how many they are; 0 means 1
+	Count                  int     // the number of released numbers; 0 means 1
 }
 
-// Interval gives the values within [lo, hi] that the exact ratio may have: an interval that contains
-// it with at least the stated confidence, if it is in [lo, hi], a public range that may be infinite.
+// Interval gives the values in [lo, hi] that the exact ratio may have. The interval contains the exact ratio with at
+// least the stated confidence, if the ratio is in [lo, hi], a public range that may be infinite.
 //
-// It is Fieller's (1954): for the exact ratio r, N - r*D is noise alone, sum (a_i - r b_i) e_i, so the
-// set of r with |N - r*D| <= CombinedHalfWidth(confidence, {a_i - r b_i}) covers r whatever the exact
-// numbers are. Where D may be 0 that set is unbounded and the answer is [lo, hi]. If the set lies
-// outside [lo, hi], the answer is the nearer end, twice.
+// It is Fieller's interval (1954). For the exact ratio r, N - r*D is noise alone, sum (a_i - r b_i) e_i. So the set of
+// r with |N - r*D| <= CombinedHalfWidth(confidence, {a_i - r b_i}) covers r whatever the exact numbers are. Where D may
+// be 0 that set is unbounded and the answer is [lo, hi]. If the set lies outside [lo, hi], both ends of the answer are
+// the nearer end of [lo, hi].
 func (r Ratio) Interval(confidence, lo, hi float64) (low, high float64) {
 	if confidence <= 0 {
 		confidence = 0
@@ -293,9 +292,8 @@ func (r Ratio) Interval(confidence, lo, hi float64) (low, high float64) {
 	return math.Min(math.Max(low, lo), hi), math.Max(math.Min(high, hi), lo)
 }
 
-// gaussianSides gives how far the interval reaches below and above the center where all noise is
-// Gaussian: the s at which s*|D| = z*sqrt(variance(center ± s)) + rounding, a quadratic equation, with
-// the rounding at its largest.
+// gaussianSides gives how far the interval extends below and above the center where all noise is Gaussian. That is the
+// s with s*|D| = z*sqrt(variance(center ± s)) + rounding, a quadratic equation, with the largest possible rounding.
 func (r Ratio) gaussianSides(center, den, z float64) (below, above float64) {
 	var a, b, c, rounding, roundingPerUnit float64 // variance(center + s) = a + 2bs + cs²
 	for _, t := range r.Terms {

@@ -84,7 +84,7 @@ func TestNumericHalfWidth(t *testing.T) {
 		if miss := 1 - confidence; 2*upper > miss*(1+1e-8)+1e-12 || 2*upper < miss*(1-1e-5)-1e-9 {
 			t.Errorf("confidence %v, mixed: tail %v", confidence, 2*upper)
 		}
-		// Continuity where the numeric way begins: a third term of almost nothing, raised to a twentieth.
+		// Continuity where the numeric method begins: a third, tiny term is raised to a twentieth of the largest.
 		two, three := twoLaplace(confidence, 5, 3), (&combination{confidence: confidence, laplace: []repeated{{5, 1}, {3, 1}, {1e-6, 1}}}).halfWidth()
 		if three < two || three > two*1.005 {
 			t.Errorf("confidence %v: %v grew to %v", confidence, two, three)
@@ -136,7 +136,7 @@ func TestHalfWidthCovers(t *testing.T) {
 				if float64(h) < low {
 					t.Errorf("%+v, lInf %d, %d terms: %d of %d covered", n, lInf, i+1, h, draws)
 				}
-				// and not by being idle, where rounding does not matter
+				// Nor is the interval too wide, at scales where rounding does not matter.
 				if _, high := seldom(draws, 0.91); d.Scale > 100 && float64(h) > high {
 					t.Errorf("%+v, lInf %d, %d terms: %d of %d covered, too wide", n, lInf, i+1, h, draws)
 				}
@@ -145,8 +145,8 @@ func TestHalfWidthCovers(t *testing.T) {
 	}
 }
 
-// TestHalfWidthIsTheSmallest: the noise is of whole numbers, so that no half-width has exactly the confidence; a
-// smaller one has less.
+// TestHalfWidthIsTheSmallest: the noise has whole values, so no half-width has exactly the confidence. A smaller
+// half-width has less than the confidence.
 func TestHalfWidthIsTheSmallest(t *testing.T) {
 	for scale := 0.2; scale < 100; scale *= 1.3 {
 		for _, d := range []Distribution{laplaceOf(scale), gaussianOf(scale)} {
@@ -192,7 +192,7 @@ func TestRatioTable(t *testing.T) {
 	}
 }
 
-// Fieller's set solves a quadratic for Gaussian noise; the rounding allowance is negligible at these scales.
+// For Gaussian noise Fieller's set solves a quadratic equation; the rounding allowance is negligible at these scales.
 func TestRatioAgainstQuadratic(t *testing.T) {
 	const z = 1.959963984540054
 	for _, v := range [][4]float64{{3e6, 1e5, 4e4, 2e4}, {-3e6, 1e5, 4e4, 2e4}, {0, 1e5, 4e4, 5e4}, {3e6, -1e5, 4e4, 1e4}, {1e9, 2e7, 1e6, 1e7}} {
@@ -232,7 +232,7 @@ func TestRatioCovers(t *testing.T) {
 			if low, _ := seldom(draws, 0.95); float64(hits) < low {
 				t.Errorf("%+v, count %d: %d of %d covered", n, count, hits, draws)
 			}
-			// Once the set is an interval coverage is exact but for the rounding allowance.
+			// Once the set is an interval, coverage is exact except for the rounding allowance.
 			if _, high := seldom(draws, 0.96); count >= 1_000_000 && float64(hits) > high {
 				t.Errorf("%+v, count %d: %d of %d covered, too wide", n, count, hits, draws)
 			}
@@ -259,7 +259,7 @@ func BenchmarkRatio(b *testing.B) {
 	}
 }
 
-// Several numbers of the same weights are one term.
+// Several numbers with the same weights are one term.
 func TestRatioTermsTogether(t *testing.T) {
 	for _, m := range []Mechanism{Laplace, Gaussian} {
 		d := Distribution{Mechanism: m, Scale: 3}

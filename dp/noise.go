@@ -14,9 +14,10 @@ import (
 type Mechanism string
 
 const (
-	// Laplace noise makes a release epsilon-differentially private; its error grows with a vector's L1 norm.
+	// Laplace noise makes a release epsilon-differentially private. Its error grows with a vector's L1 norm.
 	Laplace Mechanism = "laplace"
-	// Gaussian noise, discrete, makes a release epsilon²/2-zCDP, as Laplace noise does; its error grows with the L2 norm.
+	// Gaussian noise is discrete. It makes a release epsilon²/2-zCDP, as Laplace noise does. Its error grows with the
+	// L2 norm.
 	Gaussian Mechanism = "gaussian"
 )
 
@@ -24,16 +25,16 @@ const (
 	// MaxSites is the largest number of hospitals at which one patient may be counted (m in this package's proofs).
 	MaxSites = 1024
 
-	// Saturation is the largest absolute value that Add takes or gives. Clamping to it is
-	// 1-Lipschitz, so it raises no sensitivity.
+	// Saturation is the largest absolute value that Add takes or gives. Clamping to it is 1-Lipschitz, so it does not
+	// raise sensitivity.
 	Saturation = int64(1) << 62
 
 	minEpsilon = 0x1p-50 // the library's lower limit
-	maxEpsilon = 9e9     // what an int64 holds in units of 1e-9
+	maxEpsilon = 9e9     // the largest whole number of epsilon that an int64 holds in units of 1e-9
 	maxExact   = 1 << 53 // integers that a float64 holds exactly
 
-	// Laplace samples are integers times a power of two near scale/2^40; beyond a scale of 2^40 that
-	// power is more than 1 and the library rounds x to it.
+	// Laplace samples are integers times a power of two near scale/2^40. Beyond a scale of 2^40 that power is more than
+	// 1, and the library rounds x to a multiple of it.
 	laplaceResolution = 0x1p40
 	// Gaussian noise is drawn on a grid finer than 1/gaussianResolution of sigma, where sigma allows.
 	gaussianResolution = 1 << 20
@@ -41,31 +42,32 @@ const (
 )
 
 var (
-	// ErrNoise says that a Noise is not a release anybody can make: an unset or impossible parameter.
+	// ErrNoise says that a Noise describes no possible release: a parameter is unset or out of range.
 	ErrNoise = errors.New("noise parameters out of range")
 	// ErrSensitivity says that a coordinate's sensitivity is outside what can be drawn exactly on integers.
 	ErrSensitivity = errors.New("sensitivity out of range")
 )
 
-// Noise describes one release: a vector of integers whose privacy loss is Epsilon, see the package comment. The zero
-// value refuses.
+// Noise describes one release: a vector of integers whose privacy loss is Epsilon (see the package comment). The zero
+// value is refused.
 type Noise struct {
 	Mechanism Mechanism `json:"mechanism"`
-	// Epsilon, in (2^-50, 9e9], is the whole vector's privacy loss: epsilon of pure differential privacy for Laplace,
-	// rho = Epsilon²/2 of zero-concentrated differential privacy for both. It is read as the shortest decimal that
-	// denotes it: 0.1 is one tenth.
+	// Epsilon, in (2^-50, 9e9], is the privacy loss of the whole vector: epsilon of pure differential privacy for
+	// Laplace noise, rho = Epsilon²/2 of zero-concentrated differential privacy for both. It is read as the shortest
+	// decimal that denotes it: 0.1 is one tenth.
 	Epsilon float64 `json:"epsilon"`
-	// Limit is how long the vector may be that one patient changes at one site, at least 1: in units of the coordinates'
-	// sizes, the sum of Weight times the magnitude under Laplace noise, of Weight times the square under Gaussian noise.
+	// Limit bounds the norm of the vector that one patient changes at one site; it is at least 1. The norm is measured
+	// in units of the coordinates' sizes: the sum of Weight times the magnitude under Laplace noise, of Weight times
+	// the square under Gaussian noise.
 	Limit int64 `json:"limit"`
 }
 
-// Coordinate is what the noise on one number of a release depends on, besides the Noise.
+// Coordinate holds what the noise on one number of a release depends on, besides the Noise.
 type Coordinate struct {
-	// Size is the unit in which its changes are measured: sites times that of one site; at least 1.
+	// Size is the unit in which its changes are measured: the number of sites times the size at one site; at least 1.
 	Size int64
-	// Weight is what a change of its size counts in Limit, 1 to Limit. Its noise is that of the weighty
-	// mean of as many: Laplace noise of 1/Weight the scale, Gaussian noise of 1/sqrt(Weight).
+	// Weight is what a change of one Size counts in Limit, 1 to Limit. A larger weight gives less noise: Laplace noise
+	// of 1/Weight the scale, Gaussian noise of 1/sqrt(Weight) the scale.
 	Weight int64
 }
 
@@ -83,9 +85,8 @@ func (n Noise) Validate() error {
 	return nil
 }
 
-// Add returns x plus one fresh draw of the coordinate's noise. x is first clamped to ±Saturation,
-// and so is the result. Errors wrap ErrNoise or ErrSensitivity and depend on public parameters only.
-// See Adder for many numbers.
+// Add returns x plus one fresh draw of the coordinate's noise. x is first clamped to ±Saturation, and so is the result.
+// Errors wrap ErrNoise or ErrSensitivity and depend on public parameters only. Use an Adder for many numbers.
 func (n Noise) Add(x int64, c Coordinate) (int64, error) {
 	a, err := n.Adder(c)
 	if err != nil {
@@ -94,15 +95,15 @@ func (n Noise) Add(x int64, c Coordinate) (int64, error) {
 	return a.Add(x)
 }
 
-// Adder adds noise of one coordinate's distribution to any number of numbers: what can be computed
-// before a draw is computed once. It may be used by any number of goroutines.
+// Adder adds noise of one coordinate's distribution to many numbers. It computes the parameters of the draws once. It
+// may be used by any number of goroutines.
 type Adder struct {
 	laplace sampler
 	draw    func(sigma uint64) int64 // from the discrete Gaussian
 	drawn   drawn
 }
 
-// Adder prepares Add for coordinates of that kind; errors are those of Add.
+// Adder prepares Add for coordinates like c. Its errors are those of Add.
 func (n Noise) Adder(c Coordinate) (*Adder, error) { return n.adder(noise.Laplace(), gauss, c) }
 
 func (n Noise) adder(laplace sampler, draw func(uint64) int64, c Coordinate) (*Adder, error) {
@@ -128,7 +129,7 @@ func (a *Adder) Add(x int64) (int64, error) {
 	return min(max(y, -Saturation), Saturation), nil
 }
 
-// SaturatingSum adds within ±Saturation. Clamping both is 1-Lipschitz: it raises no sensitivity.
+// SaturatingSum adds a and b within ±Saturation. Clamping both is 1-Lipschitz, so it does not raise sensitivity.
 func SaturatingSum(a, b int64) int64 {
 	clamp := func(x int64) int64 { return min(max(x, -Saturation), Saturation) }
 	a, b = clamp(a), clamp(b)
@@ -141,7 +142,7 @@ func SaturatingSum(a, b int64) int64 {
 	return a + b
 }
 
-// roundShift gives z/2^shift, rounded to the nearest, halves up.
+// roundShift gives z/2^shift, rounded to the nearest integer; halves go up.
 func roundShift(z int64, shift uint) int64 {
 	if shift == 0 {
 		return z
@@ -149,12 +150,12 @@ func roundShift(z int64, shift uint) int64 {
 	return (z>>(shift-1) + 1) >> 1
 }
 
-// sampler is what this package uses of the library's Laplace noise.
+// sampler is the part of the library's Laplace noise that this package uses.
 type sampler interface {
 	AddNoiseInt64(x, l0Sensitivity, lInfSensitivity int64, epsilon, delta float64) (int64, error)
 }
 
-// drawn are the parameters of one coordinate's draws, and the scale of what is then drawn.
+// drawn holds the parameters of one coordinate's draws, and the scale of the noise.
 type drawn struct {
 	mechanism Mechanism
 	scale     float64
@@ -180,9 +181,9 @@ func (n Noise) calibrate(c Coordinate) (drawn, error) {
 	if n.Mechanism == Gaussian {
 		return n.gaussian(c, tooFine)
 	}
-	// The parameter just inside the decimal that is charged.
+	// The library gets the float64 just below the decimal that is charged.
 	d := drawn{mechanism: Laplace, limit: n.Limit, size: c.Size, epsilon: math.Nextafter(n.Epsilon, 0)}
-	if c.Weight > 1 { // limit*size/(weight*epsilon), without a rounding in the wrong direction
+	if c.Weight > 1 { // limit*size/(weight*epsilon), rounded towards more noise
 		d.epsilon = math.Nextafter(d.epsilon*float64(c.Weight), 0)
 	}
 	if c.Size > maxExact/n.Limit {
@@ -190,15 +191,15 @@ func (n Noise) calibrate(c Coordinate) (drawn, error) {
 	}
 	l1 := float64(c.Size * n.Limit)
 	g := granularity(l1 / d.epsilon)
-	if g > 1 { // the library would round x to a multiple of g, in each of any number of coordinates
+	if g > 1 { // the library would round x to a multiple of g, for each of any number of coordinates
 		return drawn{}, tooFine
 	}
 	d.scale = (l1 + g) / d.epsilon
 	return d, nil
 }
 
-// granularity is the grid on which the library samples Laplace noise of scale l1/epsilon: the
-// smallest power of two that is at least scale/2^40.
+// granularity is the grid on which the library samples Laplace noise of scale l1/epsilon: the smallest power of two
+// that is at least scale/2^40.
 func granularity(scale float64) float64 {
 	fraction, exponent := math.Frexp(scale / laplaceResolution)
 	if fraction == 0.5 {
@@ -207,8 +208,8 @@ func granularity(scale float64) float64 {
 	return math.Ldexp(1, exponent)
 }
 
-// gaussian gives the smallest sigma on a fine grid that is at least size*sqrt(limit/weight)/epsilon, in integers,
-// so that no rounding makes it smaller.
+// gaussian gives the smallest sigma on a fine grid that is at least size*sqrt(limit/weight)/epsilon. It computes in
+// integers, so that no rounding makes sigma smaller.
 func (n Noise) gaussian(c Coordinate, tooFine error) (drawn, error) {
 	if c.Size > maxExact {
 		return drawn{}, tooFine
@@ -226,12 +227,13 @@ func (n Noise) gaussian(c Coordinate, tooFine error) (drawn, error) {
 	return d, nil
 }
 
-// sigma of the coordinate's Gaussian noise, but for what its grid makes it larger.
+// sigma is that of the coordinate's Gaussian noise, before it is rounded up to the grid.
 func (n Noise) sigma(c Coordinate) float64 {
 	return float64(c.Size) * math.Sqrt(float64(n.Limit)/float64(c.Weight)) / n.Epsilon
 }
 
-// sigmaOn is sigma over the square root of parts, in units of 2^-shift, rounded up to a whole number of at least 1.
+// sigmaOn is sigma divided by the square root of parts, in units of 2^-shift, rounded up to a whole number of at least
+// 1.
 func (n Noise) sigmaOn(c Coordinate, shift uint, parts int64) uint64 {
 	// sigma² = size² limit 4^shift / (weight epsilon² parts)
 	epsilon := decimal(n.Epsilon)
@@ -254,8 +256,8 @@ func upperNormal(x float64) float64 {
 	return math.Erfc(x/math.Sqrt2) / 2
 }
 
-// Distribution gives the public distribution of the noise that Add draws for the coordinate. Where Add
-// would refuse, the scale is +Inf.
+// Distribution gives the public distribution of the noise that Add draws for the coordinate. Where Add would refuse,
+// the scale is +Inf.
 func (n Noise) Distribution(c Coordinate) Distribution {
 	d := Distribution{Mechanism: n.Mechanism, Scale: math.Inf(1)}
 	if drawn, err := n.calibrate(c); err == nil {
@@ -264,10 +266,10 @@ func (n Noise) Distribution(c Coordinate) Distribution {
 	return d
 }
 
-// Choose gives the noise that errs least at its price: under ZCDP Gaussian noise of rho = epsilon²/2, whose 95 %
-// half-width is 1.96 sqrt(limit)/epsilon of a coordinate's size, where that of Laplace noise at the same rho is
-// 3.00 limit/epsilon; under Pure Laplace noise of epsilon, which alone has one. The result is to be validated: bad
-// arguments give a Noise that refuses.
+// Choose gives the noise that has the smallest error at its price. Under ZCDP that is Gaussian noise of rho =
+// epsilon²/2: its 95 % half-width is 1.96 sqrt(limit)/epsilon of a coordinate's size, and that of Laplace noise at the
+// same rho is 3.00 limit/epsilon. Under Pure it is Laplace noise of epsilon, the only noise that has a price there. The
+// caller must validate the result: bad arguments give a Noise that Validate refuses.
 func Choose(limit int64, epsilon float64, accounting Accounting) Noise {
 	if accounting == Pure {
 		return Noise{Mechanism: Laplace, Epsilon: epsilon, Limit: limit}
@@ -275,10 +277,10 @@ func Choose(limit int64, epsilon float64, accounting Accounting) Noise {
 	return Noise{Mechanism: Gaussian, Epsilon: epsilon, Limit: limit}
 }
 
-// Distribution is the public distribution of one coordinate's noise: a continuous distribution
-// symmetric about 0, rounded to the nearest integer. (The sampler's own grid is finer than 2^-39 of the scale for
-// Laplace and than 2^-20 for Gaussian, and is neglected: it moves probabilities by less than that.) The zero value
-// has infinite half-widths.
+// Distribution is the public distribution of one coordinate's noise: a continuous distribution symmetric about 0,
+// rounded to the nearest integer. (The sampler's own grid is neglected. It is finer than 2^-39 of the scale for Laplace
+// and than 2^-20 for Gaussian noise, and changes probabilities by less than that.) The zero value has infinite
+// half-widths.
 type Distribution struct {
 	Mechanism Mechanism `json:"mechanism"`
 	// Scale is b of Laplace(0, b) or sigma of N(0, sigma^2), in units of the integer grid.
@@ -311,7 +313,7 @@ func normalSpread(confidence float64) float64 {
 	return -distuv.UnitNormal.Quantile((1 - confidence) / 2)
 }
 
-// StandardDeviation is that of the noise before rounding.
+// StandardDeviation is the standard deviation of the noise before rounding.
 func (d Distribution) StandardDeviation() float64 {
 	if d.Mechanism == Laplace {
 		return math.Sqrt2 * d.Scale
@@ -342,7 +344,7 @@ func (d Distribution) CDF(x float64) float64 {
 	return math.NaN()
 }
 
-// silent reports that the integer noise is 0 but for a probability below 2e-15.
+// silent reports that the integer noise is 0, except with a probability below 2e-15.
 func (d Distribution) silent() bool {
 	return d.Scale > 0 && (d.Mechanism == Laplace && d.Scale < 0.5/34 || d.Mechanism == Gaussian && d.Scale < 0.5/8)
 }

@@ -7,12 +7,12 @@ import (
 	"testing"
 )
 
-// Every statistical check of this package's tests fails by chance with probability at most falseAlarm;
-// there are fewer than 100, so a run does with probability at most 1e-6.
+// Every statistical check of this package's tests fails by chance with probability at most falseAlarm. There are fewer
+// than 100 checks, so a run fails by chance with probability at most 1e-6.
 const falseAlarm = 1e-8
 
-// seldom gives bounds that a Binomial(n, p) count leaves with probability at most falseAlarm (Chernoff:
-// P(count/n beyond q) <= exp(-n KL(q, p)), half of falseAlarm for each side).
+// seldom gives bounds that a Binomial(n, p) count exceeds with probability at most falseAlarm (Chernoff: P(count/n
+// beyond q) <= exp(-n KL(q, p)), half of falseAlarm for each side).
 func seldom(n int, p float64) (low, high float64) {
 	limit := math.Log(2/falseAlarm) / float64(n)
 	kl := func(q float64) float64 {
@@ -89,7 +89,7 @@ func TestNoiseValidate(t *testing.T) {
 	}
 }
 
-// recorder stands for the library and remembers its arguments.
+// recorder replaces the library and records its arguments.
 type recorder struct {
 	x, l0, lInf    int64
 	epsilon, delta float64
@@ -100,7 +100,7 @@ type recorder struct {
 // one is a coordinate of weight 1.
 func one(lInf int64) Coordinate { return Coordinate{Size: lInf, Weight: 1} }
 
-// through is Add, with other samplers.
+// through is Add with another sampler.
 func (n Noise) through(r *recorder, x int64, c Coordinate) (int64, error) {
 	a, err := n.adder(r, r.gauss, c)
 	if err != nil {
@@ -133,7 +133,7 @@ func TestParametersReachTheSampler(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := 5 * 2 / 0.5; a.drawn.scale != want { // an exact power of two apart from the grid
+	if want := 5 * 2 / 0.5; a.drawn.scale != want { // exact, apart from the grid, which is a power of two
 		t.Errorf("sigma is %v, not %v", a.drawn.scale, want)
 	}
 	r = recorder{gives: 3 << a.drawn.shift}
@@ -174,8 +174,8 @@ func TestSensitivityLimits(t *testing.T) {
 		{laplaceOne, 0}, {laplaceOne, -1}, {gaussianOne, 0},
 		{laplaceOne, math.MaxInt64}, {laplaceOne, 1<<53 + 1}, {laplaceOne, 1<<40 + 1}, {gaussianOne, 1<<53 + 1},
 		{Noise{Mechanism: Laplace, Epsilon: 1, Limit: 1 << 20}, 1 << 44}, // the product would overflow
-		{Noise{Mechanism: Laplace, Epsilon: 1e-3, Limit: 1}, 1 << 44},    // the noise would
-		{Noise{Mechanism: Laplace, Epsilon: 1e-14, Limit: 1 << 10}, 1},   // granularity beyond the bound
+		{Noise{Mechanism: Laplace, Epsilon: 1e-3, Limit: 1}, 1 << 44},    // the noise would overflow
+		{Noise{Mechanism: Laplace, Epsilon: 1e-14, Limit: 1 << 10}, 1},   // the granularity would exceed the bound
 		{Noise{Mechanism: Gaussian, Epsilon: 1e-4, Limit: 1}, 1 << 50},
 	} {
 		if _, err := c.n.Add(0, one(c.lInf)); !errors.Is(err, ErrSensitivity) {
@@ -184,7 +184,8 @@ func TestSensitivityLimits(t *testing.T) {
 	}
 }
 
-// The library never rounds x: a patient may touch any number of coordinates, and each would move by a granule more.
+// The library never rounds x. A patient may touch any number of coordinates, and rounding would move each by up to one
+// granule.
 func TestLibraryDoesNotRound(t *testing.T) {
 	for _, size := range []int64{1, 1 << 20, 1<<39 - 1, 1 << 39, 1<<40 - 1, 1 << 40, 1<<40 + 1, 3 << 41, 1 << 50} {
 		var r recorder
@@ -200,8 +201,7 @@ func TestLibraryDoesNotRound(t *testing.T) {
 	}
 }
 
-// What is charged holds for each coordinate: sigma is never below the one that rho is charged for, and no more than a
-// millionth above it.
+// sigma is never below the sigma that rho is charged for, and at most a millionth above it, for each coordinate.
 func TestSigmaNeverBelowWhatIsCharged(t *testing.T) {
 	for _, epsilon := range []float64{1e-4, 0.01, 0.1, 0.3, 0.5, 1, 2, 5, 1e4} {
 		for _, l0 := range []int64{1, 2, 3, 10, 77, 1000, 1 << 40} {
@@ -212,7 +212,8 @@ func TestSigmaNeverBelowWhatIsCharged(t *testing.T) {
 					if err != nil {
 						continue // too coarse, or a weight above l0
 					}
-					// rho = lInf² l0/(2 weight sigma²), exactly; all of the vector's is l0 such parts.
+					// rho of one coordinate is lInf² l0/(2 weight sigma²), exactly. The whole vector costs l0 such
+					// parts.
 					sigma := new(big.Rat).SetFrac(new(big.Int).SetUint64(d.sigma), new(big.Int).Lsh(big.NewInt(1), d.shift))
 					spent := new(big.Rat).Quo(new(big.Rat).SetInt64(lInf), sigma)
 					spent.Mul(spent, spent).Mul(spent, big.NewRat(l0, 2*weight))
@@ -304,7 +305,8 @@ func TestChoose(t *testing.T) {
 			if n.Validate() != nil || pure.Validate() != nil || pure.Mechanism != Laplace {
 				t.Fatalf("%+v, %+v", n, pure)
 			}
-			// At one price Gaussian noise errs least, at every weight, in half-width and in root mean square.
+			// At the same price Gaussian noise has the smaller error, at every weight, in half-width and in root mean
+			// square.
 			if a, b := mustLoss(t, n, 0).Rho, mustLoss(t, pure, 0).Rho; a != b {
 				t.Errorf("%+v costs rho %d, %+v %d", n, a, pure, b)
 			}
@@ -322,8 +324,8 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// A coordinate of weight w has the noise of w coordinates' weighty mean: 1/w of the Laplace scale, 1/sqrt(w) of the
-// Gaussian one. Rounding goes to the side of more noise.
+// A coordinate of weight w has 1/w of the Laplace scale, or 1/sqrt(w) of the Gaussian scale. Rounding gives more noise,
+// never less.
 func TestWeights(t *testing.T) {
 	for _, n := range []Noise{
 		{Mechanism: Laplace, Epsilon: 0.3, Limit: 60},

@@ -6,33 +6,34 @@ import (
 	"math/bits"
 )
 
-// Shares says how the noise of a release is drawn where each hospital draws its own share of it.
+// Shares says how hospitals draw the noise of a release where each draws its own share of it.
 type Shares struct {
-	// Sites is at how many hospitals one patient may be, m of the package comment: the one that Size of the
-	// coordinates counts. From 1 to MaxSites.
+	// Sites is the number of hospitals at which one patient may be, m of the package comment. The Size of the
+	// coordinates must count the same number. From 1 to MaxSites.
 	Sites int
-	// Honest is on how many shares of noise, its own included, a hospital may rely, H of the package comment; at
-	// least 1. At 1 each share covers its hospital by itself.
+	// Honest is the number of shares of noise that a hospital may rely on, its own included: H of the package comment.
+	// At least 1. At 1 each share protects its hospital by itself.
 	Honest int
 }
 
 const (
 	shareResolution = 1 << 10 // a share's grid is finer than 1/shareResolution of its sigma
 	maxShareSigma   = 1 << 52 // the noise of 1,024 hospitals adds up to less than 2^62
-	sharePatients   = 26      // 2^26 patients, each at the bound (a longer vector may reach further in one place), add up to less than 2^61
+	sharePatients   = 26      // 2^26 patients at the bound add up to less than 2^61 (a longer vector may exceed the bound in one place)
 	shareReach      = 61
 )
 
-// Share is what a hospital adds to its number of one kind of coordinate. It may be used by any number of goroutines.
+// Share is the noise that a hospital adds to its numbers of one kind of coordinate. It may be used by any number of
+// goroutines.
 type Share struct {
 	sigma uint64 // in units of 2^-shift
 	shift uint
 	draw  func(sigma uint64) int64
 }
 
-// Share gives a hospital's share of the coordinate's noise: discrete Gaussian of the variance of the whole noise over
-// max(Sites, Honest). The noise must be Gaussian: a share of Laplace noise covers nothing by itself. Errors wrap
-// ErrNoise or ErrSensitivity and depend on public parameters only.
+// Share gives a hospital's share of the coordinate's noise: discrete Gaussian noise, of the variance of the whole noise
+// divided by max(Sites, Honest). The noise must be Gaussian, because a share of Laplace noise protects nothing by
+// itself. Errors wrap ErrNoise or ErrSensitivity and depend on public parameters only.
 func (n Noise) Share(c Coordinate, s Shares) (*Share, error) { return n.share(gauss, c, s) }
 
 func (n Noise) share(draw func(uint64) int64, c Coordinate, s Shares) (*Share, error) {
@@ -63,14 +64,14 @@ func (n Noise) share(draw func(uint64) int64, c Coordinate, s Shares) (*Share, e
 	return share, nil
 }
 
-// Cover returns x with fresh noise, in units of 2^-Shift. x is first clamped to ±2^(61-Shift), so that what all
-// hospitals send adds up within 64 bits.
+// Cover returns x with fresh noise, in units of 2^-Shift. x is first clamped to ±2^(61-Shift), so that the sum of what
+// all hospitals send fits in 64 bits.
 func (s *Share) Cover(x int64) int64 {
 	limit := int64(1) << (shareReach - s.shift)
 	return min(max(x, -limit), limit)<<s.shift + s.draw(s.sigma)
 }
 
-// Read turns a sum of covered numbers into a number, rounded to the nearest and clamped to ±Saturation.
+// Read turns a sum of covered numbers into a number. It rounds to the nearest integer and clamps to ±Saturation.
 func (s *Share) Read(sum int64) int64 {
 	return min(max(roundShift(sum, s.shift), -Saturation), Saturation)
 }
@@ -78,7 +79,7 @@ func (s *Share) Read(sum int64) int64 {
 // Shift is the number of binary digits after the point of a covered number, 0 to 35.
 func (s *Share) Shift() uint { return s.shift }
 
-// Total is the distribution of the noise on the sum of that many hospitals' covered numbers.
+// Total is the distribution of the noise on the sum of the covered numbers of so many hospitals.
 func (s *Share) Total(hospitals int) Distribution {
 	return Distribution{Mechanism: Gaussian, Scale: math.Ldexp(float64(s.sigma)*math.Sqrt(float64(hospitals)), -int(s.shift))} //nolint:gosec // at most 35
 }

@@ -34,8 +34,8 @@ func varianceOf(draws []int64) float64 {
 	return squares/n - sum/n*sum/n
 }
 
-// What the hospitals' shares add up to has the distribution that Total tells, for each number of hospitals, of sites of
-// a patient, of those that count, and each weight; and it errs as much as the formula says beside central noise.
+// The sum of the hospitals' shares has the distribution that Total reports, for each number of hospitals, of sites of a
+// patient, of honest shares, and for each weight. Its error beside that of central noise is as the formula says.
 func TestTotalsOfShares(t *testing.T) {
 	const draws = 4_000
 	limit := math.Sqrt(math.Log(2/falseAlarm)/2) / math.Sqrt(draws) // Dvoretzky, Kiefer, Wolfowitz; Massart 1990
@@ -69,7 +69,7 @@ func TestTotalsOfShares(t *testing.T) {
 					if d := kolmogorov(totals, want); d > limit {
 						t.Errorf("%s: Kolmogorov-Smirnov distance %.4f, above %.4f", name, d, limit)
 					}
-					// The variance of a sample variance of normal numbers is 2/(n-1); 6.5 deviations.
+					// The variance of a sample variance of normal numbers is 2/(n-1); the limit is 6.5 deviations.
 					if v := varianceOf(totals) / (want.Scale*want.Scale + 1.0/12); math.Abs(v-1) > 6.5*math.Sqrt(2.0/draws) {
 						t.Errorf("%s: variance %.3f of what it should be", name, v)
 					}
@@ -79,7 +79,7 @@ func TestTotalsOfShares(t *testing.T) {
 	}
 }
 
-// Noise a tenth too narrow is seen by the two tests of TestTotalsOfShares.
+// The two checks of TestTotalsOfShares detect noise a tenth too narrow.
 func TestNarrowTotalsAreCaught(t *testing.T) {
 	share, err := Noise{Mechanism: Gaussian, Epsilon: 0.5, Limit: 5}.Share(Coordinate{Size: 6, Weight: 1}, Shares{2, 1})
 	if err != nil {
@@ -94,8 +94,8 @@ func TestNarrowTotalsAreCaught(t *testing.T) {
 	}
 }
 
-// In whole numbers: what a patient at k hospitals loses by all that left them, each share seen by itself, is at most
-// max(1, H/m) times rho; and by the sum of the honest shares alone at most rho.
+// This test computes in whole numbers. If each share is seen by itself, a patient at k hospitals loses at most max(1,
+// H/m) times rho by all of them. If only the sum of the honest shares is seen, the loss is at most rho.
 func TestSharesCover(t *testing.T) {
 	for _, epsilon := range []float64{0.01, 0.1, 1, 7.3, 100} {
 		for _, bound := range []int64{1, 1024, 1<<24 + 1, 1 << 35} {
@@ -112,8 +112,8 @@ func TestSharesCover(t *testing.T) {
 				if x := share.Cover(5); x != 5<<share.Shift() || share.Read(x) != 5 {
 					t.Errorf("5 becomes %d at shift %d", x, share.Shift())
 				}
-				// One hospital's loss is at most b² L0/(2 w v), and rho is epsilon²/2. So of m hospitals
-				// m b² L0 4^shift/(w sigma²) <= epsilon² max(1, H/m).
+				// One hospital's loss is at most b² L0/(2 w v), and rho is epsilon²/2. So for m hospitals m b² L0
+				// 4^shift/(w sigma²) <= epsilon² max(1, H/m).
 				e, _ := new(big.Rat).SetString(fmt.Sprint(epsilon))
 				most := new(big.Rat).Mul(e, e)
 				most.Mul(most, big.NewRat(int64(max(s.Sites, s.Honest)), int64(s.Sites)))
@@ -125,11 +125,11 @@ func TestSharesCover(t *testing.T) {
 				if loss.Cmp(most) > 0 {
 					t.Errorf("epsilon %g, bound %d, %+v: sigma %d on 2^-%d loses too much by itself", epsilon, bound, s, got, share.Shift())
 				}
-				// And not for want of trying: at most 0.1 % more noise than needed.
+				// The noise is at most 0.1 % more than needed.
 				if least := new(big.Rat).Mul(most, big.NewRat(998, 1000)); loss.Cmp(least) < 0 {
 					t.Errorf("epsilon %g, bound %d, %+v: sigma %d on 2^-%d is needlessly large", epsilon, bound, s, got, share.Shift())
 				}
-				// By the sum of h = max(H, k) honest shares: k² b² L0 4^f/(h w sigma²) <= epsilon², for each k <= m.
+				// The sum of h = max(H, k) honest shares: k² b² L0 4^f/(h w sigma²) <= epsilon², for each k <= m.
 				for _, k := range []int{1, 2, 3, s.Sites - 1, s.Sites} {
 					if k < 1 || k > s.Sites {
 						continue
@@ -168,7 +168,7 @@ func TestSharesRefuse(t *testing.T) {
 	}
 }
 
-// What is sent stays far within 64 bits, whatever is covered: no sum of hospitals that hold up to 2^26 patients wraps.
+// Covered numbers stay far within 64 bits, whatever x is: no sum over hospitals with up to 2^26 patients overflows.
 func TestCoverClamps(t *testing.T) {
 	for _, bound := range []int64{1, 1 << 20, 1 << 35} {
 		share, err := Noise{Mechanism: Gaussian, Epsilon: 1, Limit: 100}.Share(Coordinate{Size: bound, Weight: 1}, Shares{1, 1})
@@ -186,15 +186,15 @@ func TestCoverClamps(t *testing.T) {
 	}
 }
 
-// A seized coordinator sees what left, with the shares of those hospitals that help it, and loses no more than it may:
-// of covered vectors each by itself; of masked ones the sum; and if all masks broke, each by itself at the told
-// exposure. Noise a fifth too narrow is found out each time.
+// A seized coordinator sees what the hospitals sent, and the shares of the hospitals that help it. It learns no more
+// than the bound: from covered vectors each by itself, from masked vectors their sum, and if all masks broke, each
+// vector by itself at the stated exposure. The audit detects noise a fifth too narrow each time.
 func TestAuditShares(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		shares   Shares
-		patient  int     // at how many hospitals the patient is, all seen
-		others   int     // honest hospitals whose shares are in what is seen
+		patient  int     // the number of hospitals at which the patient is; all are seen
+		others   int     // the number of honest hospitals whose shares are in what is seen
 		exposure float64 // in units of the price
 	}{
 		{"covered, the patient at both hospitals", Shares{2, 1}, 2, 0, 1},
@@ -211,7 +211,7 @@ func TestAuditShares(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				return func(with bool) float64 { // the patient's parts are alike, so that the sum of what is seen tells all
+				return func(with bool) float64 { // the patient's parts are equal, so the sum of what is seen is a sufficient statistic
 					sum := int64(0)
 					for h := range c.patient + c.others {
 						x := int64(12345)
@@ -226,7 +226,7 @@ func TestAuditShares(t *testing.T) {
 			// A Gaussian mechanism of rho = mu²/2 is (mu, delta)-private for this delta (Balle & Wang 2018, Theorem 8).
 			mu := math.Sqrt(c.exposure)
 			delta := upperNormal(1-mu/2) - math.Exp(mu)*upperNormal(1+mu/2)
-			draws := int(60_000 / c.exposure / c.exposure) // the smaller the loss, the more it takes to see too much
+			draws := int(60_000 / c.exposure / c.exposure) // a smaller loss needs more draws before narrowed noise is detected
 			audit.Expect(t, audit.Draws(max(60_000, draws)), mu, delta, seen(n), seen(narrowed(t, n, of)))
 		})
 	}

@@ -5,24 +5,24 @@ import (
 	"math"
 )
 
-// Presence is how one patient makes undeclared groups appear, in the integers of the number of patients that is
-// released.
+// Presence says how one patient makes undeclared groups appear. Its units are the integers of the released number of
+// patients.
 type Presence struct {
 	// Sites is m, the number of sites at which the patient may be, 1 to MaxSites.
 	Sites int64
-	// Least and Most bound a patient's part of a group at one site that is not 0: 1 <= Least <= Most. A group of which all
+	// Least and Most bound a patient's non-zero part of a group at one site: 1 <= Least <= Most. A group in which all
 	// parts are 0 does not appear.
 	Least, Most int64
-	// Reach bounds what a patient's parts of all groups at one site add up to; at least Most.
+	// Reach bounds the sum of a patient's parts over all groups at one site; it is at least Most.
 	Reach int64
 }
 
-// Threshold gives the smallest T >= 1 such that releasing exactly those undeclared groups whose
-// noisy patient count is at least T shows a group that only one patient has with probability at
-// most delta, over all of that patient's groups at all sites.
+// Threshold gives the smallest safe T >= 1 for releasing exactly those undeclared groups whose noisy patient count is
+// at least T. Safe means: with probability at least 1-delta, no group that only one patient has is shown, over all
+// groups of that patient at all sites.
 //
-// The noisy count is Add(count, patients) of this same Noise; delta is in (0, 1) and is what Loss charges for
-// thresholding.
+// The noisy count is Add(count, patients) of this same Noise. delta is in (0, 1), and Loss charges it as the
+// threshold's delta.
 //
 // A patient alone in a group counts c there, with p.Least <= c <= m*p.Most, and the c of all such groups add up to at
 // most m*p.Reach. So
@@ -44,18 +44,19 @@ func (n Noise) Threshold(p Presence, patients Coordinate, delta float64) (int64,
 	return p.threshold(p.Sites*p.Most, d.atLeast, delta)
 }
 
-// Threshold gives the smallest T >= 1 such that, where each hospital names exactly those of its undeclared groups whose
-// number of patients, covered by this share and read, is at least T, a group that only one patient has at a hospital is
-// named there with probability at most delta: over all of that patient's groups at all p.Sites hospitals.
+// Threshold gives the smallest safe T >= 1 for this rule: each hospital names exactly those of its undeclared groups
+// whose number of patients, after Cover and Read of this share, is at least T. Safe means: with probability at most
+// delta a group that only one patient has at a hospital is named there, over all groups of that patient at all p.Sites
+// hospitals.
 //
-// It is Noise.Threshold's bound, but for one hospital's part of a group, p.Least <= c <= p.Most, in place of that of
-// all. Errors wrap ErrNoise or ErrSensitivity.
+// The bound is that of Noise.Threshold, with one hospital's part of a group, p.Least <= c <= p.Most, in place of all
+// hospitals' parts. Errors wrap ErrNoise or ErrSensitivity.
 func (s *Share) Threshold(p Presence, delta float64) (int64, error) {
 	if err := p.validate(delta); err != nil {
 		return 0, err
 	}
-	// A draw z is read as at least k where z >= (k-1/2)*2^shift, and (Canonne, Kamath & Steinke 2020, Proposition 25) is
-	// so with at most the probability that a continuous one is, one step of the grid lower.
+	// Read gives at least k for a draw z where z >= (k-1/2)*2^shift. By Canonne, Kamath & Steinke 2020, Proposition 25,
+	// the probability of that is at most the probability that a continuous draw is at least one step of the grid lower.
 	scale, step := math.Ldexp(float64(s.sigma), -int(s.shift)), 1/float64(s.sigma) //nolint:gosec // at most 35
 	return p.threshold(p.Most, func(k int64) float64 {
 		if k < 1 {
@@ -78,14 +79,14 @@ func (p Presence) validate(delta float64) error {
 	return nil
 }
 
-// threshold is the smallest t at which a group of one patient alone, who counts up to most in it, is shown with at most
-// delta; tail bounds P(noise >= k).
+// threshold is the smallest t at which a group of one patient, who counts at most most in it, is shown with probability
+// at most delta. tail bounds P(noise >= k).
 func (p Presence) threshold(most int64, tail func(k int64) float64, delta float64) (int64, error) {
 	safe := func(t int64) bool {
 		// 1e-9 is far above the float64 error of these few operations and of delta as a decimal.
 		return float64(p.Sites)*float64(p.Reach)*p.worst(most, tail, t)*(1+1e-9) <= delta
 	}
-	low, high := int64(0), int64(1) // low is not safe (or 0), high is
+	low, high := int64(0), int64(1) // low is not safe (or is 0), high is safe
 	for !safe(high) {
 		low, high = high, 2*high
 		if high > Saturation/2 {
@@ -102,7 +103,7 @@ func (p Presence) threshold(most int64, tail func(k int64) float64, delta float6
 	return high, nil
 }
 
-// worst bounds f(c)/c from above over all c that there may be: exactly up to 64, then by f(b)/a over a <= c <= b, b
+// worst bounds f(c)/c from above over all possible c: exactly up to 64, and then by f(b)/a over a <= c <= b, where b is
 // about a 64th more than a.
 func (p Presence) worst(most int64, tail func(k int64) float64, t int64) float64 {
 	worst := 0.0
@@ -116,13 +117,13 @@ func (p Presence) worst(most int64, tail func(k int64) float64, t int64) float64
 
 // atLeast bounds P(integer noise >= k) from above.
 //
-// The library draws an integer X with P(X >= j) = q^j/(1+q) for j >= 0, q = exp(-g/b), and adds
-// round(g*X) with g <= 1/2, halves away from zero; (k-1/2)/g is an integer, so for k >= 1
-// P(noise >= k) = exp(-(k-1/2)/b)/(1+q), where 1/(1+q) <= (1+g/b)/2 and g/b <= 2^-39.
+// The library draws an integer X with P(X >= j) = q^j/(1+q) for j >= 0, q = exp(-g/b), and adds round(g*X) with g <=
+// 1/2, halves away from zero. (k-1/2)/g is an integer. So for k >= 1, P(noise >= k) = exp(-(k-1/2)/b)/(1+q), where
+// 1/(1+q) <= (1+g/b)/2 and g/b <= 2^-39.
 //
-// A discrete Gaussian draw z of sigma s is at least m with a probability of at most that of a continuous one
-// being at least m-1 (Canonne, Kamath & Steinke 2020, Proposition 25), and s is at least gaussianResolution, or the
-// shift is maxShift and k far beyond s: one step of its grid is at most 2^-20 of the scale.
+// A discrete Gaussian draw z of sigma s is at least m with at most the probability that a continuous draw is at least
+// m-1 (Canonne, Kamath & Steinke 2020, Proposition 25). One step of the grid is at most 2^-20 of the scale, because s
+// is at least gaussianResolution; otherwise the shift is maxShift and k is far beyond s.
 func (d Distribution) atLeast(k int64) float64 {
 	if k < 1 {
 		return 1

@@ -35,12 +35,12 @@ func TestThresholdTable(t *testing.T) {
 	}
 }
 
-// in is a patient who is whole in each of so many groups at each site.
+// in is a patient whose whole weight counts in each of so many groups at each site.
 func in(groups, sites int64) Presence {
 	return Presence{Sites: sites, Least: 1, Most: 1, Reach: groups}
 }
 
-// worstRelease maximises sum f(c_g) over the ways to spread what a patient adds up to over groups, exactly.
+// worstRelease maximises sum f(c_g) exactly, over all ways to spread a patient's total over groups.
 func worstRelease(d Distribution, threshold int64, p Presence) float64 {
 	best := make([]float64, p.Sites*p.Reach+1)
 	for total := range best {
@@ -68,7 +68,8 @@ func TestThresholdBoundsEverySpread(t *testing.T) {
 					if p := worstRelease(d, threshold, at); p > delta {
 						t.Errorf("%+v, %+v: threshold %d releases with %g > %g", n, at, threshold, p, delta)
 					}
-					// Smallest: the stated bound fails one lower, and where c = 1 is the worst it is attained.
+					// The threshold is the smallest: the stated bound fails one lower. Where c = 1 is the worst case
+					// the bound is attained.
 					if p := worstRelease(d, threshold-1, at); threshold > 1 && sites == 1 && at.Most == 1 && p <= delta*(1-1e-6) {
 						t.Errorf("%+v: threshold %d would do, got %d", n, threshold-1, threshold)
 					}
@@ -78,13 +79,13 @@ func TestThresholdBoundsEverySpread(t *testing.T) {
 	}
 }
 
-// The bound on the tail holds for the discrete distribution that the library's Laplace noise has, in 200 bits.
+// The tail bound holds for the discrete distribution of the library's Laplace noise, computed in 200 bits.
 func TestLaplaceTailBound(t *testing.T) {
 	for _, b := range []float64{0.3, 1, 7, 1000} {
 		g := granularity(b)
 		q := math.Exp(-g / b)
 		for _, k := range []int64{1, 2, 10, 30} {
-			// exp(-(k-1/2)/b) in float64 on both sides: what differs is 1/(1+q).
+			// Both sides have exp(-(k-1/2)/b) in float64; they differ in 1/(1+q).
 			exact := new(big.Float).SetPrec(200).Quo(big.NewFloat(math.Exp(-(float64(k)-0.5)/b)), new(big.Float).SetPrec(200).Add(big.NewFloat(1), big.NewFloat(q)))
 			if got := (Distribution{Laplace, b}).atLeast(k); exact.Cmp(big.NewFloat(got)) > 0 {
 				t.Errorf("b %g: P(noise >= %d) bounded by %g, is %s", b, k, got, exact.Text('g', 20))
@@ -93,7 +94,7 @@ func TestLaplaceTailBound(t *testing.T) {
 	}
 }
 
-// Groups that one patient alone has are shown with probability at most delta, however they are spread.
+// Groups that only one patient has are shown with probability at most delta, however the patient is spread.
 func TestThresholdReleaseRate(t *testing.T) {
 	const delta, groups, trials = 1e-2, 2, 4000
 	for _, n := range []Noise{
@@ -128,9 +129,10 @@ func TestThresholdReleaseRate(t *testing.T) {
 	}
 }
 
-// The least number of patients at which a group is shown half of the time, beside that of the best mechanism that does
-// nothing but select groups (Desfontaines, Voss, Gipson & Mandayam 2022, for one group a patient): p(n+1) is the most
-// that p(n) allows. Ours releases the count for the same epsilon. docs/privacy.md tells these numbers.
+// The test compares the smallest number of patients at which a group is shown half of the time with that of the best
+// mechanism that only selects groups (Desfontaines, Voss, Gipson & Mandayam 2022, for one group a patient): p(n+1) is
+// the most that p(n) allows. Our mechanism also releases the count for the same epsilon. docs/privacy.md has these
+// numbers.
 func TestThresholdBesideTheOptimum(t *testing.T) {
 	optimum := func(epsilon, delta float64) int64 {
 		e, p, n := math.Exp(epsilon), 0.0, int64(0)
@@ -154,8 +156,8 @@ func TestThresholdBesideTheOptimum(t *testing.T) {
 	}
 }
 
-// A hospital's own threshold bounds what one patient makes it and all others name, however the patient is spread, by
-// the very distribution of what is compared; and it is the smallest for which the stated bound holds.
+// A hospital's own threshold bounds the probability that hospitals name a group only because of one patient, however
+// the patient is spread, for the exact distribution of the compared number. It is the smallest with the stated bound.
 func TestShareThreshold(t *testing.T) {
 	for _, epsilon := range []float64{0.1, 1, 9} {
 		for _, sites := range []int64{1, 2, 5} {
@@ -170,7 +172,8 @@ func TestShareThreshold(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					// Of a draw z of sigma s, z >= k-1/2 on the grid has at most the probability of a normal one, a step lower.
+					// For a draw z of sigma s on the grid, z >= k-1/2 has at most the probability of a normal draw one
+					// step lower.
 					scale := share.Total(1).Scale
 					named := func(threshold, c int64) float64 {
 						if c >= threshold {
