@@ -8,40 +8,39 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// RangeOf derives the facts of an expression; column is asked for those of each
-// column and of the hospital's name.
+// RangeOf derives the range of an expression. It asks column for the range of each column and of the hospital's name.
 //
-// Bounds follow interval arithmetic (Moore 1966), evaluated in float64 and
-// widened by one unit in the last place at each operation that may round.
+// Bounds follow interval arithmetic (Moore 1966), evaluated in float64 and widened by one unit in the last place at
+// each operation that may round.
 func RangeOf(e *Expr, column func(*Expr) Range) Range { return NewRangeAnalysis(column).Range(e) }
 
-// RangeAnalysis derives the facts of expressions over the same columns, of each part
-// once: parts may be used several times, and a compiler asks for them one by one.
+// RangeAnalysis derives the ranges of expressions over the same columns. It derives each part once: parts may be
+// shared, and a compiler asks for them one by one.
 type RangeAnalysis struct {
 	column func(*Expr) Range
 	known  map[*Expr]Range
 	left   *Budget
-	bare   bool // no domains are wanted
-	depth  int  // of CASE, within whose branches its conditions hold
-	looks  *int // how often conditions of CASE may be looked at yet, here and within; nil: nobody has
-	// conditions hold of every row, and are of what is made of columns.
+	bare   bool // domains are not needed
+	depth  int  // nesting depth of CASE; within a branch its condition holds
+	looks  *int // how many conditions of CASE may still be examined, here and in nested analyses; nil before the first
+	// conditions hold for every row, and restrict expressions that are computed from columns.
 	conditions []*Expr
 }
 
-// NewRangeAnalysis asks column for the facts of each column and of the hospital's name.
+// NewRangeAnalysis returns an analysis that asks column for the range of each column and of the hospital's name.
 func NewRangeAnalysis(column func(*Expr) Range) *RangeAnalysis {
 	return &RangeAnalysis{column: column, known: map[*Expr]Range{}, left: NewScopeBudget()}
 }
 
-// NewRangeAnalysisWhere is NewRangeAnalysis on rows that fulfil the filter, which may be nil. It spends from a budget,
-// and lists domains only if they are wanted. Each column's facts are narrowed once: a hostile filter has many
+// NewRangeAnalysisWhere is NewRangeAnalysis on rows that satisfy the filter, which may be nil. It spends from a budget,
+// and lists domains only if they are wanted. Each column's range is narrowed once, because a hostile filter has many
 // conditions on many columns.
 func NewRangeAnalysisWhere(filter *Expr, b *Budget, domains bool, column func(*Expr) Range) *RangeAnalysis {
 	type name struct{ relation, column string }
 	of := func(e *Expr) name { return name{e.Relation, strings.ToLower(e.Column)} }
 	var conditions map[name][]*Expr
 	known := map[name]Range{}
-	var made []*Expr // of what is made of columns
+	var made []*Expr // conditions on expressions that are computed from columns
 	for _, c := range Conjuncts(filter) {
 		if of := c.Args; len(of) > 0 && len(of[0].Args) > 0 && len(made) < maxMade {
 			made = append(made, c)
@@ -70,7 +69,7 @@ func NewRangeAnalysisWhere(filter *Expr, b *Budget, domains bool, column func(*E
 	return i
 }
 
-// Range derives what is known of an expression; see RangeOf.
+// Range derives the range of an expression; see RangeOf.
 func (i *RangeAnalysis) Range(e *Expr) Range {
 	f, ok := i.known[e]
 	if !ok {
@@ -115,7 +114,7 @@ func (i *RangeAnalysis) derive(e *Expr) Range {
 		}
 	case isDay(e.Type):
 		least, most := dayLimits(e.Type)
-		if f.Lower < least || f.Upper > most { // what is beyond is NULL; infinite stays: nobody bounded it
+		if f.Lower < least || f.Upper > most { // values beyond are NULL; an infinite bound stays, because it means that nothing is known
 			f.Nullable = true
 			if !math.IsInf(f.Lower, 0) {
 				f.Lower = math.Max(f.Lower, least)
@@ -125,7 +124,7 @@ func (i *RangeAnalysis) derive(e *Expr) Range {
 			}
 		}
 	}
-	if f.Lower > f.Upper { // no value but NULL
+	if f.Lower > f.Upper { // the only value is NULL
 		f = Unknown(true)
 	}
 	if !i.bare {
@@ -137,17 +136,17 @@ func (i *RangeAnalysis) derive(e *Expr) Range {
 	return f
 }
 
-// maxCaseDepth is how deep CASE within CASE is looked into, maxChoices how many arguments of one are, and maxLooks how
-// often in all: CASE within CASE within CASE takes the time of its length to a high power.
+// maxCaseDepth is the depth of nested CASEs that are examined, maxChoices the number of arguments of one CASE, and
+// maxLooks the number of conditions in all. The time for nested CASEs grows with a high power of their length.
 const (
 	maxCaseDepth = 3
 	maxChoices   = 65
 	maxLooks     = 10_000
 )
 
-// chosenWhere narrows what is known of a CASE to what each of its values can be where it is chosen: where its condition
-// is true and none before it is. CASE WHEN x BETWEEN 3 AND 15 THEN x END lies from 3 to 15. What is computed in a
-// branch is guarded as before.
+// chosenWhere narrows the range of a CASE. Each of its values counts only where it is chosen: where its condition is
+// true and no earlier condition is. So CASE WHEN x BETWEEN 3 AND 15 THEN x END lies from 3 to 15. Computations in a
+// branch keep their guards.
 func (i *RangeAnalysis) chosenWhere(e *Expr, f Range) Range {
 	if i.looks == nil {
 		looks := maxLooks
@@ -157,7 +156,7 @@ func (i *RangeAnalysis) chosenWhere(e *Expr, f Range) Range {
 		return f
 	}
 	all := make([]Range, 0, len(e.Args)/2+1)
-	var before []*Expr // what holds where none before was true
+	var before []*Expr // what holds where no earlier condition was true
 	for k := 1; k < len(e.Args); k += 2 {
 		all = append(all, i.rangeWhere(e.Args[k], Conjuncts(e.Args[k-1]), before))
 		before = append(before, contrary(e.Args[k-1])...)
@@ -167,7 +166,7 @@ func (i *RangeAnalysis) chosenWhere(e *Expr, f Range) Range {
 	return f
 }
 
-// rangeWhere is what is known of an expression on rows where conditions hold, of bounds alone.
+// rangeWhere is the range of an expression on rows where conditions hold. It narrows bounds only.
 func (i *RangeAnalysis) rangeWhere(e *Expr, holds, before []*Expr) Range {
 	f := i.Range(e)
 	conditions := slices.Concat(holds, before)
@@ -184,7 +183,7 @@ func (i *RangeAnalysis) rangeWhere(e *Expr, holds, before []*Expr) Range {
 	return f
 }
 
-// where is an analysis of the same rows where conditions hold.
+// where returns an analysis of the rows where conditions hold.
 func (i *RangeAnalysis) where(conditions []*Expr) *RangeAnalysis {
 	in := NewRangeAnalysis(func(e *Expr) Range {
 		f := i.column(e)
@@ -205,8 +204,8 @@ func (i *RangeAnalysis) where(conditions []*Expr) *RangeAnalysis {
 	return in
 }
 
-// contrary lists comparisons that hold of values that are not NULL where a condition is not true: it is false, or the
-// value is NULL, of which no bound tells anything.
+// contrary lists comparisons that hold for values that are not NULL where a condition is not true. There the condition
+// is false, or the value is NULL, and bounds say nothing about NULL.
 func contrary(c *Expr) (all []*Expr) {
 	turned := map[Op]Op{OpLess: OpGreaterOrEqual, OpLessOrEqual: OpGreater, OpGreater: OpLessOrEqual, OpGreaterOrEqual: OpLess}
 	switch {
@@ -234,8 +233,7 @@ func boundsOf(e *Expr, args []Range) Range {
 	return f
 }
 
-// Restrict narrows the range of a column of type t by a condition `column op v`
-// that is known to hold.
+// Restrict narrows the range of a column of type t by a condition `column op v` that is known to hold.
 func (f Range) Restrict(t value.Type, op Op, values ...value.Value) Range {
 	f.Nullable = false
 	var kept []value.Value
@@ -257,7 +255,7 @@ func (f Range) Restrict(t value.Type, op Op, values ...value.Value) Range {
 		case OpGreater, OpGreaterOrEqual:
 			f.Lower = math.Max(f.Lower, least)
 		}
-		// Below a whole number lies at most the next one.
+		// The largest integer below a whole number is that number less one.
 		whole := t == value.TypeInt || t == value.TypeDate
 		if whole && op == OpLess && most == math.Trunc(most) && math.Abs(most) < ExactWhole {
 			f.Upper = math.Min(f.Upper, most-1)
@@ -272,7 +270,7 @@ func (f Range) Restrict(t value.Type, op Op, values ...value.Value) Range {
 		return apply(op, value.TypeBool, args).True()
 	}
 	switch {
-	case f.Domain != nil && len(f.Domain)*len(kept) <= 100*maxDomain: // a longer list is not worth the time
+	case f.Domain != nil && len(f.Domain)*len(kept) <= 100*maxDomain: // a longer list would take too much time
 		f.Domain = slices.DeleteFunc(slices.Clone(f.Domain), func(x value.Value) bool { return !holds(x) })
 	case f.Domain != nil:
 	case op == OpEqual || op == OpIn:
@@ -283,11 +281,11 @@ func (f Range) Restrict(t value.Type, op Op, values ...value.Value) Range {
 	return f
 }
 
-// maxMade is how many conditions on what is made of columns are looked at.
+// maxMade bounds the number of conditions on computed expressions that are used.
 const maxMade = 10
 
-// restrictBy applies a condition that every row fulfils to what is known of a column, or of what is made of columns:
-// `x op constant`, IN, and IS NOT NULL.
+// restrictBy narrows the range of a column, or of a computed expression, by a condition that every row satisfies: `x op
+// constant`, IN, and IS NOT NULL.
 func (f Range) restrictBy(column, condition *Expr) Range {
 	is := func(e *Expr) bool {
 		if len(e.Args) > 0 {

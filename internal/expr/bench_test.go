@@ -8,8 +8,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// BenchmarkInfer infers an expression of 13 levels whose operands are used twice
-// each: some 40,000 operations as a tree, 66 in memory.
+// BenchmarkInfer derives the range of an expression of 13 levels that uses each operand twice: some 40,000 operations
+// as a tree, and 66 in memory.
 func BenchmarkInfer(b *testing.B) {
 	s := expr.Column("t", "w", value.TypeText)
 	e := s

@@ -1,14 +1,15 @@
 package expr
 
-// Budget is what is left of what may be spent on looking at fragments. combinations of values that are tried, and
-// characters of the texts that these make, find domains: with none left, domains are not known. visits are of
-// operations of expressions, each time that one is looked at: with none left, the fragment is refused.
+// Budget is the remaining work for analysing fragments. combinations of values, and characters of the texts computed
+// from them, are spent on finding domains; without any left, domains are unknown. visits are spent on operations of
+// expressions, each time an operation is examined; without any left, the fragment is refused.
 type Budget struct {
 	combinations, characters int
 	visits                   int
 }
 
-// Limits of a Budget: of one scope, and of a statement, whose many scopes share one.
+// Limits of a Budget of one scope. A statement has many scopes, which share statementScopes times the combinations and
+// characters.
 const (
 	maxCombinations = 200_000
 	maxCharacters   = 8 << 20
@@ -17,24 +18,24 @@ const (
 	statementScopes = 2
 )
 
-// NewBudget is what one statement may spend.
+// NewBudget is the budget of one statement.
 func NewBudget() *Budget {
 	return &Budget{combinations: statementScopes * maxCombinations, characters: statementScopes * maxCharacters, visits: maxVisits}
 }
 
-// NewScopeBudget is what may be spent on expressions over the columns of one scope.
+// NewScopeBudget is the budget for expressions over the columns of one scope.
 func NewScopeBudget() *Budget {
 	return &Budget{combinations: maxCombinations, characters: maxCharacters, visits: maxVisits}
 }
 
-// Visit counts a look at one operation.
+// Visit spends one visit.
 func (b *Budget) Visit() { b.visits-- }
 
-// Left is how many visits are left; below 0, none.
+// Left is the number of remaining visits; it is negative if they are spent.
 func (b *Budget) Left() int { return b.visits }
 
-// Spend counts visits at once.
+// Spend spends several visits.
 func (b *Budget) Spend(visits int) { b.visits -= visits }
 
-// Spent reports whether no visit is left.
+// Spent reports whether the visits are used up.
 func (b *Budget) Spent() bool { return b.visits < 0 }

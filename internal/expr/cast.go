@@ -8,7 +8,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// OpCast converts its argument to Type; what cannot be converted is NULL.
+// OpCast converts its argument to Type. A value that cannot be converted gives NULL.
 const OpCast Op = "cast"
 
 var casts = map[Op]operation{
@@ -28,12 +28,12 @@ var casts = map[Op]operation{
 			}
 			return of(e.Args[0])
 		},
-		readsWhole: always, // so long a text is no number and no date
+		readsWhole: always, // a text that long is neither a number nor a date
 	},
 }
 
-// The texts that convert to a number or a day; engines use the same patterns,
-// because each has its own idea of what else is one.
+// The texts that convert to a number or a date. Engines use the same patterns, because each engine accepts other forms
+// too.
 const (
 	IntPattern   = `^[+-]?[0-9]{1,18}$`
 	FloatPattern = `^[+-]?([0-9]{1,300}([.][0-9]{0,300})?|[.][0-9]{1,300})([eE][+-]?[0-9]{1,3})?$`
@@ -93,8 +93,7 @@ func convert(v value.Value, t value.Type) value.Value {
 	return null
 }
 
-// castable lists the conversions that mean the same on every engine; a float's
-// digits as text do not.
+// castable lists the conversions that mean the same on every engine. A float's digits as text differ between engines.
 func castable(from, to value.Type) bool {
 	if from == to {
 		return true

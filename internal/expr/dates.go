@@ -7,17 +7,17 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Dates. Arguments are of the types in parentheses; NULL arguments give NULL, and so does a result outside of the years
-// 1 to 9999.
+// Dates. The types of arguments are in parentheses. NULL arguments give NULL, and so does a result outside the years 1
+// to 9999.
 const (
-	OpExtract   Op = "extract"    // (literal Field, date or timestamp): int; hour, minute and second of a timestamp only
-	OpTruncate  Op = "date_trunc" // (literal Unit, date or timestamp): its beginning, of the same type; smaller units than a day of a timestamp only
+	OpExtract   Op = "extract"    // (literal Field, date or timestamp): int; hour, minute and second need a timestamp
+	OpTruncate  Op = "date_trunc" // (literal Unit, date or timestamp): the beginning of the unit, of the same type; units smaller than a day need a timestamp
 	OpAddMonths Op = "add_months" // (date or timestamp, int): the same day and time of the month, or the month's last day
-	OpMonths    Op = "months"     // (date, date) or (timestamp, timestamp): complete months from the first to the second, negative where the second is earlier
-	OpMakeDate  Op = "make_date"  // (int year, int month, int day): NULL where there is no such day
+	OpMonths    Op = "months"     // (date, date) or (timestamp, timestamp): complete months from the first to the second, negative if the second is earlier
+	OpMakeDate  Op = "make_date"  // (int year, int month, int day): NULL if there is no such day
 )
 
-// All but the cyclic fields only grow or only fall along each argument, so their ends bound them.
+// All operations except the cyclic fields are monotone in each argument, so the ends of the ranges bound them.
 var dates = map[Op]operation{
 	OpExtract: {
 		fewest: 2, most: 2,
@@ -98,10 +98,10 @@ const (
 	microsecondsPerDay    = 86_400 * microsecondsPerSecond
 )
 
-// Unit is what OpTruncate cuts a date or timestamp to.
+// Unit is the precision to which OpTruncate cuts a date or timestamp.
 type Unit string
 
-// The units. A week begins on Monday, as ISO 8601 has it.
+// The units. A week begins on Monday, as in ISO 8601.
 const (
 	UnitYear    Unit = "year"
 	UnitQuarter Unit = "quarter"
@@ -134,8 +134,8 @@ const (
 	FieldSecond  Field = "second" // 0 to 59, without its fraction
 )
 
-// fields gives the values of each field, and the unit within which it only grows;
-// "ever" for the years, and "none" where no unit is of use.
+// fields gives the range of each field, and the unit within which the field is monotone: "ever" for years, and "none"
+// where no unit helps.
 var fields = map[Field]struct {
 	lower, upper int64
 	parent       Unit
@@ -145,8 +145,7 @@ var fields = map[Field]struct {
 	FieldHour: {0, 23, UnitDay}, FieldMinute: {0, 59, UnitHour}, FieldSecond: {0, 59, UnitMinute},
 }
 
-// ordinal is the date or timestamp with that many days or microseconds; NULL
-// beyond the years 1 to 9999.
+// ordinal is the date or timestamp with n days or microseconds; NULL outside the years 1 to 9999.
 func ordinal(t value.Type, n int64) value.Value {
 	if t == value.TypeDate {
 		return value.Date(n)
@@ -154,7 +153,7 @@ func ordinal(t value.Type, n int64) value.Value {
 	return value.Timestamp(n)
 }
 
-// instant is a date or timestamp as Go's time, in UTC, which has no zone's gaps.
+// instant converts a date or timestamp to Go's time in UTC, which has no gaps of time zones.
 func instant(t value.Type, n int64) time.Time {
 	if t == value.TypeDate {
 		return time.Unix(n*86_400, 0).UTC()
@@ -177,7 +176,7 @@ func floorDivide(a, b int64) int64 {
 	return q
 }
 
-// partType checks the arguments of an operation on a part of a date or timestamp, which is a constant of known names.
+// partType checks the arguments of an operation on a part of a date or timestamp. The part is a constant, a known name.
 func partType(e *Expr, known func(name string) bool) error {
 	part, err := e.constantText(0)
 	if err != nil {
@@ -258,7 +257,7 @@ func truncate(u Unit, t value.Type, n int64) int64 {
 	return ordinalOf(t, time.Date(y, m, day, h, minute, s, 0, time.UTC))
 }
 
-// following is the beginning of the unit after the one that begins at n.
+// following is the beginning of the next unit after the unit that begins at n.
 func following(u Unit, t value.Type, n int64) int64 {
 	switch u {
 	case UnitYear:
@@ -275,11 +274,10 @@ func following(u Unit, t value.Type, n int64) int64 {
 	return n + step*microsecondsPerSecond
 }
 
-// maxMonths is more months than dates span.
+// maxMonths is more than the number of months between the first and the last date.
 const maxMonths = 120_000
 
-// addMonths moves by n months, of at most maxMonths; the result may leave the years
-// that dates have.
+// addMonths moves by n months, |n| at most maxMonths. The result may be outside the years that dates have.
 func addMonths(t value.Type, ordinal, n int64) int64 {
 	d := instant(t, ordinal)
 	first := time.Date(d.Year(), d.Month()+time.Month(n), 1, 0, 0, 0, 0, time.UTC)
@@ -288,9 +286,8 @@ func addMonths(t value.Type, ordinal, n int64) int64 {
 	return ordinalOf(t, time.Date(first.Year(), first.Month(), min(d.Day(), last), h, minute, s, d.Nanosecond(), time.UTC))
 }
 
-// months counts the complete months from a to b. One is complete on the same day
-// of the month at the same time: from 31 January it takes until 31 March for two, and
-// the first is complete on 1 March.
+// months counts the complete months from a to b. A month is complete on the same day of the month at the same time.
+// From 31 January the first month is complete on 1 March, and the second on 31 March.
 func months(t value.Type, a, b int64) int64 {
 	if b < a {
 		return -months(t, b, a)
@@ -304,7 +301,7 @@ func months(t value.Type, a, b int64) int64 {
 	return n
 }
 
-// ends are those of the range of a date or timestamp, as whole days or microseconds within the type.
+// ends gives the bounds of the range of a date or timestamp, as whole days or microseconds within the type.
 func (f Range) ends(t value.Type) (low, high int64) {
 	f = f.WithinType(t)
 	return int64(math.Ceil(f.Lower)), int64(math.Floor(f.Upper))

@@ -1,30 +1,31 @@
-// Package expr has typed expressions of one row's values: what they are, which values they give, and what is known of
-// these before any row is read. It knows of no relation: a column is a name, and whoever asks says what it holds.
+// Package expr has typed expressions over the values of one row: what they are, which values they give, and what is
+// known of these values before any row is read. It knows no relations. A column is a name, and the caller says what it
+// holds.
 //
-//   - An Expr is an operation (Op) with its arguments, of one type. New and Cast check types, and a node checks again
-//     with CheckType what it is sent.
+//   - An Expr is an operation (Op) with its arguments, and has one type. New and Cast check types. A node checks the
+//     types of received expressions again with CheckType.
 //   - Evaluate computes an expression. It is the reference: engines are tested against it.
-//   - RangeOf says which values an expression can have: bounds, by interval arithmetic; a domain, where they are few;
-//     and whether it may be NULL. A RangeAnalysis asks for many expressions over the same columns.
-//   - Regexp, LikeRegexp and Cut define what patterns mean, and how long texts may get.
+//   - RangeOf says which values an expression can have: bounds, by interval arithmetic; a domain, if there are few
+//     values; and whether it may be NULL. A RangeAnalysis does this for many expressions over the same columns.
+//   - Regexp, LikeRegexp and Cut define what patterns mean and how long texts may become.
 //
 // # Expressions are total
 //
-// No expression can fail on a row's value: a division by zero, an integer beyond 64 bits, a real number beyond float64
-// and a text that is no number give NULL. Where only certain values are left, an engine's SQL needs no guard; Range
-// tells.
+// No expression can fail on a row's value. These give NULL: a division by zero, an integer beyond 64 bits, a real
+// number beyond float64, and a text that is not a number. If only safe values remain, an engine's SQL needs no guard;
+// Range says so.
 //
 // # Equality is structural
 //
-// Equal compares operations, and not pointers. One pointer for equal expressions would need a table of all that there
-// are, kept by whoever makes expressions, or by the process, where those of a hostile query would have to be
-// forgotten. It would save nothing: a comparison ends at the first operation that differs, and a RangeAnalysis, which
-// keeps what it derived by pointer, is of one scope, whose columns have names of their own. Of the 241,000 operations
-// of planner.TestReadAgain no two in one scope are equal. Where expressions are put in order or make a digest, their
-// JSON counts (Canonical of planner/scalar), for the names of stored answers rest on it.
+// Equal compares operations, not pointers. Interning, one pointer for equal expressions, would need a table of all
+// expressions, kept by the caller or by the process. A process would have to forget the expressions of hostile queries.
+// Interning would also save nothing. A comparison ends at the first different operation. A RangeAnalysis caches by
+// pointer, but it belongs to one scope, whose columns have names of their own. Among the 241,000 operations of
+// planner.TestReadAgain no two in one scope are equal. Where expressions are sorted or hashed, their JSON is used
+// (Canonical of planner/scalar), because the names of stored answers rest on it.
 //
 // # Engines
 //
-// An engine may differ from Evaluate in real numbers nearer to zero than 1e-150 and beyond 8.9e307. Ranges account for
+// An engine may differ from Evaluate for real numbers nearer to zero than 1e-150 or beyond 8.9e307. Ranges account for
 // it.
 package expr

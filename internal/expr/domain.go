@@ -7,9 +7,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// domain infers every value of an expression: from its branches, or by applying
-// the operation to all combinations of its arguments' values, or from the bounds
-// of a whole number.
+// domain infers all values of an expression: from its branches, by applying the operation to all combinations of its
+// arguments' values, or from the bounds of a whole number.
 func (i *RangeAnalysis) domain(e *Expr, args []Range, f Range) []value.Value {
 	if e.Op == OpCase || e.Op == OpCoalesce {
 		values := args
@@ -34,7 +33,7 @@ func (i *RangeAnalysis) domain(e *Expr, args []Range, f Range) []value.Value {
 	return nil
 }
 
-// beginnings lists the beginnings of a unit within bounds, if they are few.
+// beginnings lists the beginnings of a unit within bounds, if there are few.
 func beginnings(e *Expr, f Range) []value.Value {
 	if !f.Bounded() {
 		return nil
@@ -52,7 +51,7 @@ func beginnings(e *Expr, f Range) []value.Value {
 	return withNull(d, f.Nullable)
 }
 
-// Union is of a value of type t that is one of several, of which these are known.
+// Union is the range of a value of type t that is one of several values with known ranges.
 func Union(t value.Type, all []Range, left *Budget) Range {
 	f := union(all)
 	f.Domain = merge(t, all, f, left)
@@ -98,7 +97,7 @@ func (i *RangeAnalysis) enumerate(e *Expr, args []Range) []value.Value {
 	}
 	chosen, left := make([]value.Value, len(args)), i.left
 	var d []value.Value
-	long := false // one is longer than a key, and every text made of it would be longer still
+	long := false // one is longer than a key, and every text computed from it would be longer still
 	var choose func(i int)
 	choose = func(i int) {
 		if left.characters < 0 || long {
@@ -125,13 +124,13 @@ func (i *RangeAnalysis) enumerate(e *Expr, args []Range) []value.Value {
 	return distinct(d)
 }
 
-// maxOperations bounds the expressions whose values are listed as one, over their variables.
+// maxOperations bounds the number of operations of an expression that overVariables examines.
 const maxOperations = 200
 
 // overVariables lists the values of an expression that reads a variable more than once, such as a month written with
-// two digits: the combinations of its arguments' values would hold some that no row gives. A variable is a column whose
-// values are known, or else the innermost part that has known values. nil where the values are not known, or no
-// variable is read twice.
+// two digits. Combining its arguments' values independently would include values that no row gives. A variable is a
+// column whose values are known, or the smallest part with known values. It returns nil if the values are not known, or
+// if no variable is read twice.
 func (i *RangeAnalysis) overVariables(e *Expr) []value.Value {
 	v := &variables{inference: i, places: map[*Expr]int{}}
 	if slices.ContainsFunc(e.Args, func(a *Expr) bool { return !v.find(a) }) || !v.shared {
@@ -172,17 +171,17 @@ func (i *RangeAnalysis) overVariables(e *Expr) []value.Value {
 	return distinct(d)
 }
 
-// variables are what an expression is made of, see overVariables.
+// variables holds the variables of an expression; see overVariables.
 type variables struct {
 	inference  *RangeAnalysis
 	all        []*Expr
-	places     map[*Expr]int // where each stands in all
-	shared     bool          // one is read twice
+	places     map[*Expr]int // index of each in all
+	shared     bool          // a variable is read twice
 	operations int
-	stack      []value.Value // arguments of what is being evaluated: a slice for each operation would be most of planning
+	stack      []value.Value // arguments of the operations that are being evaluated; allocating a slice for each would take most of planning time
 }
 
-// find collects the variables of an expression; false where one has no known values.
+// find collects the variables of an expression. It returns false if one has no known values.
 func (v *variables) find(e *Expr) bool {
 	if v.operations++; v.operations > maxOperations {
 		return false
@@ -209,7 +208,7 @@ func (v *variables) find(e *Expr) bool {
 	return true
 }
 
-// evaluate computes the expression where the variables have these values.
+// evaluate computes the expression for the chosen values of the variables.
 func (v *variables) evaluate(e *Expr, chosen []value.Value, left *Budget) value.Value {
 	if e.Op == OpLiteral {
 		return *e.Value
@@ -228,7 +227,7 @@ func (v *variables) evaluate(e *Expr, chosen []value.Value, left *Budget) value.
 	return apply(e.Op, e.Type, args)
 }
 
-// written is about how many bytes an operation on texts writes before the result is cut.
+// written estimates the bytes that an operation on texts writes before the result is cut.
 func written(op Op, args []value.Value) int {
 	if op == OpReplace {
 		return len(args[0].Str()) * max(1, len(args[2].Str()))

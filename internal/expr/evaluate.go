@@ -2,8 +2,8 @@ package expr
 
 import "github.com/intramuros/intramuros/internal/value"
 
-// Evaluate computes an expression; column is asked for each column's value and
-// for the hospital's name. It never fails: what cannot be computed is NULL.
+// Evaluate computes an expression. It asks column for each column's value and for the hospital's name. It never fails:
+// what cannot be computed is NULL.
 func Evaluate(e *Expr, column func(*Expr) value.Value) value.Value {
 	switch e.Op {
 	case OpColumn, OpHospital:

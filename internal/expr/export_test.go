@@ -1,6 +1,6 @@
 package expr
 
-// What tests of this package see beside what all see.
+// Names that only the tests of this package see.
 const (
 	MaxGrowth     = maxGrowth
 	MaxCharacters = maxCharacters
@@ -8,5 +8,5 @@ const (
 
 var Written = written
 
-// CharactersLeft is what is left of the budget for texts.
+// CharactersLeft is the rest of the budget for texts.
 func (i *RangeAnalysis) CharactersLeft() int { return i.left.characters }

@@ -8,11 +8,11 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Op says what an expression does with its arguments. The operations stand in their families: leaves, logic, numbers,
-// dates and texts.
+// Op is the operation that an expression applies to its arguments. Operations are grouped in families: leaves, logic,
+// numbers, dates and texts.
 type Op string
 
-// What has no arguments. Whoever evaluates an expression says what columns and the hospital are.
+// The leaves have no arguments. The caller of Evaluate says what columns and the hospital are.
 const (
 	OpColumn   Op = "column"   // the column Relation.Column
 	OpLiteral  Op = "literal"  // Value
@@ -28,21 +28,21 @@ type Expr struct {
 	Value    *value.Value `json:"value,omitempty"`    // OpLiteral
 	Args     []*Expr      `json:"args,omitempty"`
 
-	// size counts the operations of what New built; 0 stands for one.
+	// size is the number of operations, set by New; 0 stands for one.
 	size int
 }
 
-// maxSize bounds one expression as a tree. In memory a part can be used several
-// times; written out, on the wire and in SQL, each use counts.
+// maxSize bounds the number of operations of one expression, counted as a tree. In memory, a part can be shared by
+// several parents. On the wire and in SQL, each use is written out and counts.
 const maxSize = 50_000
 
 // maxArgs bounds the arguments of one operation.
 const maxArgs = 10_000
 
-// ErrExpression means that an operation does not fit its arguments.
+// ErrExpression says that an operation does not fit its arguments.
 var ErrExpression = errors.New("the expression is not well typed")
 
-// ErrTooLarge is an ErrExpression of too many operations.
+// ErrTooLarge is an ErrExpression: the expression has too many operations.
 var ErrTooLarge = fmt.Errorf("%w: an expression of more than %d operations is too large", ErrExpression, maxSize)
 
 func mistyped(format string, args ...any) error {
@@ -70,8 +70,8 @@ func (e *Expr) Columns(fn func(relation, column string)) {
 	}
 }
 
-// Replace returns the expression with fn applied to each column within, and the
-// same where fn changes nothing. fn must keep the types.
+// Replace returns the expression with fn applied to each column in it. It returns e itself if fn changes nothing. fn
+// must keep the types.
 func (e *Expr) Replace(fn func(*Expr) *Expr) *Expr {
 	if e.Op == OpColumn {
 		return fn(e)
@@ -90,7 +90,7 @@ func (e *Expr) Replace(fn func(*Expr) *Expr) *Expr {
 	return &copied
 }
 
-// Equal reports whether two expressions, or none, are the same, written alike.
+// Equal reports whether two expressions are written in the same way. nil equals nil only.
 func (e *Expr) Equal(o *Expr) bool {
 	if e == nil || o == nil || e == o {
 		return e == o

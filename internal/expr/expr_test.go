@@ -109,10 +109,10 @@ func TestMistyped(t *testing.T) {
 	}
 }
 
-// A day, in a timestamp's microseconds.
+// One day in microseconds, as timestamps count.
 const day = 86_400_000_000
 
-// random builds expressions over three columns with known facts.
+// random builds expressions over columns with known ranges.
 type random struct {
 	*rand.Rand
 	t testing.TB
@@ -268,7 +268,7 @@ func (r random) condition(depth int) *expr.Expr {
 	return exprtest.New(r.t, []expr.Op{expr.OpLess, expr.OpEqual, expr.OpGreaterOrEqual}[r.IntN(3)], r.number(depth), r.number(depth))
 }
 
-// row draws values within the columns' facts, extremes often.
+// row draws values within the columns' ranges, often extreme ones.
 func (r random) row() map[string]value.Value {
 	f := columns["f"]
 	row := map[string]value.Value{
@@ -294,9 +294,9 @@ func (r random) row() map[string]value.Value {
 	return row
 }
 
-// TestRangesHold: over random expressions and rows, the value lies within the
-// inferred bounds, is in the inferred domain, and is NULL only where that was
-// foreseen. Ranges leave out guards, so a wrong one would let a query fail by its data.
+// TestRangesHold evaluates random expressions on random rows. The value must lie within the inferred bounds and in the
+// inferred domain, and may be NULL only if the range says so. Ranges decide where SQL needs no guard, so a wrong range
+// would let a query fail on its data.
 func TestRangesHold(t *testing.T) {
 	seed := rand.Uint64()
 	r := random{rand.New(rand.NewPCG(seed, 1)), t}
@@ -314,7 +314,7 @@ func TestRangesHold(t *testing.T) {
 	}
 }
 
-// TestEveryOperation does the same for each operation that takes no constants, so that what is added is tested.
+// TestEveryOperation does the same for each operation that takes no constants, so that new operations are tested.
 func TestEveryOperation(t *testing.T) {
 	seed := rand.Uint64()
 	r := random{rand.New(rand.NewPCG(seed, 3)), t}
@@ -352,7 +352,7 @@ func (r random) of(t value.Type, depth int) *expr.Expr {
 	return r.day(t, depth)
 }
 
-// holds compares an expression's range with its values over some rows.
+// holds compares an expression's range with its values on some rows.
 func (r random) holds(seed uint64, e *expr.Expr) {
 	r.t.Helper()
 	f := expr.RangeOf(e, func(c *expr.Expr) expr.Range { return columns[c.Column] })
@@ -392,8 +392,8 @@ func TestWireRoundTrip(t *testing.T) {
 	}
 }
 
-// TestBoundsOfHugeInts: float64 confuses neighbours beyond 2^53, and bounds must
-// not; nor may a domain be counted out one by one there.
+// TestBoundsOfHugeInts: float64 does not distinguish neighbouring ints beyond 2^53. Bounds must still hold there, and
+// no domain may be listed one by one.
 func TestBoundsOfHugeInts(t *testing.T) {
 	for _, i := range []int64{1<<59 + 1, 1<<53 + 1, -(1<<53 + 1), math.MaxInt64, math.MinInt64} {
 		f := expr.RangeOf(exprtest.New(t, expr.OpCase, expr.Column("t", "b", value.TypeBool), exprtest.Int(i), exprtest.Int(i)), func(*expr.Expr) expr.Range { return columns["b"] })

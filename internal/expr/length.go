@@ -2,22 +2,22 @@ package expr
 
 import "github.com/intramuros/intramuros/internal/value"
 
-// Limits of texts, in characters (Unicode code points). What is longer is cut, never refused: a text's length is a
-// patient's own, and must not decide whether a query fails.
+// Limits of texts, in characters (Unicode code points). A longer text is cut and never refused: the length of a text is
+// a patient's own value, and must not decide whether a query fails.
 const (
-	// MaxText is how much of a stored text operations read: what stands after it is as if it were not there. What needs
-	// no memory of its own reads a bare column whole: to compare it, to find something in it with LIKE or POSITION, to
-	// measure it, to order and group by it, and to pass it on.
+	// MaxText is how much of a stored text operations read; they ignore the rest. Operations that need no memory of
+	// their own read a bare column as a whole: comparing it, searching in it with LIKE or POSITION, measuring it,
+	// ordering and grouping by it, and returning it.
 	MaxText = 65_536
-	// MaxGrown is where a text ends that || or a growing REPLACE makes, and how much of its text that REPLACE reads.
+	// MaxGrown is the limit of a text that || or a growing REPLACE makes, and of the text that such a REPLACE reads.
 	MaxGrown = 1024
-	// MaxKey is where a text ends that rows are grouped by and a node answers with.
+	// MaxKey is the limit of a text that rows are grouped by and that a node answers with.
 	MaxKey = 512
-	// maxGrowth is how many times as long as what it replaces the constant of a REPLACE may be.
+	// maxGrowth bounds the length of the replacement in a REPLACE, in multiples of the replaced text.
 	maxGrowth = 64
 )
 
-// Cut returns the first n characters of a text; a NULL stays.
+// Cut returns the first n characters of a text. NULL stays NULL.
 func Cut(v value.Value, n int) value.Value {
 	if v.IsNull() || len(v.Str()) <= n {
 		return v

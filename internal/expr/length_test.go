@@ -24,7 +24,7 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// TestLongest grows a text again and again, and compares its length with what is said beforehand.
+// TestLongest makes a text longer step by step, and compares its length with the bound that was computed before.
 func TestLongest(t *testing.T) {
 	x := expr.Column("p", "s", value.TypeText)
 	row := func(*expr.Expr) value.Value { return value.Text(strings.Repeat("x", 2*expr.MaxText)) }

@@ -6,8 +6,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Conditions, and choices among values. Arguments are of the types in parentheses; NULL arguments give NULL unless said
-// otherwise.
+// Conditions and choices among values. The types of arguments are in parentheses. NULL arguments give NULL unless
+// stated otherwise.
 const (
 	OpEqual          Op = "="
 	OpNotEqual       Op = "<>"
@@ -17,16 +17,16 @@ const (
 	OpGreaterOrEqual Op = ">="
 	OpIn             Op = "in" // (any, literal...)
 	OpIsNull         Op = "is null"
-	OpDistinct       Op = "is distinct from" // <>, but a NULL equals a NULL and nothing else
+	OpDistinct       Op = "is distinct from" // <>, but NULL equals NULL and nothing else
 
 	OpAnd Op = "and" // (bool, bool...), three-valued
 	OpOr  Op = "or"  // (bool, bool...), three-valued
 	OpNot Op = "not"
 
-	OpCase     Op = "case"     // (bool, any, bool, any, ..., any): the first true condition's value, else the last argument
-	OpCoalesce Op = "coalesce" // the first that is not NULL
-	OpLeast    Op = "least"    // NULLs are left out
-	OpGreatest Op = "greatest" // NULLs are left out
+	OpCase     Op = "case"     // (bool, any, bool, any, ..., any): the value after the first true condition, or the last argument
+	OpCoalesce Op = "coalesce" // the first value that is not NULL
+	OpLeast    Op = "least"    // NULLs are ignored
+	OpGreatest Op = "greatest" // NULLs are ignored
 )
 
 var logic = map[Op]operation{
@@ -45,7 +45,7 @@ var logic = map[Op]operation{
 	},
 	OpDistinct: {
 		fewest: 2, most: 2, typ: comparable2,
-		evaluate: func(_ value.Type, args []value.Value) value.Value { // Compare takes two NULLs for equal
+		evaluate: func(_ value.Type, args []value.Value) value.Value { // Compare treats two NULLs as equal
 			return value.Bool(value.Compare(args[0], args[1]) != 0)
 		},
 		nulls:      true,
@@ -90,7 +90,7 @@ var logic = map[Op]operation{
 	OpGreatest: extreme(1),
 }
 
-// comparison is an operation that holds where two values are in such an order: -1, 0 or 1.
+// comparison is an operation that is true if holds accepts the order of two values: -1, 0 or 1.
 func comparison(holds func(order int) bool) operation {
 	return operation{
 		fewest: 2, most: 2, typ: comparable2,
@@ -142,7 +142,7 @@ func in(_ value.Type, args []value.Value) value.Value {
 	return value.Bool(false)
 }
 
-// connective is OR, where one that is true decides, or AND, where one that is false does.
+// connective evaluates OR (decides is true) or AND (decides is false): one argument with the deciding value decides.
 func connective(decides bool) func(value.Type, []value.Value) value.Value {
 	return func(_ value.Type, args []value.Value) value.Value {
 		null := false
@@ -183,7 +183,7 @@ func chosen(t value.Type, args []value.Value) value.Value {
 	return widen(args[len(args)-1], t)
 }
 
-// branches are the values of a CASE, among its arguments.
+// branches are the values among the arguments of a CASE.
 func branches[T any](args []T) []T {
 	var values []T
 	for i, a := range args {
@@ -194,7 +194,7 @@ func branches[T any](args []T) []T {
 	return values
 }
 
-// extreme is the least (-1) or the greatest (1) of values.
+// extreme is the least (-1) or the greatest (1) of several values.
 func extreme(sign int) operation {
 	return operation{
 		fewest: 1, most: maxArgs, typ: unified, nulls: true,
@@ -212,7 +212,7 @@ func extreme(sign int) operation {
 			f.Nullable = true
 			for _, a := range args {
 				switch {
-				case a.Nullable: // left out where NULL, so it bounds nothing for sure
+				case a.Nullable: // ignored where it is NULL, so it guarantees no bound
 					continue
 				case sign < 0:
 					f.Upper = math.Min(f.Upper, a.Upper)
@@ -227,7 +227,7 @@ func extreme(sign int) operation {
 	}
 }
 
-// widen gives a value the type of an expression of which it is a branch.
+// widen converts the value of a branch to the type of the whole expression.
 func widen(v value.Value, t value.Type) value.Value {
 	switch {
 	case v.IsNull():
@@ -238,10 +238,10 @@ func widen(v value.Value, t value.Type) value.Value {
 	return v
 }
 
-// null reports whether the range is of a NULL and nothing else.
+// null reports whether NULL is the only value.
 func (f Range) null() bool { return len(f.Domain) == 1 && f.Domain[0].IsNull() }
 
-// union is of a value that is one of several.
+// union is the range of a value that is one of several.
 func union(args []Range) Range {
 	f := Range{Lower: math.Inf(1), Upper: math.Inf(-1)}
 	for _, a := range args {
@@ -256,7 +256,7 @@ func union(args []Range) Range {
 	return f
 }
 
-// Conjuncts splits a condition at its top-level ANDs; nil gives none.
+// Conjuncts splits a condition at its top-level ANDs. It returns none for nil.
 func Conjuncts(e *Expr) []*Expr {
 	if e == nil {
 		return nil

@@ -7,14 +7,14 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Numbers. Arguments are of the types in parentheses; NULL arguments give NULL.
+// Numbers. The types of arguments are in parentheses. NULL arguments give NULL.
 const (
 	OpAdd       Op = "+"   // (number, number); (date, int days); (timestamp, int microseconds); or the int first
-	OpSubtract  Op = "-"   // as +, the int second; (date, date): int days; (timestamp, timestamp): int microseconds
+	OpSubtract  Op = "-"   // as +, with the int second; (date, date): int days; (timestamp, timestamp): int microseconds
 	OpMultiply  Op = "*"   // (number, number)
 	OpDivide    Op = "/"   // (number, number), always a float
 	OpIntDivide Op = "div" // (int, int), truncated toward zero
-	OpModulo    Op = "%"   // (int, int), the sign of the dividend
+	OpModulo    Op = "%"   // (int, int), with the sign of the dividend
 	OpNegate    Op = "neg" // (number)
 
 	OpRound   Op = "round" // (number, literal int 0..15): half away from zero
@@ -22,17 +22,17 @@ const (
 	OpCeiling Op = "ceil"  // (number)
 	OpAbs     Op = "abs"   // (number)
 
-	// Real functions: NULL where undefined or beyond MostPower; sqrt is exact to the
-	// last bit, the others to a few units in the last place, engine by engine.
+	// Real functions give NULL where they are undefined or beyond MostPower. sqrt is exact to the last bit. The others
+	// are exact to a few units in the last place, and engines differ.
 	OpSqrt  Op = "sqrt"  // (number)
 	OpExp   Op = "exp"   // (number)
 	OpLn    Op = "ln"    // (number)
-	OpLog10 Op = "log10" // (number), exact for the powers of ten
+	OpLog10 Op = "log10" // (number), exact for powers of ten
 	OpPower Op = "power" // (number, number); 0 to the power of 0 is 1
 )
 
-// MostPower and LeastPower bound the results of exp and power: what is larger is
-// NULL, and what is nearer to 0 is 0, so that no engine is near its own limits.
+// MostPower and LeastPower bound the results of exp and power. Larger results are NULL, and results nearer to 0 are 0.
+// So no engine comes near its own limits.
 const (
 	MostPower  = 1e300
 	LeastPower = 1e-300
@@ -68,7 +68,7 @@ var numbers = map[Op]operation{
 	},
 	OpDivide: {
 		fewest: 2, most: 2, typ: realType, precedence: 6,
-		// x/0 is infinite or NaN, hence NULL.
+		// x/0 is infinite or NaN, so it is NULL.
 		evaluate: arithmetic(nil, func(a, b float64) float64 { return a / b }),
 		bounds:   divideBounds,
 	},
@@ -151,8 +151,9 @@ var numbers = map[Op]operation{
 	},
 }
 
-// arithmetic is of two numbers, which are computed as ints if the result is one, and else as floats; without functions
-// it gives no int, or no float. An int that does not fit, and a float that is none, are NULL.
+// arithmetic evaluates an operation on two numbers: with ints if the result is an int, otherwise with reals. A nil
+// function means that the result never has that type. An int that does not fit 64 bits, and a float that is not finite,
+// are NULL.
 func arithmetic(ints func(a, b int64) (int64, bool), reals func(a, b float64) float64) func(value.Type, []value.Value) value.Value {
 	return func(t value.Type, args []value.Value) value.Value {
 		if t == value.TypeFloat {
@@ -163,7 +164,7 @@ func arithmetic(ints func(a, b int64) (int64, bool), reals func(a, b float64) fl
 	}
 }
 
-// function is arithmetic of one number.
+// function is like arithmetic, for one number.
 func function(ints func(int64) (int64, bool), reals func(float64) float64) func(value.Type, []value.Value) value.Value {
 	return func(t value.Type, args []value.Value) value.Value {
 		if t == value.TypeFloat {
@@ -174,7 +175,7 @@ func function(ints func(int64) (int64, bool), reals func(float64) float64) func(
 	}
 }
 
-// intOf is an int, or a date or timestamp that is so many days or microseconds; NULL unless ok.
+// intOf is an int, or a date or timestamp with n days or microseconds; NULL unless ok.
 func intOf(t value.Type, n int64, ok bool) value.Value {
 	switch {
 	case !ok:
@@ -193,7 +194,7 @@ func realType(e *Expr) (value.Type, error) {
 	return value.TypeFloat, e.all(value.Type.Numeric, "a number")
 }
 
-// sumType is the type of a sum or a difference, of numbers or with a date or timestamp in it.
+// sumType is the type of a sum or a difference of numbers, or of one with a date or timestamp.
 func sumType(e *Expr) (value.Type, error) {
 	switch a, b := e.Args[0].Type, e.Args[1].Type; {
 	case isDay(a) && b == value.TypeInt:
@@ -217,7 +218,7 @@ func roundType(e *Expr) (value.Type, error) {
 	return e.Args[0].Type, nil
 }
 
-// rounding gives whole numbers; ints stay as they are.
+// rounding is an operation that gives whole numbers. Ints stay as they are.
 func rounding(f func(float64) float64) operation {
 	return operation{
 		fewest: 1, most: 1, typ: numberType,
@@ -237,7 +238,7 @@ func subtract(a, b int64) (int64, bool) {
 	return s, (s < a) == (b > 0)
 }
 
-// multiply returns a*b and whether it fits in 64 bits.
+// multiply returns a*b, and whether it fits in 64 bits.
 func multiply(a, b int64) (int64, bool) {
 	high, low := bits.Mul64(magnitude(a), magnitude(b))
 	if high != 0 {
@@ -247,7 +248,7 @@ func multiply(a, b int64) (int64, bool) {
 		if low > 1<<63 {
 			return 0, false
 		}
-		return -int64(low), true //nolint:gosec // wraps for 1<<63 only, to MinInt64, as meant
+		return -int64(low), true //nolint:gosec // it wraps only for 1<<63, to MinInt64, as intended
 	}
 	if low > math.MaxInt64 {
 		return 0, false
@@ -295,7 +296,7 @@ func divideBounds(e *Expr, args []Range) Range {
 
 func intDivideBounds(e *Expr, args []Range) Range {
 	a, b := args[0], args[1]
-	if b.Lower <= 0 && b.Upper >= 0 { // |a div b| <= |a| for a whole b
+	if b.Lower <= 0 && b.Upper >= 0 { // |a div b| <= |a| for a whole number b
 		f, m := Unknown(true), math.Max(math.Abs(a.Lower), math.Abs(a.Upper))
 		f.Lower, f.Upper = -m, m
 		return f
@@ -309,7 +310,7 @@ func moduloBounds(_ *Expr, args []Range) Range {
 	a, b := args[0], args[1]
 	m := math.Max(math.Abs(b.Lower), math.Abs(b.Upper))
 	if m < ExactWhole {
-		m = math.Max(0, m-1) // |a % b| < |b|, in ints
+		m = math.Max(0, m-1) // |a % b| < |b| for ints
 	}
 	m = math.Min(m, math.Max(math.Abs(a.Lower), math.Abs(a.Upper)))
 	f := within(args, -m, m)
@@ -323,7 +324,7 @@ func moduloBounds(_ *Expr, args []Range) Range {
 	return f
 }
 
-// moderate gives the result of exp or power, which engines refuse near their limits. NaN is NULL.
+// moderate limits the result of exp or power, because engines fail near their own limits. NaN stands for NULL.
 func moderate(x float64) float64 {
 	switch {
 	case math.Abs(x) > MostPower:
@@ -334,7 +335,7 @@ func moderate(x float64) float64 {
 	return x
 }
 
-// ln is math.Log, which is wrong for subnormal numbers on some machines.
+// ln is math.Log, corrected for subnormal numbers, for which math.Log is wrong on some machines.
 func ln(x float64) float64 {
 	if x > 0 && x < LeastPower {
 		return math.Log(x*0x1p100) - 100*math.Ln2
@@ -342,7 +343,7 @@ func ln(x float64) float64 {
 	return math.Log(x)
 }
 
-// pow is math.Pow, likewise.
+// pow is math.Pow, with the same correction.
 func pow(x, y float64) float64 {
 	if x != 0 && math.Abs(x) < LeastPower {
 		return math.Pow(x*0x1p100, y) * math.Exp2(-100*y)
@@ -359,8 +360,8 @@ func log10(x float64) float64 {
 	return y
 }
 
-// roundTo rounds half away from zero at that many decimal digits. A number whose
-// scaling overflows has no such digits and stays as it is.
+// roundTo rounds half away from zero at so many decimal digits. If scaling overflows, the number has no such digits and
+// stays as it is.
 func roundTo(x float64, digits int) float64 {
 	scale := math.Pow10(digits)
 	scaled := x * scale
@@ -373,7 +374,7 @@ func roundTo(x float64, digits int) float64 {
 func sqrtBounds(_ *Expr, args []Range) Range {
 	a := args[0]
 	if a.Upper < 0 {
-		return Unknown(true) // NULL and nothing else
+		return Unknown(true) // the only value is NULL
 	}
 	at := func(x float64) float64 { return math.Sqrt(math.Max(x, 0)) }
 	f := within(args, at(a.Lower), math.Min(at(a.Upper), math.Sqrt(math.MaxFloat64)))
@@ -381,13 +382,13 @@ func sqrtBounds(_ *Expr, args []Range) Range {
 	return f
 }
 
-// logarithm is a function that only grows, of positive numbers. An engine's may differ from ours by a few units in the
-// last place, for which its bounds have room.
+// logarithm is an increasing function of positive numbers. An engine's result may differ from ours by a few units in
+// the last place; its bounds allow for that.
 func logarithm(log func(float64) float64) operation {
 	bounds := func(_ *Expr, args []Range) Range {
 		a := args[0]
 		if a.Upper <= 0 {
-			return Unknown(true) // NULL and nothing else
+			return Unknown(true) // the only value is NULL
 		}
 		at := func(x float64) float64 { return log(math.Max(x, 0)) }
 		f := within(args, math.Max(loosen(at(a.Lower), -1), at(math.SmallestNonzeroFloat64)-1), math.Min(loosen(at(a.Upper), 1), at(math.MaxFloat64)+1))
@@ -397,8 +398,8 @@ func logarithm(log func(float64) float64) operation {
 	return operation{fewest: 1, most: 1, typ: realType, inexact: true, evaluate: function(nil, log), bounds: bounds}
 }
 
-// powered bounds a result of exp or power, given its bounds before the limits of
-// these: beyond MostPower is NULL, below LeastPower is 0.
+// powered bounds the result of exp or power, given its bounds before limiting: results beyond MostPower are NULL, and
+// results below LeastPower are 0.
 func powered(f Range) Range {
 	lower, upper := loosen(f.Lower, -1), loosen(f.Upper, 1)
 	if f.Lower >= 0 {
@@ -422,7 +423,7 @@ func powerBounds(e *Expr, a, b Range) Range {
 	whole := exponent.Op == OpLiteral && !exponent.Value.IsNull() && exponent.Value.Float64() == math.Trunc(exponent.Value.Float64()) &&
 		exponent.Value.Float64() > 0 && exponent.Value.Float64() < 1000
 	switch {
-	case a.Lower > 0 || a.Lower == 0 && b.Lower > 0: // a grows or falls along each side
+	case a.Lower > 0 || a.Lower == 0 && b.Lower > 0: // power is monotone along each side
 		if !a.Bounded() || !b.Bounded() {
 			f.Lower, f.Nullable = 0, true
 			f.Upper = MostPower

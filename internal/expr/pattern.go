@@ -9,7 +9,7 @@ import (
 	"unicode"
 )
 
-// Limits of regular expressions. A repetition counts as often as it repeats.
+// Limits of regular expressions. A repetition counts once for each repeat.
 const (
 	maxPattern = 1000
 	maxRepeat  = 100
@@ -41,8 +41,8 @@ func likePattern(pattern string) (*regexp.Regexp, error) {
 	return regexp.Compile(b.String())
 }
 
-// SlowLike reports whether engines' own LIKE may take more than linear time for a pattern: for one of several % and a
-// _. It is matched as a regular expression, then.
+// SlowLike reports whether an engine's own LIKE may need more than linear time for the pattern: it has several % and a
+// _. Such a pattern is matched as a regular expression.
 func SlowLike(pattern string) bool {
 	wild, single, escaped := 0, false, false
 	for _, r := range pattern {
@@ -60,8 +60,8 @@ func SlowLike(pattern string) bool {
 	return wild > 1 && single
 }
 
-// LikeRegexp writes a LIKE pattern as a regular expression in the form of Regexp,
-// for engines whose LIKE does not take linear time.
+// LikeRegexp writes a LIKE pattern as a regular expression in the form of Regexp, for engines whose LIKE does not run
+// in linear time.
 func LikeRegexp(pattern string) (string, error) {
 	re, err := likePattern(pattern)
 	if err != nil {
@@ -70,21 +70,17 @@ func LikeRegexp(pattern string) (string, error) {
 	return Regexp(re.String(), false)
 }
 
-// Regexp writes a regular expression of RE2's syntax in a form that RE2,
-// PostgreSQL's and Java's engines read alike: characters, classes spelt out,
-// (?:…), |, * + ? {n,m}, ^ and $. Every $ in it that no backslash precedes is the
-// end of the text (not: or before a last line feed, as Java has it), and a backslash
-// precedes nothing but one of \.+*?()|[]{}^$-& to be read as itself. With fold, or
-// (?i) in the pattern, letters stand for both their cases (Unicode's simple folding).
+// Regexp writes a regular expression of RE2's syntax in a form that RE2, PostgreSQL and Java read in the same way:
+// characters, classes spelt out, (?:…), |, * + ? {n,m}, ^ and $. Every $ without a backslash is the end of the text,
+// and not the place before a last line feed, as in Java. A backslash only precedes one of \.+*?()|[]{}^$-& and makes it
+// literal. With fold, or (?i) in the pattern, letters match both cases (Unicode's simple folding).
 //
-// The dot leaves out the line feed; \d, \s and \w are of ASCII; ^ and $ are the ends
-// of the text, not of lines. What has no such form (\b, (?m), look-around,
-// back-references, the character NUL) is refused with ErrExpression, as are patterns
-// that are too large. Which part of a text matches is nobody's business here: only
-// whether one does, so that greedy and lazy are the same.
+// The dot does not match a line feed. \d, \s and \w mean ASCII. ^ and $ are the ends of the text, not of lines. These
+// are refused with ErrExpression: what has no such form (\b, (?m), look-around, back-references, the character NUL),
+// and patterns that are too large. Only whether a text matches counts here, not which part of it, so greedy and lazy
+// are the same.
 func Regexp(pattern string, fold bool) (string, error) {
-	// What is printed may parse to a simpler tree, which prints differently; what is
-	// printed then does not change any more.
+	// The printed pattern may parse to a simpler tree, which prints differently. Repeat until it does not change.
 	for range 5 {
 		printed, err := portable(pattern, fold)
 		if err != nil || printed == pattern {
@@ -129,8 +125,7 @@ func (w *patternWriter) refuse(why string) {
 	}
 }
 
-// write writes one tree, as a single atom where a quantifier follows, and returns
-// how many states it stands for.
+// write writes one tree, as a single atom if a quantifier follows, and returns its number of states.
 func (w *patternWriter) write(re *syntax.Regexp, atom bool) int {
 	if w.Len() > maxPattern*10 {
 		w.refuse("it is too large")
@@ -180,7 +175,7 @@ func (w *patternWriter) write(re *syntax.Regexp, atom bool) int {
 				if s.Op == syntax.OpEmptyMatch {
 					continue
 				}
-				// An alternation within needs its own group; a capture may be one in disguise.
+				// An alternation inside a concatenation needs its own group, also if it is inside a capture.
 				n += w.write(s, inner(s).Op == syntax.OpAlternate)
 			}
 			return n
@@ -232,7 +227,7 @@ func (w *patternWriter) repeat(re *syntax.Regexp) int {
 	return n
 }
 
-// alternate writes a|b; where one of them is empty, (?:a|b)?.
+// alternate writes a|b, or (?:a|b)? if one alternative is empty.
 func (w *patternWriter) alternate(re *syntax.Regexp, atom bool) int {
 	subs := slices.DeleteFunc(slices.Clone(re.Sub), func(s *syntax.Regexp) bool { return inner(s).Op == syntax.OpEmptyMatch })
 	empty := len(subs) < len(re.Sub)
@@ -280,8 +275,7 @@ func (w *patternWriter) literal(r rune, fold bool) {
 	w.WriteRune(r)
 }
 
-// class writes ranges of characters, sorted; those that reach to the end of Unicode
-// as what they leave out, which is what was meant.
+// class writes sorted ranges of characters. A class that reaches to the end of Unicode is written as its complement.
 func (w *patternWriter) class(ranges []rune) {
 	type span struct{ from, to rune }
 	var spans []span

@@ -38,7 +38,7 @@ func TestLikeRegexp(t *testing.T) {
 	}
 }
 
-// FuzzRegexp: what is printed is its own portable form, and matches what was meant.
+// FuzzRegexp: the printed pattern is its own portable form, and matches the same texts as the original.
 func FuzzRegexp(f *testing.F) {
 	for _, p := range []string{`^I2[0-5]\.\d`, `(?i)a|[^b-y]+$`, `((a?){3}|b|)*c`, `[\]\\^&-]`, `(?s).{2,5}$`, `\D\S\W`} {
 		f.Add(p, "I21.9 aXé\n", true)

@@ -7,25 +7,24 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// maxDomain is the largest domain that is inferred for an expression; larger
-// ones count as undeclared.
+// maxDomain is the size of the largest domain that is inferred for an expression. Larger domains count as not declared.
 const maxDomain = 1000
 
 // Range is what is known of an expression's value before any row is read.
 type Range struct {
 	Nullable bool
-	// Lower and Upper bound a number (or a date's days, a timestamp's
-	// microseconds); infinite where nothing is known.
+	// Lower and Upper bound a number, or a date's days, or a timestamp's microseconds. They are infinite if nothing is
+	// known.
 	Lower, Upper float64
-	// Domain lists every value that the expression can take, NULL included where
-	// it is nullable, sorted; nil where they are not known.
+	// Domain lists every value that the expression can take, sorted, with NULL if it is nullable. It is nil if the
+	// values are not known.
 	Domain []value.Value
 }
 
 // Bounded reports whether both bounds are known.
 func (f Range) Bounded() bool { return !math.IsInf(f.Lower, 0) && !math.IsInf(f.Upper, 0) }
 
-// Unknown is of a value of which nothing is known, but whether it may be NULL.
+// Unknown is the range of a value of which nothing is known, except whether it may be NULL.
 func Unknown(nullable bool) Range {
 	return Range{Nullable: nullable, Lower: math.Inf(-1), Upper: math.Inf(1)}
 }
@@ -37,7 +36,7 @@ func dayLimits(t value.Type) (least, most float64) {
 	return Bounds(value.Timestamp(value.MinTimestamp), value.Timestamp(value.MaxTimestamp))
 }
 
-// WithinType narrows the facts of a date or timestamp to what the type can hold.
+// WithinType narrows the bounds of a date or timestamp to the values of the type.
 func (f Range) WithinType(t value.Type) Range {
 	if isDay(t) {
 		least, most := dayLimits(t)
@@ -46,7 +45,7 @@ func (f Range) WithinType(t value.Type) Range {
 	return f
 }
 
-// Values lists the values of a column of type t, if they are few: those that are declared, or else all within the
+// Values lists the values of a column of type t, if there are few: the declared values, or all values within the
 // bounds.
 func (f Range) Values(t value.Type, declared []value.Value) Range {
 	switch {
@@ -60,7 +59,7 @@ func (f Range) Values(t value.Type, declared []value.Value) Range {
 	return f
 }
 
-// OrNull is of a value of type t that may be NULL as well.
+// OrNull adds NULL to the range of a value of type t.
 func (f Range) OrNull(t value.Type) Range {
 	f.Nullable = true
 	if f.Domain != nil && !slices.ContainsFunc(f.Domain, value.Value.IsNull) {
@@ -69,7 +68,7 @@ func (f Range) OrNull(t value.Type) Range {
 	return f
 }
 
-// Size is how many values there are, infinite where that is not known.
+// Size is the number of values, or infinite if it is not known.
 func (f Range) Size(discrete bool) float64 {
 	switch {
 	case f.Domain != nil:
@@ -80,11 +79,10 @@ func (f Range) Size(discrete bool) float64 {
 	return math.Inf(1)
 }
 
-// ExactWhole bounds the whole numbers that float64 all holds.
+// ExactWhole bounds the whole numbers that float64 holds without gaps.
 const ExactWhole = 1 << 53
 
-// Bounds gives those of values from lower to upper as float64, which may be
-// coarser than a 64-bit int.
+// Bounds converts bounds to float64, which may be coarser than a 64-bit int; it then widens them.
 func Bounds(lower, upper value.Value) (float64, float64) {
 	a, b := lower.Float64(), upper.Float64()
 	if math.Abs(a) >= ExactWhole {
@@ -96,7 +94,7 @@ func Bounds(lower, upper value.Value) (float64, float64) {
 	return a, b
 }
 
-// wholeDomain lists the whole numbers within bounds, if they are few.
+// wholeDomain lists the whole numbers within bounds, if there are few.
 func wholeDomain(t value.Type, f Range) []value.Value {
 	if !f.Bounded() || f.Upper-f.Lower >= maxDomain || math.Abs(f.Lower) >= ExactWhole || math.Abs(f.Upper) >= ExactWhole {
 		return nil
@@ -122,8 +120,8 @@ func withNull(d []value.Value, nullable bool) []value.Value {
 	return d
 }
 
-// equals lists the values of a type that equal one of others, which may be of another number type: 10 is 10.0. nil
-// where a float equals more ints than one.
+// equals lists the values of type t that equal one of others, which may have another number type: 10 equals 10.0. It
+// returns nil if a float equals more than one int.
 func equals(t value.Type, others []value.Value) []value.Value {
 	d := []value.Value{}
 	for _, v := range others {

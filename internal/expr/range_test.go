@@ -12,8 +12,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// An interval holds the exact result: of whole numbers, which engines multiply exactly, where float64 would round it
-// away.
+// An interval contains the exact result of whole numbers. Engines multiply them exactly, and float64 would round them.
 func TestIntervalsOfWholeNumbers(t *testing.T) {
 	r := rand.New(rand.NewPCG(4, 4))
 	for range 20_000 {
@@ -28,8 +27,8 @@ func TestIntervalsOfWholeNumbers(t *testing.T) {
 
 func noColumns(*expr.Expr) expr.Range { panic("no columns here") }
 
-// An interval holds what an engine gives that takes numbers near zero for 0 in products and quotients, and powers
-// below the least for 0: from such a result, further guards follow.
+// An interval contains the results of engines that treat numbers near zero as 0 in products and quotients, and powers
+// below the least as 0. Further guards are derived from such intervals.
 func TestIntervalsNearZero(t *testing.T) {
 	x, y := expr.Column("t", "x", value.TypeFloat), expr.Column("t", "y", value.TypeFloat)
 	const tiny = 1e-160
@@ -58,7 +57,7 @@ func TestIntervalsNearZero(t *testing.T) {
 	}
 }
 
-// TestLongDomains: no domain is made of texts that are longer than a key, nor is memory spent on them.
+// TestLongDomains: no domain contains texts longer than a key, and building them uses no memory.
 func TestLongDomains(t *testing.T) {
 	i := expr.NewRangeAnalysis(func(*expr.Expr) expr.Range { return expr.Range{Domain: []value.Value{value.Text(""), value.Text("x")}} })
 	a := expr.Column("p", "a", value.TypeText)
@@ -81,7 +80,7 @@ func TestLongDomains(t *testing.T) {
 	}
 }
 
-// TestRangesOfChoices: a value of CASE lies where its condition says, of any values and constants.
+// TestRangesOfChoices: a value of a CASE lies where its condition says, for all values and constants.
 func TestRangesOfChoices(t *testing.T) {
 	u, k := expr.Column("t", "u", value.TypeInt), expr.Column("t", "k", value.TypeFloat)
 	null := expr.Literal(value.Null(value.TypeInt))

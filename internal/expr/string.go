@@ -6,7 +6,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// String writes the expression as SQL for people; engines have their own dialects.
+// String writes the expression as SQL for people. Engines have their own dialects.
 func (e *Expr) String() string {
 	var b strings.Builder
 	e.write(&b, 0)
@@ -70,7 +70,7 @@ func (e *Expr) write(b *strings.Builder, outer int) {
 		e.Args[0].write(b, 0)
 		b.WriteString(" AS " + string(e.Type) + ")")
 	default:
-		if p != 0 { // binary operators that do not associate
+		if p != 0 { // binary operators that are not associative
 			e.Args[0].write(b, p)
 			b.WriteString(" " + strings.ToUpper(string(e.Op)) + " ")
 			e.Args[1].write(b, p+1)

@@ -7,7 +7,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// operations are all there are. A column, a literal and the hospital's name have no evaluation and no bounds.
+// operations has all operations. A column, a literal and the hospital's name have no evaluation and no bounds.
 var operations = func() map[Op]operation {
 	all := map[Op]operation{}
 	for _, family := range []map[Op]operation{leaves, logic, numbers, dates, texts, casts} {
@@ -16,10 +16,10 @@ var operations = func() map[Op]operation {
 	return all
 }()
 
-// Ops are all operations, sorted.
+// Ops lists all operations, sorted.
 func Ops() []Op { return slices.Sorted(maps.Keys(operations)) }
 
-// Exact reports whether engines give the very value that Evaluate gives, and not its neighbour.
+// Exact reports whether engines give exactly the value that Evaluate gives, and not a neighbouring float.
 func (op Op) Exact() bool { return !operations[op].inexact }
 
 // Cast converts an expression to another type.
@@ -28,9 +28,8 @@ func Cast(e *Expr, t value.Type) (*Expr, error) {
 	return c, c.CheckType()
 }
 
-// New applies an operation other than a column, a literal, the hospital or a
-// cast, and returns ErrExpression where the arguments do not fit it,
-// ErrTooLarge where they are too many.
+// New applies an operation other than a column, a literal, the hospital or a cast. It returns ErrExpression if the
+// arguments do not fit the operation, and ErrTooLarge if the expression has too many operations.
 func New(op Op, args ...*Expr) (*Expr, error) {
 	e := &Expr{Op: op, Args: args, size: 1}
 	for _, a := range args {
@@ -49,7 +48,7 @@ func New(op Op, args ...*Expr) (*Expr, error) {
 	return e, nil
 }
 
-// CheckType recomputes the type of one node whose arguments are already checked.
+// CheckType recomputes the type of one node. The types of its arguments must be checked already.
 func (e *Expr) CheckType() error {
 	t, err := resultType(e)
 	if err != nil {
@@ -80,13 +79,13 @@ func resultType(e *Expr) (value.Type, error) {
 	return o.typ(e)
 }
 
-// readsWhole reports whether the operation reads a text that is a bare column to its end.
+// readsWhole reports whether the operation reads a text column as a whole, beyond MaxText.
 func (e *Expr) readsWhole() bool {
 	whole := operations[e.Op].readsWhole
 	return whole != nil && whole(e)
 }
 
-// Grows reports whether the operation may make a longer text than it reads, which then is cut at MaxGrown.
+// Grows reports whether the operation may make a text longer than its arguments. Such a text is cut at MaxGrown.
 func (e *Expr) Grows() bool {
 	switch e.Op {
 	case OpConcat:
@@ -97,8 +96,8 @@ func (e *Expr) Grows() bool {
 	return false
 }
 
-// Longest bounds how many characters the text of an expression has; that of a bare column counts as what operations
-// read of it.
+// Longest bounds the number of characters of an expression's text. A bare column counts as MaxText, the part of it that
+// operations read.
 func (e *Expr) Longest() int {
 	if longest := operations[e.Op].longest; longest != nil {
 		return longest(e, (*Expr).Longest)
@@ -106,7 +105,8 @@ func (e *Expr) Longest() int {
 	return MaxText
 }
 
-// MakesText reports whether the operation makes a text of its own, and not one of its arguments or of a type's digits.
+// MakesText reports whether the operation makes a new text. It is false for an operation that returns one of its
+// arguments, or that writes a number or date as text.
 func (e *Expr) MakesText() bool {
 	_, ok := texts[e.Op]
 	return ok && e.Type == value.TypeText

@@ -8,22 +8,22 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Texts, in Unicode code points counted from 1; nothing depends on a locale. See MaxText. Arguments are of the types in
-// parentheses; NULL arguments give NULL.
+// Texts are sequences of Unicode code points, counted from 1. Nothing depends on a locale. See MaxText. The types of
+// arguments are in parentheses. NULL arguments give NULL.
 const (
-	OpConcat    Op = "||"         // (text, text...), its first MaxGrown
-	OpLower     Op = "lower"      // (text): A to Z and the other letters of ISO 8859-15 alone
+	OpConcat    Op = "||"         // (text, text...), cut at MaxGrown
+	OpLower     Op = "lower"      // (text): changes A to Z and the other letters of ISO 8859-15 only
 	OpUpper     Op = "upper"      // (text): the reverse
-	OpLeftTrim  Op = "ltrim"      // (text, literal characters): without those at its beginning
-	OpRightTrim Op = "rtrim"      // (text, literal characters): without those at its end
-	OpSubstring Op = "substring"  // (text, int start, int length): the characters at the places p >= 1 with start <= p < start + length
+	OpLeftTrim  Op = "ltrim"      // (text, literal characters): without these characters at its beginning
+	OpRightTrim Op = "rtrim"      // (text, literal characters): without these characters at its end
+	OpSubstring Op = "substring"  // (text, int start, int length): the characters at positions p >= 1 with start <= p < start + length
 	OpLength    Op = "length"     // (text)
 	OpReplace   Op = "replace"    // (text, literal text, literal text): all occurrences from left to right; see MaxGrown
-	OpPosition  Op = "position"   // (text, text): where the first begins in the second, 0 where it is not in it, 1 where it is empty
-	OpSplit     Op = "split_part" // (text, literal separator, literal int n >= 1): the n-th part, empty where there is none
+	OpPosition  Op = "position"   // (text, text): the position of the first text in the second; 0 if it does not occur, 1 if it is empty
+	OpSplit     Op = "split_part" // (text, literal separator, literal int n >= 1): the n-th part, empty if there is none
 
-	OpLike   Op = "like"   // (text, literal text): % any characters, _ one, \ escapes; case counts
-	OpRegexp Op = "regexp" // (text, literal pattern of Regexp): a part of the text matches
+	OpLike   Op = "like"   // (text, literal text): % is any characters, _ is one, \ escapes; case-sensitive
+	OpRegexp Op = "regexp" // (text, literal pattern of Regexp): whether a part of the text matches
 )
 
 var texts = map[Op]operation{
@@ -104,9 +104,8 @@ var texts = map[Op]operation{
 	},
 }
 
-// UpperLetters and LowerLetters are what OpLower and OpUpper turn into each other,
-// character by character: the letters of ISO 8859-15, which writes the languages of
-// Western Europe. Engines and their locales agree on no larger set.
+// UpperLetters and LowerLetters are the letters that OpLower and OpUpper convert, character by character: the letters
+// of ISO 8859-15, which covers the languages of Western Europe. Engines and their locales agree on no larger set.
 const (
 	UpperLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÐÑÒÓÔÕÖØÙÚÛÜÝÞŠŽŒŸ"
 	LowerLetters = "abcdefghijklmnopqrstuvwxyzàáâãäåæçèéêëìíîïðñòóôõöøùúûüýþšžœÿ"
@@ -123,7 +122,7 @@ func letterReplacer(from, to string) *strings.Replacer {
 	return strings.NewReplacer(pairs...)
 }
 
-// ofText is of an operation on one text.
+// ofText evaluates an operation on one text.
 func ofText(f func(string) value.Value) func(value.Type, []value.Value) value.Value {
 	return func(_ value.Type, args []value.Value) value.Value { return f(args[0].Str()) }
 }
@@ -144,7 +143,7 @@ func concat(_ value.Type, args []value.Value) value.Value {
 	return Cut(value.Text(b.String()), MaxGrown)
 }
 
-// trimming takes constant characters off a text.
+// trimming removes constant characters from one end of a text.
 func trimming(trim func(s, characters string) string) operation {
 	return operation{
 		fewest: 2, most: 2,
@@ -161,7 +160,7 @@ func trimming(trim func(s, characters string) string) operation {
 	}
 }
 
-// lookedFor checks that all arguments after the first are constants, and that the second is not empty.
+// lookedFor checks that all arguments after the first are constant texts, and that the second is not empty.
 func lookedFor(e *Expr) error {
 	for i := range e.Args[1:] {
 		s, err := e.constantText(1 + i)
@@ -175,7 +174,7 @@ func lookedFor(e *Expr) error {
 	return nil
 }
 
-// firstIsText checks the first argument.
+// firstIsText checks that the first argument is a text.
 func firstIsText(e *Expr) error {
 	if e.Args[0].Type != value.TypeText {
 		return mistyped("%s needs a text, and %s is a %s", e.Op, e.Args[0], e.Args[0].Type)
@@ -195,7 +194,7 @@ func substringType(e *Expr) (value.Type, error) {
 	return value.TypeText, nil
 }
 
-// substring follows the SQL standard: the places before the first count, and hold nothing.
+// substring follows the SQL standard: positions before the first count, but hold no character.
 func substring(s string, start, length int64) string {
 	runes := []rune(s)
 	n := int64(len(runes))
@@ -225,7 +224,7 @@ func replaceType(e *Expr) (value.Type, error) {
 	return value.TypeText, nil
 }
 
-// longerReplacement reports whether what a REPLACE puts in is longer than what it takes out.
+// longerReplacement reports whether a REPLACE inserts a longer text than it removes.
 func longerReplacement(e *Expr) bool {
 	return utf8.RuneCountInString(e.Args[2].Value.Str()) > utf8.RuneCountInString(e.Args[1].Value.Str())
 }
@@ -284,7 +283,7 @@ func regexpType(e *Expr) (value.Type, error) {
 	return value.TypeBool, err
 }
 
-// matches evaluates a constant pattern; one that does not compile gives NULL.
+// matches evaluates a constant pattern. A pattern that does not compile gives NULL.
 func matches(compile func(string) (*regexp.Regexp, error)) func(value.Type, []value.Value) value.Value {
 	return func(t value.Type, args []value.Value) value.Value {
 		p, err := compile(args[1].Str())

@@ -1,4 +1,4 @@
-// Package exprtest makes expressions in tests, which fail where an operation does not fit its arguments.
+// Package exprtest makes expressions in tests. A test fails if an operation does not fit its arguments.
 package exprtest
 
 import (
@@ -47,8 +47,8 @@ type Signature struct {
 // Types are all types of values.
 var Types = []value.Type{value.TypeBool, value.TypeInt, value.TypeFloat, value.TypeText, value.TypeDate, value.TypeTimestamp}
 
-// Signatures lists those of up to three arguments, of all operations but those that take a constant somewhere. So a
-// test that goes through them has what is added, too.
+// Signatures lists the signatures of up to three arguments, for all operations except those that need a constant
+// argument. So a test over all signatures includes new operations.
 func Signatures() []Signature {
 	var all []Signature
 	for _, op := range expr.Ops() {
