@@ -13,16 +13,16 @@ import (
 // rows of several of them multiply. See Cap.
 const MaxPatientRows = 1_000_000
 
-// multiplied is what such a select counts as if public relations multiply its rows further: they may yield
-// MaxSpread/multiplied rows of each.
+// multiplied is the factor that capped joins count for public relations: these may make at most MaxSpread/multiplied
+// rows from each row of such a select.
 const multiplied = 10
 
-// Cap is a private relation of a select in which the rows of one patient multiply: two relations of many rows a patient
-// that are joined by the patient alone give the product of the two numbers. Of each such relation i, of k, the first
-// max(⌊L^(1/k)⌋, ⌊L / Π max(1, n_j)⌋) rows of each patient stay, in an order by a keyed hash, where n_j is how many
-// rows relation j ≠ i has of the patient, and L is MaxPatientRows. So a patient whose rows multiply to no more than L
-// loses none; and nobody's multiply to more, since of P > L each relation keeps L^(1/k) rows or the L/P-th part of its
-// own.
+// Cap is a private relation of a select in which the rows of one patient multiply: two relations with many rows per
+// patient, joined by the patient alone, give the product of the two numbers. Let L be MaxPatientRows, k the number of
+// such relations, and n_j the number of rows of the patient in relation j. Of each such relation i, the first
+// max(⌊L^(1/k)⌋, ⌊L / Π max(1, n_j)⌋) rows of each patient stay, where the product is over j ≠ i and the order is by a
+// keyed hash. So a patient whose rows multiply to at most L loses none. And no patient's rows multiply to more than L:
+// if they would give P > L rows, each relation keeps L^(1/k) rows or a fraction L/P of its own.
 type Cap struct {
 	// At is the index of the relation in the select.
 	At int
@@ -80,10 +80,11 @@ const maxPatterns = 4
 
 // multiplying lists the private relations whose numbers of rows may multiply, in order.
 //
-// In each case of which left joins found a row, the rows of a set of relations, its roots, determine those of all
-// others: these are joined by a key, or are one row a patient. With one root, there are no more rows than it has. What
-// a left join says of the relations before it, it says where it found a row, so that with VISIT LEFT JOIN MEASUREMENT
-// by the visit's key there is a row for each measurement, or one for a visit without.
+// It considers each case of which left joins found a row. In each case there is a set of relations, the roots, whose
+// rows determine the rows of all others: the others are joined by a key, or have one row per patient. With a single
+// root there are no more rows than it has. The condition of a left join also says something of the relations before it,
+// where it found a row. So VISIT LEFT JOIN MEASUREMENT by the visit's key gives one row for each measurement, or one
+// for a visit without any.
 func (s *Scope) multiplying(links []link) []int {
 	private := 0
 	var optional []int
@@ -100,7 +101,7 @@ func (s *Scope) multiplying(links []link) []int {
 	if private < 2 {
 		return nil
 	}
-	if len(optional) > maxPatterns { // of many, what they say of the relations before them is not used
+	if len(optional) > maxPatterns { // with many left joins, what they say of the relations before them is not used
 		return severalOf(s.roots(links, present, true))
 	}
 	var roots []int
@@ -123,8 +124,8 @@ func severalOf(roots []int) []int {
 	return roots
 }
 
-// roots returns a set of the present private relations whose rows determine those of all others. careful: it ignores
-// what left joins say of the relations before them.
+// roots returns a set of the present private relations whose rows determine those of all others. If careful is set, it
+// ignores what left joins say of the relations before them.
 func (s *Scope) roots(links []link, present []bool, careful bool) []int {
 	d := s.dependenciesAmong(links, present, careful)
 	var roots []int
@@ -173,7 +174,7 @@ func (s *Scope) holds(l link, present []bool, careful bool) bool {
 	return l.leftJoin == l.from && !s.relations[l.from].table.Public && present[l.from] && !careful
 }
 
-// own joins the conditions that read relation i alone, and that its rows fulfil wherever one counts.
+// conditionsOn joins the conditions that read relation i alone and that each of its counted rows satisfies.
 func (s *Scope) conditionsOn(i int, conditions []condition) *expr.Expr {
 	var all *expr.Expr
 	for _, c := range conditions {

@@ -60,8 +60,8 @@ func (f *Fragment) Coordinate(p *Proof, sites, partial int) dp.Coordinate {
 	return dp.Coordinate{Size: int64(sites) * p.Sizes[partial], Weight: p.NormWeight(f, partial)}
 }
 
-// Shares returns a hospital's shares of the noise, by partial aggregate, if so many hospitals answer. Coordinator and
-// node each compute them. Errors wrap ErrInvalid or dp's.
+// Shares returns a hospital's shares of the noise, for each partial aggregate, if so many hospitals answer. Coordinator
+// and node each compute them. Errors wrap ErrInvalid or dp's.
 func (f *Fragment) Shares(c Cover, hospitals int, n dp.Noise, p *Proof) ([]*dp.Share, error) {
 	if c.Colluders < 0 {
 		return nil, fmt.Errorf("%w: %d colluders", ErrInvalid, c.Colluders)

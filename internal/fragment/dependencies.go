@@ -17,7 +17,7 @@ import (
 type dependencies struct {
 	all   []dependency
 	uses  []use
-	first []int // by attribute, the number in uses, from 1, of the first dependency that needs it
+	first []int // for each attribute: the index in uses, plus 1, of the first dependency that needs it
 }
 
 type dependency struct {
@@ -25,7 +25,8 @@ type dependency struct {
 	to    int
 }
 
-// use is a dependency that needs an attribute, and the number of the attribute's next; 0: there is none.
+// use is a dependency that needs an attribute. next is the index, plus 1, of the attribute's next use; 0: there is
+// none.
 type use struct{ dependency, next int }
 
 func newDependencies(relations int) dependencies { return dependencies{first: make([]int, relations)} }
@@ -105,8 +106,8 @@ type link struct {
 	column             string
 }
 
-// links lists what the conditions say of columns of keys, and of public relations. At most one value of a type equals
-// one of the same type, but two long ints may equal the same float, and of floats engines may have neighbours.
+// links lists what the conditions say of columns of keys, and of public relations. A value equals at most one value of
+// its own type. But two long ints may equal the same float, and engines may have neighbouring floats.
 func (s *Scope) links(conditions []condition) []link {
 	var all []link
 	var seen map[link]bool
@@ -136,11 +137,11 @@ func (s *Scope) links(conditions []condition) []link {
 	return all
 }
 
-// dependenciesBy returns the dependencies that follow from keys. The links that hold determine the columns of keys.
-// given lists further relations on whose rows the row of a relation depends.
+// dependenciesBy returns the dependencies that follow from keys. Links for which holds is true determine the columns of
+// keys. given lists further relations on whose rows the row of a relation depends.
 func (s *Scope) dependenciesBy(links []link, holds func(link) bool, given func(i int) []int) dependencies {
 	d := newDependencies(len(s.relations))
-	var columns map[link]int // that something determines, by relation and name
+	var columns map[link]int // the columns that something determines, by relation and name
 	for _, l := range links {
 		if !holds(l) {
 			continue

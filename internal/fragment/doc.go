@@ -1,123 +1,123 @@
-// Package fragment is the contract between coordinator and node: the typed
-// description of what one node computes, never SQL text.
+// Package fragment is the contract between coordinator and node: the typed description of what one node computes, never
+// SQL text.
 //
-// A fragment reads relations (tables of the catalog, joined), filters their
-// rows, groups them, and asks for partial aggregates that add up over nodes.
-// Every row belongs to one patient, and Check proves it from the catalog alone;
-// the planner and each node run the same Check, so a node trusts nothing that
-// it has not proved itself.
+// A fragment reads relations (tables of the catalog, joined), filters their rows, groups them, and asks for partial
+// aggregates that add up over nodes. Every row belongs to one patient, and Check proves it from the catalog alone. The
+// planner and each node run the same Check, so a node trusts only what it has proved itself.
 //
 // # What a fragment means
 //
-// Let r be the rows of one patient in one group, at one node. They add up to a part of each partial aggregate:
+// Let r be the rows of one patient in one group, at one node. They give one part of each partial aggregate:
 //
-//   - patients: U if r holds a row (for which Expr is true, where given), else 0
-//   - rows:     |r|*U
-//   - values:   c*U, c being the rows of r where Expr is not NULL
-//   - sum:      s*U, where s adds, over the c rows, clamp(floor(x*2^Shift + 1/2), Lower, Upper) - Center
-//   - buckets:  for each bucket n*U, where n of the c rows fall into it
-//   - beyond:   of another of these, not of buckets, what clipping leaves out of it; see below
+//   - patients: U if r has a row (for which Expr is true, if there is an Expr), else 0
+//   - rows: |r|*U
+//   - values: c*U, where c is the number of rows of r in which Expr is not NULL
+//   - sum: s*U, where s adds clamp(floor(x*2^Shift + 1/2), Lower, Upper) - Center over the c rows
+//   - buckets: n*U for each bucket, where n of the c rows fall into it
+//   - beyond: the part of another partial aggregate, not of buckets, that clipping cuts off; see below
 //
 // All are integers. U, the partial's unit (Proof.Units), is a power of two, so that a fraction of a row can count; it
 // is 1 where nothing is clipped.
 //
 // # The patient is clipped, and nothing else
 //
-// The parts of a patient, of all groups and partial aggregates, are one vector. A patient whose vector is longer than C
-// is scaled down to C, as a whole; all others count as they are. So no row is chosen, no group is dropped, and the
-// ratios of a patient's own partial aggregates stay; one who is scaled down weighs less in averages over all patients,
-// which moves them where who has many rows differs from the others. In numbers, for a patient and one block of partial
-// aggregates (all those of one integer are a block, and so is each of the others, of buckets):
+// The parts of a patient, in all groups and partial aggregates, are one vector. A patient whose vector is longer than C
+// is scaled down to C as a whole. All others count as they are. So no row is chosen, no group is dropped, and the
+// ratios between a patient's own partial aggregates stay. A patient who is scaled down weighs less in averages over all
+// patients, which moves the averages if patients with many rows differ from the others. In numbers, for a patient and
+// one block of partial aggregates (all partial aggregates of one integer form one block, and each partial aggregate of
+// buckets forms a block of its own):
 //
 //	u   = ceil(1024*|x|/size), x each part of the block, first clamped to Clip.Cap
 //	N   = sum of weight*u² under L2, of weight*u under L1, over all parts in all groups
 //	F   = 2^30 where N <= limit; else an integer of at most 2^30*sqrt(limit/N), or 2^30*limit/N
 //	x'  = trunc(x*F/2^30), which adds up over patients, and over nodes
 //
-// So sum of weight*(x'/size)² (or of weight*|x'|/size) is at most Groups times the weights of the block, since
-// rounding up of u and down of F and x' can only make it less; and over the blocks, Groups times Fragment.Weight.
+// So sum of weight*(x'/size)² (or of weight*|x'|/size) is at most Groups times the weights of the block, since rounding
+// u up, and F and x' down, can only make it smaller. Over all blocks the sum is at most Groups times Fragment.Weight.
 // Sizes and weights are public:
 //
-//   - the size of a count of rows is MaxRows rows, of a sum MaxRows times the bound of its grid, and the weight
-//     Groups*Share: a patient of at most MaxRows rows in all is within C however they are spread
-//   - the size of patients is one patient, and the weight Share: a patient in at most Groups groups is within C
-//   - of buckets a level counts c rows in each group, as rows does, whatever buckets they fall into; one level alone,
-//     each bucket
+//   - The size of a count of rows is MaxRows rows, and the size of a sum is MaxRows times the bound of its grid. Their
+//     weight is Groups*Share: a patient with at most MaxRows rows in all is within C however the rows are spread.
+//   - The size of patients is one patient, and its weight is Share: a patient in at most Groups groups is within C.
+//   - For buckets, each level counts c rows in each group, as rows does, whatever buckets they fall into. A single
+//     level counts each bucket.
 //
-// MaxRows counts as 1 where Check proves one row a patient, and Groups is MaxGroups, or the number of groups that
-// there can be if that is less. Proof.Clip is the reference. F is the same integer on every engine: N is exact where
-// its root is taken (below 2^53, or divided by 2^32 before), and IEEE 754 rounds roots and quotients correctly.
+// MaxRows counts as 1 where Check proves one row per patient. Groups is MaxGroups, or the number of possible groups if
+// that is smaller. Proof.Clip is the reference. F is the same integer on every engine: N is exact where its root is
+// taken (below 2^53, or divided by 2^32 before), and IEEE 754 rounds roots and quotients correctly.
 //
 // Where keys are not declared, a patient of whom less than an eighth would be left (of one patient, in each group)
-// counts nowhere, in no partial aggregate, and a group in which nobody counts is not answered. So a patient makes a
-// bounded number of groups appear (package dp has the use of it); and what a node answers is a sum over patients
-// whoever makes a group appear: nothing of others comes with it.
+// counts nowhere, in no partial aggregate. A group in which nobody counts is not answered. So a patient makes a bounded
+// number of groups appear (package dp uses this). And an answer is a sum over patients: a patient who makes a group
+// appear reveals nothing of others in it.
 //
-// # What clipping leaves out is measured
+// # What clipping cuts off is measured
 //
-// The partial aggregate beyond has the Expr, the Grid and, as Of, the kind of another one in the fragment. Its part is
-// made of that one's a, which is bounded as there but in units of its own, and of the same factor F of the same block:
+// The partial aggregate beyond has the Expr and the Grid of another partial aggregate of the fragment, and its kind as
+// Of. Its part is computed from a, the bounded part of the other one, and from the same factor F of the same block, but
+// in units of its own:
 //
 //	x" = trunc(a*H/2^30), H = min(2^30 - F, Most*F)
 //
-// so that it is what x' falls short of a by, up to Most times as much as is left of the patient; 0 where nobody is
-// clipped. It is in no norm, and need not be: a*F/2^30, before it is truncated, satisfies sum of
-// weight*(a*F/2^30/size)² <= Groups*B, where B are the weights of the block and weight is that of the other (L1 is
-// alike), and H <= Most*F. With its own size, Most sizes of the other, and its own Share t where that is s, sum of
-// weight*(x"/size)² <= Groups*B*t/s. So Fragment.Weight counts it with B*t/s, rounded up: the other may take up all of
-// the block's norm, and what is left out of it Most times that. TestClip measures both together.
+// So it is the amount by which x' is less than a, up to Most times what is left of the patient. It is 0 where nobody is
+// clipped. It is in no norm, and need not be: a*F/2^30, before truncation, satisfies sum of weight*(a*F/2^30/size)² <=
+// Groups*B, where B is the sum of the block's weights and weight is the other's (L1 is alike), and H <= Most*F. Let its
+// own size be Most times the size of the other, and its own Share t where the other's is s; then sum of
+// weight*(x"/size)² <= Groups*B*t/s. So Fragment.Weight counts it with B*t/s, rounded up: the other may use up all of
+// the block's norm, and the part that is cut off it may be Most times that. TestClip measures both together.
 //
 // # The last step bounds, and nothing else is needed
 //
-// The rule: what is added up over patients is bounded by the statement that adds it up, as the last thing that happens
-// to it, on every engine and for every partial aggregate, whatever is known of it. Each value is clamped to its grid,
-// each part to its cap, the norm is computed from these very parts, in the same statement and from one reading of the
-// rows, and the factor from that norm; x' and x" are made of nothing else. A block's norm is of its own rows alone, so
-// that blocks need not have read the same, but for who counts where keys are not declared. The bound follows from that
-// and from the patient's id alone: from no bound, type or nullability of a column, from no filter, and from no
-// inference here. What the id and the keys promise is verified in the data.
+// The rule: whatever is added up over patients is bounded by the same statement that adds it up, as its last step, on
+// every engine and for every partial aggregate, whatever else is known. Each value is clamped to its grid, and each
+// part to its cap. The norm is computed from exactly these parts, in the same statement and from one reading of the
+// rows, and the factor from that norm. x' and x" are computed from nothing else. A block's norm depends on its own rows
+// alone, so different blocks need not read the same rows, except to decide who counts where keys are not declared. The
+// bound depends only on this rule and on the patient's id: not on a column's bounds, type or nullability, not on a
+// filter, and not on an inference in this package. What the id and the keys promise is verified in the data.
 //
-// The reason: any other bound is a promise. A catalog says that a column is never NULL, and one row is; interval
-// arithmetic says that a product is not 0, and an engine rounds it to 0; a WHERE keeps a number small, and a database
-// computes with it before it filters. Each was believed once, and one patient then changed a sum by a million times
-// what its noise was for. A clamp costs a comparison.
+// The reason: any other bound is a promise. A catalog says that a column is never NULL, and one row is NULL. Interval
+// arithmetic says that a product is not 0, and an engine rounds it to 0. A WHERE keeps a number small, and a database
+// computes with the number before it filters. Each of these was believed once, and one patient then changed a sum by a
+// million times what its noise was for. A clamp costs a comparison.
 //
 // # Ranges
 //
-// An expr.Range is what is known of an expression before any row is read. There are two kinds, and they never meet:
+// An expr.Range is what is known of an expression before any row is read. There are two kinds, which are never mixed:
 //
 //   - Scope.Range and RangeWhere believe the catalog and the filters. They choose bounds, domains, warnings and
 //     messages. If they are wrong, an answer is less accurate.
-//   - NewEnforced knows what the SQL makes true by itself. It decides which operations need no guard against
-//     overflow, division by zero and the like. A column may be NULL whatever the catalog says; its bounds hold,
-//     because the SQL that reads it clamps, within the same value; a derived column is what its expression
-//     gives on any row, since a database may compute it, and what is made of it, before WHERE, ON, HAVING and
-//     set operations.
+//   - NewEnforced knows only what the SQL itself makes true. It decides which operations need no guard against
+//     overflow, division by zero and the like. A column may be NULL whatever the catalog says. Its bounds hold, because
+//     the SQL that reads it clamps the same value. A derived column has the values that its expression gives on any
+//     row, because a database may compute it, and expressions over it, before WHERE, ON, HAVING and set operations.
 //
 // # Expressions are total
 //
-// No expression can fail on a row's value; package expr says what it gives. Guards stand inside the value (CASE WHEN),
-// so that they hold in whatever order a database evaluates a statement. A column with bounds reads a value outside of
-// them as the nearest bound.
+// No expression can fail on a row's value; package expr says what it gives. Guards are inside the value (CASE WHEN), so
+// they hold in whatever order a database evaluates a statement. A column with bounds reads a value outside them as the
+// nearest bound.
 //
 // # Limits
 //
-// Memory that a patient's values decide would decide whether a query fails, and a failure is an output. So limits are
-// public and part of the semantics: what would go beyond is cut, or the fragment is refused before any row is read.
+// If the values of a patient decided how much memory a query needs, they would decide whether it fails, and a failure
+// is an output. So limits are public and part of the meaning: what would exceed a limit is cut, or the fragment is
+// refused before any row is read.
 //
-//   - a text that a node groups by and answers with ends after expr.MaxKey characters
-//   - a text that || or a growing REPLACE makes ends after expr.MaxGrown, and no step on the way is much longer
-//   - other operations that make a text read the first expr.MaxText of a stored one
-//   - joins with public rows make at most MaxSpread rows of one row of a patient, over all levels of derived
-//     relations, and MaxPublicRows of public rows alone. Lists of constants are counted by Check; of public tables,
-//     which are each hospital's own, a node knows how many rows agree in the columns by which they are joined
-//     (Spread)
-//   - private relations that are joined such that a patient's rows multiply make at most MaxPatientRows rows of one
-//     patient in a select, or of each case of which left joins find a row: of a patient with more, the surplus of
-//     each relation is left out before the join, by a keyed hash of what is read. Cap has the definition. A patient
-//     within the limit loses no row. What public rows may then make of each is a tenth of MaxSpread
-//   - the texts that are computed for one row have, in the whole fragment, at most maxTexts characters
-//   - the operations of all expressions are bounded (expr.Budget): those of a query count again on each level above it
-//     and wherever else it is read, so this bounds the time for Check, and for planning a whole statement. A Memo
-//     derives what is known of a query once, however often it counts
+//   - A text that a node groups by and answers with ends after expr.MaxKey characters.
+//   - A text that || or a growing REPLACE makes ends after expr.MaxGrown characters, and no intermediate text is much
+//     longer.
+//   - Other operations that make a text read the first expr.MaxText characters of a stored one.
+//   - Joins with public rows make at most MaxSpread rows from one row of a patient, over all levels of derived
+//     relations, and MaxPublicRows rows from public rows alone. Check counts lists of constants. Public tables belong
+//     to each hospital: a node knows how many of their rows agree in the columns by which they are joined (Spread).
+//   - If private relations are joined so that a patient's rows multiply, they make at most MaxPatientRows rows of one
+//     patient in a select, or in each case of which left joins find a row. Of a patient with more, surplus rows of each
+//     relation are left out before the join, by a keyed hash of what is read (see Cap). A patient within the limit
+//     loses no row. Public rows may then multiply each of these rows by at most a tenth of MaxSpread.
+//   - The texts that are computed for one row have at most maxTexts characters in the whole fragment.
+//   - The operations of all expressions are bounded (expr.Budget). The operations of a query count again on each level
+//     above it and wherever else it is read, so this bounds the time of Check and of planning a whole statement. A Memo
+//     derives the properties of a query once, however often they count.
 package fragment

@@ -6,7 +6,7 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 )
 
-// Equal reports whether two queries yield the same rows in the same way, and are written alike.
+// Equal reports whether two queries are written in the same way, so that they yield the same rows.
 func (d *Query) Equal(o *Query) bool {
 	if d == nil || o == nil || d == o {
 		return d == o
@@ -16,12 +16,12 @@ func (d *Query) Equal(o *Query) bool {
 		slices.EqualFunc(d.Inputs, o.Inputs, (*Query).Equal)
 }
 
-// Equal reports whether two relations are the same, and joined alike.
+// Equal reports whether two relations are the same and are joined in the same way.
 func (r Relation) Equal(o Relation) bool {
 	return r.Name == o.Name && r.Table == o.Table && r.Join == o.Join && r.On.Equal(o.On) && r.Query.Equal(o.Query)
 }
 
-// Equal reports whether two outputs are the same, and named alike.
+// Equal reports whether two outputs are the same and have the same name.
 func (o Output) Equal(other Output) bool {
 	return o.Name == other.Name && o.Function == other.Function && o.Expr.Equal(other.Expr) && alike(o.Grid, other.Grid) &&
 		o.Window.Equal(other.Window)
@@ -41,7 +41,7 @@ func (o Order) Equal(other Order) bool {
 	return o.Descending == other.Descending && o.NullsFirst == other.NullsFirst && o.Expr.Equal(other.Expr)
 }
 
-// Equal reports whether two partial aggregates are the same, and share the noise alike.
+// Equal reports whether two partial aggregates are the same, with the same share of the noise.
 func (p Partial) Equal(o Partial) bool {
 	return p.Kind == o.Kind && p.Of == o.Of && p.Most == o.Most && p.Share == o.Share && p.Expr.Equal(o.Expr) &&
 		alike(p.Grid, o.Grid) && alike(p.Buckets, o.Buckets)

@@ -17,10 +17,10 @@ type Rows struct {
 	Origins [][]*expr.Expr
 }
 
-// Evaluate computes a derived relation; table is asked for the rows of each of the
-// catalog's tables, by the name in Relation.Table, and hospital is the name of the
-// node. It is the reference for what a Query means, and engines have better plans. c is the catalog, of which it
-// cuts the rows of a patient that would multiply (see Cap); nil: all that is read is public.
+// Evaluate computes a derived relation. It asks table for the rows of each of the catalog's tables, by the name in
+// Relation.Table; hospital is the name of the node. It is the reference for the meaning of a Query; engines have better
+// plans. c is the catalog: by it, rows of a patient that would multiply are cut (see Cap). If c is nil, all that is
+// read is public.
 func (d *Query) Evaluate(table func(name string) Rows, hospital string, c *catalog.Catalog) Rows {
 	return d.evaluate(&evaluation{table: table, hospital: hospital, catalog: c})
 }
@@ -47,7 +47,7 @@ const (
 	rowSteps = 8
 )
 
-// ErrTooMuch reports that a computation on released rows would join or read too many of them.
+// ErrTooMuch says that a computation on released rows would join or read too many of them.
 var ErrTooMuch = errors.New("too many rows would be computed from the released ones")
 
 // evaluation is one run of Evaluate or Trace.
@@ -56,7 +56,7 @@ type evaluation struct {
 	hospital string
 	catalog  *catalog.Catalog // nil: nothing is private
 	trace    *trace           // nil: Evaluate
-	steps    int              // of Trace, what is left; below 0: it has ended
+	steps    int              // steps that Trace has left; below 0 it has stopped
 }
 
 // spend takes steps from the budget, and reports whether it sufficed.

@@ -57,7 +57,7 @@ func (f *Fragment) Weight() int64 {
 			n += int64(p.Weight())
 			continue
 		}
-		if i := f.measured(p); i >= 0 { // which may take up all of the block's norm
+		if i := f.measured(p); i >= 0 { // the other one may use up all of the block's norm
 			of := f.Partials[i].ShareOrOne()
 			n += (p.ShareOrOne()*f.singleWeight() + of - 1) / of
 		}

@@ -8,7 +8,7 @@ import (
 )
 
 // Grid is the fixed-point grid on which a sum is exact. A value x counts as clamp(floor(x*2^Shift + 1/2), Lower, Upper)
-// - Center. It depends on public bounds alone (Casacuberta et al. 2022 show why).
+// - Center. The grid depends on public bounds alone (Casacuberta et al. 2022 show why it must).
 type Grid struct {
 	Shift  int   `json:"shift"` // -1074..1023; 0 for whole numbers unless their range is very wide
 	Lower  int64 `json:"lower"`
@@ -19,17 +19,17 @@ type Grid struct {
 const (
 	gridBits = 24 // of |value| on the grid
 	sizeBits = 28 // of |value| times MaxRows, a size; so a part times Steps fits into 64 bits
-	// fewWhole is how far apart whole numbers are of which a middle that is off by half makes noise no more than a
-	// twentieth wider.
+	// fewWhole is the width of a range of integers from which on a center that is off by one half widens the noise by
+	// at most a twentieth.
 	fewWhole = 20
-	// innerBits are those of |value| on the grid of a sum within a derived relation, of which 2^26 add up within an
-	// int64.
+	// innerBits is the number of bits of |value| on the grid of a sum within a derived relation. 2^26 such values add
+	// up within an int64.
 	innerBits = 36
 )
 
-// NewGrid returns the grid for numbers within [lower, upper], which are integers if whole. maxRows is the number of a
+// NewGrid returns the grid for numbers in [lower, upper], which are integers if whole. maxRows is the number of a
 // patient's rows that count. A centered grid measures from the middle of the bounds, which halves the sensitivity of a
-// mean. The other measures from zero.
+// mean. Other grids measure from zero.
 func NewGrid(lower, upper float64, whole, centered bool, maxRows int) (Grid, error) {
 	if math.IsInf(lower, 0) || math.IsInf(upper, 0) || math.IsNaN(lower) || math.IsNaN(upper) || lower > upper {
 		return Grid{}, fmt.Errorf("%w: a sum needs bounds", ErrInvalid)
@@ -40,10 +40,10 @@ func NewGrid(lower, upper float64, whole, centered bool, maxRows int) (Grid, err
 	room := sizeBits - int(math.Ceil(math.Log2(float64(maxRows))))
 	limit := min(gridBits, room)
 	if whole {
-		limit = room // whole numbers are exact at shift 0, as long as they fit
+		limit = room // whole numbers are exact at shift 0 if they fit
 	}
 	reach := math.Max(math.Abs(lower), math.Abs(upper))
-	if centered && lower < upper { // the place of a constant is told as finely as by its size
+	if centered && lower < upper { // a range far from zero needs a grid as fine as its width requires
 		reach = upper - lower
 	}
 	shift := 0
@@ -57,8 +57,8 @@ func NewGrid(lower, upper float64, whole, centered bool, maxRows int) (Grid, err
 	if shift < -1000 || shift > 1000 {
 		return Grid{}, fmt.Errorf("%w: the bounds [%g, %g] are too wide or too narrow for a sum", ErrInvalid, lower, upper)
 	}
-	// Of few whole numbers of which none is in the middle, the grid is of halves, so that one is: of 0 and 1 each is 1/2
-	// from it.
+	// If a few integers have no integer in their middle, the grid has halves, so that the middle is on it: 0 and 1 are
+	// both 1/2 from it.
 	if width := upper - lower; centered && whole && shift == 0 && width < fewWhole && int64(width)%2 == 1 {
 		shift = 1
 	}
@@ -87,8 +87,8 @@ func (g Grid) validate(maxRows, most int) error {
 	return nil
 }
 
-// within bounds a number that counts as a value of the grid, without its center. The
-// grid is not the facts' own: it is the coordinator's.
+// within bounds a number that counts as a value of the grid, without its center. The coordinator chooses the grid, so
+// it need not follow from the range.
 func (g Grid) within(x expr.Range) expr.Range {
 	at := func(x float64) float64 {
 		return g.Number(math.Min(math.Max(math.Floor(math.Ldexp(x, g.Shift)+0.5), float64(g.Lower)), float64(g.Upper)))

@@ -29,7 +29,7 @@ func (d *Query) group(from *joined) Rows {
 		values = len(key)
 	}
 	if len(order) == 0 && values == 0 && !slices.ContainsFunc(d.Columns, func(o Output) bool { return o.Function == "" }) {
-		order, keys = append(order, ""), append(keys, nil) // without keys, all rows are one group, and so are none
+		order, keys = append(order, ""), append(keys, nil) // without keys, all rows are one group, even if there are no rows
 	}
 	out := Rows{Names: d.names()}
 	for g, k := range order {

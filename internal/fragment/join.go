@@ -54,7 +54,7 @@ func (v *evaluation) join(relations []Relation, filter *expr.Expr) *joined {
 	return v.joinRows(relations, filter, v.capped(relations, filter))
 }
 
-// capped returns the rows that stay of the relations that are capped.
+// capped returns the remaining rows of the relations that are capped.
 func (v *evaluation) capped(relations []Relation, filter *expr.Expr) map[int]Rows {
 	if v.catalog == nil {
 		return nil
@@ -149,7 +149,7 @@ func (v *evaluation) joinRows(relations []Relation, filter *expr.Expr, capped ma
 	return j
 }
 
-// with joins the last source, which is of the relation r, to the rows before it. If columns must be equal, it looks up
+// with joins the last source, which belongs to relation r, to the rows before it. If columns must be equal, it looks up
 // the matching rows.
 func (j *joined) with(r Relation, filter *expr.Expr) []joinedRow {
 	i := len(j.sources) - 1
@@ -202,12 +202,12 @@ func (j *joined) with(r Relation, filter *expr.Expr) []joinedRow {
 	return next
 }
 
-// equated gives expressions over the rows before a relation, and over its own, that are equal in each row of the join.
-// Of floats some are equal that are not written alike.
+// equatedColumns returns expressions over the rows before a relation, and over its own rows, that are equal in each row
+// of the join. Floats are left out: some are equal but written differently.
 func (j *joined) equatedColumns(r Relation, filter *expr.Expr) (before, own []*expr.Expr) {
 	i := j.index[r.Name]
 	conditions := expr.Conjuncts(r.On)
-	if r.Join != JoinLeft { // what the filter drops later may as well not be joined
+	if r.Join != JoinLeft { // rows that the filter drops later need not be joined
 		conditions = append(conditions, expr.Conjuncts(filter)...)
 	}
 	for _, c := range conditions {

@@ -2,9 +2,9 @@ package fragment
 
 import "errors"
 
-// Limit is the error of a fragment that exceeds a limit of all fragments. It is ErrInvalid.
+// Limit is the error of a fragment that exceeds a limit that all fragments have. It is ErrInvalid.
 type Limit struct {
-	Joined  string // where it is of joins, the relation that is joined
+	Joined  string // the joined relation, if the limit is about joins
 	Message string // what is too much
 	Hint    string // what to write instead
 }
@@ -22,16 +22,15 @@ const (
 	maxExpanded  = 20_000 // operations of one expression, see Scope.size
 	maxDepth     = 200
 	maxRelations = 30
-	// maxRelationsInAll bounds relations with those within derived ones.
+	// maxRelationsInAll bounds the relations of a fragment, with those inside derived relations.
 	maxRelationsInAll = 200
 	maxKeys           = 10
 	maxPartials       = 100
-	// MaxCells is the largest number of groups that declared domains may span.
+	// MaxCells is the largest number of groups that declared domains may give.
 	MaxCells = 100_000
-	// MaxIntegers is the largest number of integers that a node sends, and that
-	// declared groups may span.
+	// MaxIntegers is the largest number of integers that a node sends, and that declared groups may give.
 	MaxIntegers = 1 << 24
 )
 
-// ErrInvalid reports a fragment that this node cannot run.
+// ErrInvalid says that this node cannot run a fragment.
 var ErrInvalid = errors.New("the fragment is not valid")

@@ -32,8 +32,8 @@ type Lookup struct {
 	Reading
 }
 
-// Reading describes rows of a relation that reads public tables alone, in an order that does not depend on the
-// database. Ties of Order are sorted by all columns, from the first, with NULL last and texts by their bytes.
+// Reading describes rows of a relation that reads only public tables, in an order that does not depend on the database.
+// Ties of Order are sorted by all columns, from the first, with NULL last and texts by their bytes.
 type Reading struct {
 	Relation *Query  `json:"relation"`
 	Order    []Place `json:"order,omitempty"`

@@ -196,8 +196,8 @@ func tableOf(r Relation, c *catalog.Catalog) *catalog.Table {
 	return t
 }
 
-// derived is recall of what derive does, which it keeps. Of constants it keeps no properties: lists of them are long,
-// and they are soon derived.
+// derived returns recalled properties, or calls derive and keeps its result. It keeps nothing for constants: lists of
+// them are long, and deriving their properties is fast.
 func (on assumptions) derived(d *Query, depth int, derive func() (*properties, error)) (*properties, error) {
 	if d.Constant() {
 		return derive()
@@ -217,7 +217,7 @@ func (on assumptions) derived(d *Query, depth int, derive func() (*properties, e
 	k := d.asItIs(on.catalog)
 	k.properties, k.texts, k.visits, k.capped = p, texts-b.texts, visits-b.Left(), mine
 	for _, q := range d.queries() {
-		in := b.kept[q.memoKey(on)] // it has just been derived, or recalled
+		in := b.kept[q.memoKey(on)] // it has just been derived or recalled
 		if q.Constant() {
 			in = q.asItIs(on.catalog)
 		}
@@ -227,7 +227,7 @@ func (on assumptions) derived(d *Query, depth int, derive func() (*properties, e
 	return p, nil
 }
 
-// asItIs copies a query, without the queries within it and without expressions, which do not change.
+// asItIs copies a query, without the queries in it and without expressions, which never change.
 func (d *Query) asItIs(c *catalog.Catalog) *derivation {
 	k := &derivation{query: *d, levels: 1}
 	k.query.Relations, k.query.Inputs = slices.Clone(d.Relations), slices.Clone(d.Inputs)
@@ -241,7 +241,7 @@ func (d *Query) asItIs(c *catalog.Catalog) *derivation {
 	return k
 }
 
-// own copies what an output shares, without expressions, which do not change.
+// own copies what an output shares, except expressions, which never change.
 func (o *Output) own() {
 	if o.Grid != nil {
 		grid := *o.Grid

@@ -10,10 +10,10 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// MostRows bounds how many of the rows one patient has in a group of the keys, as far as keys, filters and the
-// catalog's domains tell: two, where they are numbered within the patient and the number is at most 2. It is infinite
-// where nothing tells. It is believed, not proved: a limit of contributions may follow it, since what a patient has
-// beyond the limit is cut whatever is known.
+// MostRows bounds the number of rows that one patient has in a group of the keys, as far as keys, filters and the
+// catalog's domains tell. For example, it is two if rows are numbered within the patient and the number is at most 2.
+// It is infinite if nothing tells. It is believed, not proved. A limit of contributions may still follow it, because a
+// patient's rows beyond the limit are cut in any case.
 func MostRows(relations []Relation, filter *expr.Expr, c *catalog.Catalog, m *Memo, keys ...*expr.Expr) float64 {
 	s, err := NewScopeWithin(relations, c, m)
 	if err != nil {
@@ -22,7 +22,7 @@ func MostRows(relations []Relation, filter *expr.Expr, c *catalog.Catalog, m *Me
 	conditions := conditionsOf(relations, filter)
 	links, single, known := s.links(conditions), s.singleRow(conditions), s.analysisWhere(filter)
 	present, before := make([]bool, len(relations)), make([]bool, len(relations))
-	for i, r := range s.relations { // a public relation makes one row of one where its key is given
+	for i, r := range s.relations { // a public relation gives one row if its key is given
 		if r.table.Public && !s.hasKey(i, s.equatedColumns(i, before, links)) {
 			return math.Inf(1)
 		}
@@ -30,7 +30,7 @@ func MostRows(relations []Relation, filter *expr.Expr, c *catalog.Catalog, m *Me
 	}
 	d := s.dependenciesAmong(links, present, true)
 	least := math.Inf(1)
-	for i, r := range s.relations { // whose rows determine those of all others
+	for i, r := range s.relations { // the rows of these relations determine those of all others
 		if !r.table.Public && s.determined([]int{i}, d) {
 			least = math.Min(least, s.mostOf(i, single[i], known, keys))
 		}
@@ -38,7 +38,7 @@ func MostRows(relations []Relation, filter *expr.Expr, c *catalog.Catalog, m *Me
 	return least
 }
 
-// mostOf bounds how many rows of relation i a patient has: the number of values of a key's columns, without the
+// mostOf bounds the number of rows of relation i per patient: the number of values of a key's columns, without the
 // patient's id and the columns by which rows are grouped.
 func (s *Scope) mostOf(i int, single bool, known *expr.RangeAnalysis, by []*expr.Expr) float64 {
 	if single {
@@ -65,13 +65,13 @@ func (s *Scope) mostOf(i int, single bool, known *expr.RangeAnalysis, by []*expr
 		}
 		least = math.Min(least, most)
 	}
-	if d := s.relations[i].Query; d != nil && math.IsInf(least, 1) { // no more than it reads
+	if d := s.relations[i].Query; d != nil && math.IsInf(least, 1) { // a query has no more rows than its inputs
 		least = s.mostOfDerived(d)
 	}
 	return least
 }
 
-// mostOfDerived bounds how many rows of a patient a derived relation takes from its inputs.
+// mostOfDerived bounds the number of rows per patient that a derived relation takes from its inputs.
 func (s *Scope) mostOfDerived(d *Query) float64 {
 	if d.SetOp == "" {
 		return MostRows(d.Relations, d.Filter, s.catalog, s.budget.Memo)
@@ -95,8 +95,8 @@ func (s *Scope) mostOfDerived(d *Query) float64 {
 	return all
 }
 
-// Apart reports whether a patient has rows in one of two inputs alone, as where a FULL JOIN by patients' ids is written
-// out: a LEFT JOIN b, and those of b for whom a has none. It is believed, as MostRows is.
+// Apart reports whether each patient has rows in only one of two inputs. That is so where a FULL JOIN by patients' ids
+// is written out: a LEFT JOIN b, and then the rows of b of patients without rows in a. It is believed, as MostRows is.
 func Apart(inputs []*Query, c *catalog.Catalog, m *Memo) bool {
 	if len(inputs) != 2 {
 		return false
@@ -124,7 +124,7 @@ func Apart(inputs []*Query, c *catalog.Catalog, m *Memo) bool {
 	})
 }
 
-// unprojected returns the relation whose rows a derived one passes on, whatever it computes from their columns.
+// unprojected returns the relation whose rows a derived one returns, whatever it computes from their columns.
 func unprojected(d *Query) *Query {
 	for d.SetOp == "" && !d.Grouped && d.Filter == nil && len(d.Relations) == 1 && d.Relations[0].Query != nil {
 		d = d.Relations[0].Query

@@ -24,8 +24,8 @@ import (
 // its own noise permits. Then all hospitals add noise to the groups that any of them named (dp/doc.go, "Undeclared
 // groups").
 
-// Where names are a release of their own, they have namesPart of the noise's epsilon and the numbers numbersPart: the
-// squares add up to 0.986, so that no rounding makes it more than the whole price.
+// If names are a release of their own, they take namesPart of the noise's epsilon, and the numbers take numbersPart.
+// The squares add up to 0.986, so that no rounding makes the sum exceed the whole price.
 const (
 	namesPart   = 0.44
 	numbersPart = 0.89
@@ -46,14 +46,14 @@ func (c Cover) Parts(n dp.Noise) (names, numbers dp.Noise) {
 func (p *Proof) Presence(f *Fragment, sites, partial int) dp.Presence {
 	unit := p.Units[partial]
 	at := dp.Presence{Sites: int64(sites), Least: max(1, unit/LeastPresence), Most: unit}
-	// Not one group where the catalog promises one: the norm is what a node sees to.
+	// The catalog may promise one group, but this does not rely on it: the node enforces only the norm.
 	limit, weight := p.NormLimit(f), p.NormWeight(f, partial)
-	reach := new(big.Int).Mul(big.NewInt(unit), big.NewInt(limit)) // of hostile shares it may need more than 64 bits
+	reach := new(big.Int).Mul(big.NewInt(unit), big.NewInt(limit)) // with hostile shares it may need more than 64 bits
 	reach.Add(reach, big.NewInt(weight-1)).Quo(reach, big.NewInt(weight))
 	if f.Norm == L2 {
 		reach.Mul(reach, big.NewInt(unit/at.Least))
 	}
-	if at.Reach = math.MaxInt64; reach.IsInt64() { // else no threshold is for it
+	if at.Reach = math.MaxInt64; reach.IsInt64() { // otherwise no threshold suffices
 		at.Reach = reach.Int64()
 	}
 	return at
@@ -63,9 +63,9 @@ func (p *Proof) Presence(f *Fragment, sites, partial int) dp.Presence {
 type Naming struct {
 	// Threshold is the least noisy number of patients, in the unit of the partial aggregate.
 	Threshold int64
-	share     *dp.Share // covers the number that is compared
-	partial   int       // the number of patients
-	again     bool      // the numbers have noise of their own
+	share     *dp.Share // for the noise on the compared number
+	partial   int       // index of the number of patients
+	again     bool      // the released numbers have new noise
 }
 
 // Naming returns how groups are named. Coordinator and node each compute it. Errors wrap ErrInvalid or dp's.
@@ -75,7 +75,7 @@ func (f *Fragment) Naming(c Cover, n dp.Noise, delta float64, p *Proof) (*Naming
 		if !p.Selects(f, i) {
 			continue
 		}
-		// This share suffices by itself: no other hospital is relied on for a name.
+		// The share must suffice by itself: a name relies on no other hospital's noise.
 		share, err := names.Share(f.Coordinate(p, c.Sites, i), dp.Shares{Sites: c.Sites, Honest: 1})
 		if err != nil {
 			return nil, err
@@ -92,8 +92,8 @@ func (n *Naming) Noise() dp.Distribution { return n.share.Total(1) }
 // ErrTooMany reports that an answer has more groups than a hospital can hold.
 var ErrTooMany = errors.New("too many groups to cover")
 
-// mostSparse is what a hospital holds of them: integers, of which a group counts as sixteen more, and one for eight
-// bytes of its keys.
+// mostSparse bounds what a hospital holds of an answer, counted in integers. A group counts as sixteen more, and each
+// eight bytes of its keys as one.
 const mostSparse = 1 << 25
 
 // Sparse adds up the answer to a fragment whose groups are not all declared.
@@ -108,7 +108,7 @@ type Sparse struct {
 type sparse struct {
 	keys    []value.Value
 	sums    []int64
-	covered int64 // its number of patients, once Names has drawn
+	covered int64 // its noisy number of patients, after Names has drawn the noise
 }
 
 // NewSparse returns an empty Sparse.
@@ -149,7 +149,7 @@ func (s *Sparse) appears(partials []int64) bool {
 	return true
 }
 
-// domains are the keys that a group may have: their types, and the values of those that declare them.
+// domains has, for each key of a group, its type and its declared values.
 type domains []struct {
 	of     value.Type
 	values map[string]bool // by GroupID; nil: any
@@ -181,7 +181,7 @@ func (d domains) have(keys []value.Value) bool {
 	return true
 }
 
-// travels reports whether a group's keys survive the wire. A date before the year 1 does not.
+// travels reports whether the wire keeps a group's keys. It does not keep a date before the year 1.
 func travels(keys []value.Value) bool {
 	return !slices.ContainsFunc(keys, func(v value.Value) bool {
 		again, err := value.Parse(v.Type(), v.String())
@@ -212,10 +212,10 @@ func (s *Sparse) Names(n *Naming) [][]value.Value {
 	return names
 }
 
-// Covered gives the vector that leaves for those groups, which are in order, as Dense.Covered does; in a group that the
-// hospital has not, nobody counts. The number of patients has the noise by which the group was named or not, or its own
-// where names are a release of their own. How long it takes depends on the list and on how many of it are here, seldom
-// on more. It ends with ctx.
+// Covered returns the vector to send for the sorted groups, as Dense.Covered does. In a group that the hospital does
+// not have, nobody counts. The number of patients keeps the noise that decided whether the group was named, unless
+// names are a release of their own; then it has new noise. The time depends on the list and on how many of its groups
+// are here, and seldom on more. It ends with ctx.
 func (s *Sparse) Covered(ctx context.Context, n *Naming, shares []*dp.Share, groups [][]value.Value) ([]int64, error) {
 	covered := make([]int64, 0, len(groups)*s.fragment.Released())
 	zeros := make([]int64, s.fragment.Width())
@@ -232,7 +232,7 @@ func (s *Sparse) Covered(ctx context.Context, n *Naming, shares []*dp.Share, gro
 				covered = append(covered, shares[j].Cover(x))
 			}
 			if g != nil && j == n.partial && !n.again {
-				covered[len(covered)-1] = g.covered // in place of the draw just made, which makes all groups take as long
+				covered[len(covered)-1] = g.covered // replaces the draw just made, which is made so that all groups take the same time
 			}
 			rest = rest[p.Width():]
 		}
@@ -248,12 +248,12 @@ func SortGroups(groups [][]value.Value) {
 const (
 	// MaxNamed is the largest number of groups that all hospitals together name for one answer.
 	MaxNamed = MaxCells
-	// namesBatch is about how many bytes of names travel in a message, and namesMost how many in a list.
+	// namesBatch is roughly the size of a message of names in bytes, and namesMost the largest size of a list.
 	namesBatch = 1 << 19
 	namesMost  = 64 << 20
 )
 
-// named is how a part of a list of groups travels.
+// named is a part of a list of groups on the wire.
 type named struct {
 	Groups [][]value.Value `json:"groups"`
 	More   bool            `json:"more,omitempty"`
@@ -280,8 +280,8 @@ func WriteNames(groups [][]value.Value, send func([]byte) error) error {
 	}
 }
 
-// ReadNames reads what WriteNames wrote, message by message: a list of groups of the fragment, by GroupID, each once,
-// and so few that a vector over them can be covered. Errors of its own wrap ErrRecord.
+// ReadNames reads what WriteNames wrote, message by message: a list of groups of the fragment, sorted by GroupID and
+// without duplicates. There are few enough groups for one covered vector. Errors of its own wrap ErrRecord.
 func (f *Fragment) ReadNames(receive func() ([]byte, error)) ([][]value.Value, error) {
 	var groups [][]value.Value
 	last, size, domains := "", 0, f.domains()
@@ -318,8 +318,8 @@ func (f *Fragment) ReadNames(receive func() ([]byte, error)) ([][]value.Value, e
 	}
 }
 
-// DigestOf is the SHA-256 of a request's digest and the groups that are covered for it, so that hospitals which are
-// told of different ones do not seal together.
+// DigestOf is the SHA-256 of a request's digest and of the groups that are covered for it. So hospitals that were told
+// different groups do not seal together.
 func DigestOf(request [sha256.Size]byte, groups [][]value.Value) [sha256.Size]byte {
 	d := sha256.New()
 	d.Write(request[:])

@@ -12,7 +12,7 @@ func (v *evaluation) constant(x value.Value) *expr.Expr {
 	return expr.Literal(x)
 }
 
-// origin returns the provenance of an expression over a row; nil in Evaluate.
+// origin returns the provenance of an expression over a row, or nil in Evaluate.
 func (j *joined) origin(e *expr.Expr, row int) *expr.Expr {
 	if j.trace == nil {
 		return nil
@@ -110,8 +110,8 @@ type span struct {
 	expr        *expr.Expr
 }
 
-// spanOf is that of rows from first on, whose function has the value v. A sum of more rows than those before is made of
-// theirs.
+// spanOf is the provenance for the rows from first on, whose function has the value v. A sum extends the provenance of
+// fewer rows from the same first row.
 func (o *Output) spanOf(from *joined, before *span, first int, rows []int, v value.Value) *span {
 	s := &span{first: first, rows: len(rows)}
 	same := before != nil && before.expr != nil && before.first == first

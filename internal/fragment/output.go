@@ -102,12 +102,11 @@ func (s *Scope) checkWindow(o *Output, check func(*expr.Expr) error) error {
 	return nil
 }
 
-// checkOrders refuses outputs that depend on how a database happens to keep rows:
-// that order may follow from other patients' rows. Nor may public rows, which private ones are joined
-// to: in which order a database reads them may follow from what else it does. An output whose order tells rows
-// apart by a key depends on the rows alone. The others must be of one order, by
-// everything that the outputs read: what it leaves tied are rows that are alike, and
-// where these change places, they do so in all outputs at once.
+// checkOrders refuses outputs that depend on the order in which a database keeps rows. For private rows, that order may
+// follow from other patients' rows. For public rows, which private ones are joined to, it may follow from the
+// database's other work. An output whose order tells rows apart by a key depends on the rows alone. All other outputs
+// must have one common order that includes everything they read: rows that it leaves tied are equal in all of it, and
+// if they change places, they do so in all outputs at once.
 func (s *Scope) checkOrders(d *Query) error {
 	var one *Window
 	for i := range d.Columns {
@@ -141,8 +140,7 @@ func (s *Scope) checkOrders(d *Query) error {
 	return nil
 }
 
-// ordersByKey reports whether the window orders rows by a key of the one relation
-// that they are of.
+// ordersByKey reports whether the window orders rows by a key of the only relation.
 func (s *Scope) ordersByKey(w *Window) bool {
 	var columns []string
 	for _, e := range w.by() {
@@ -155,14 +153,14 @@ func (s *Scope) ordersByKey(w *Window) bool {
 
 func sameExprs(a, b []*expr.Expr) bool { return slices.EqualFunc(a, b, (*expr.Expr).Equal) }
 
-// valueRange derives the range of an output from those of expressions. keyless: a group may have no row.
+// valueRange derives the range of an output from the ranges of expressions. keyless: a group may have no row.
 func (o *Output) valueRange(known func(*expr.Expr) expr.Range, keyless bool) expr.Range {
 	count := func(least float64) expr.Range { return expr.Range{Lower: least, Upper: math.Inf(1)} }
 	var x expr.Range
 	if o.Expr != nil {
 		x = known(o.Expr)
 	}
-	empty := keyless || o.Window != nil && o.Window.Frame != nil // there may be no row to read
+	empty := keyless || o.Window != nil && o.Window.Frame != nil // the function may read no row
 	switch o.Function {
 	case FunctionRows:
 		if empty {
@@ -176,7 +174,7 @@ func (o *Output) valueRange(known func(*expr.Expr) expr.Range, keyless bool) exp
 		if !x.Nullable && !empty {
 			f.Lower = 1
 		}
-		// A declared domain bounds nothing: data may hold more, and no group shows it.
+		// A declared domain does not bound the number: data may have more values, and no group shows them.
 		if whole := o.Function == FunctionDistinct && (o.Expr.Type == value.TypeInt || o.Expr.Type == value.TypeDate || o.Expr.Type == value.TypeBool); whole && x.Bounded() {
 			f.Upper = math.Max(0, math.Floor(x.Upper)-math.Ceil(x.Lower)+1)
 		}

@@ -44,9 +44,8 @@ const (
 	MostBeyond = 1000   // of Partial.Most
 )
 
-// Buckets divide [Lower, Upper] into Branching^Levels buckets of equal width; a
-// value outside counts in the first or the last. The coordinator releases them as
-// a tree: at each level, the counts of Branching times as many, finer buckets.
+// Buckets divide [Lower, Upper] into Branching^Levels buckets of equal width. A value outside counts in the first or
+// the last bucket. The coordinator releases them as a tree: each level has Branching times as many, finer buckets.
 type Buckets struct {
 	Lower     float64 `json:"lower"`
 	Upper     float64 `json:"upper"`
@@ -99,9 +98,9 @@ func (p Partial) Width() int {
 	return 1
 }
 
-// Weight is for how many numbers the partial aggregate counts where it is released: its Share, times the levels of a
-// tree. Rows add up to as many on each level, whatever buckets they fall into: in L1, and in L2 at most, so that a tree
-// weighs as many numbers as it has levels.
+// Weight is the weight of the partial aggregate in a release: its Share, times the number of levels of a tree. On each
+// level the counts add up to the number of rows, whatever buckets the rows fall into: exactly in L1, and at most in L2.
+// So a tree weighs as much as one number for each of its levels.
 func (p Partial) Weight() int {
 	w := max(1, p.Share)
 	if p.Buckets != nil {

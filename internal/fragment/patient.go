@@ -30,10 +30,9 @@ func equality(e *expr.Expr) (a, b *expr.Expr, ok bool) {
 	return e.Args[0], e.Args[1], true
 }
 
-// samePatient reports whether equality of the two columns means that the two
-// rows belong to the same patient: both hold the patient's id; or one is the
-// foreign key by which its table reaches the patient and the other is the key it
-// refers to; or both are such foreign keys to the same key.
+// samePatient reports whether equality of the two columns means that the two rows belong to the same patient. That is
+// so in three cases: both hold the patient's id; one is the foreign key by which its table reaches the patient, and the
+// other is the key it refers to; or both are such foreign keys to the same key.
 func (s *Scope) samePatient(a, b *expr.Expr) bool {
 	i, j := s.index[a.Relation], s.index[b.Relation]
 	r, q := s.relations[i].table, s.relations[j].table
@@ -51,8 +50,7 @@ func (s *Scope) samePatient(a, b *expr.Expr) bool {
 		y != "" && y == strings.ToLower(r.Name+"."+a.Column)
 }
 
-// patientReference returns what the column refers to if it is the one by which its
-// table reaches the patient.
+// patientReference returns the key that the column refers to, if its table reaches the patient by this column.
 func patientReference(t *catalog.Table, column string) string {
 	c, ok := t.Column(column)
 	if !ok || !strings.EqualFold(t.Patient, column) {
@@ -61,8 +59,8 @@ func patientReference(t *catalog.Table, column string) string {
 	return strings.ToLower(c.References)
 }
 
-// linkedToPatient says of each private relation whether its rows are proved to belong to the patient of the first
-// private one. Which patient's the row of a relation is, or that there is none, stands for the row.
+// linkedToPatient reports for each private relation whether its rows are proved to belong to the patient of the first
+// private one. In the dependencies, the patient of a relation's row, or that there is no row, stands for the row.
 func (s *Scope) linkedToPatient(conditions []condition) []bool {
 	d := newDependencies(len(s.relations))
 	for i, r := range s.relations {
@@ -88,10 +86,10 @@ func (s *Scope) linkedToPatient(conditions []condition) []bool {
 	return d.closure()
 }
 
-// singleRow says of each relation whether the patient determines which row of it is read: all rows of a patient read
-// the same one, or all read none. That holds of a private table of one row a patient, and of a table whose whole key is
-// equated with constants or with columns of such relations. A left join reads a row or none by its whole condition,
-// which therefore must depend on such relations alone.
+// singleRow reports for each relation whether the patient determines which row of it is read: all rows of a patient
+// read the same one, or all read none. That holds for a private table with one row per patient, and for a table whose
+// whole key equals constants or columns of such relations. A left join reads a row or none by its whole condition, so
+// that condition must read only such relations.
 func (s *Scope) singleRow(conditions []condition) []bool {
 	holds := func(l link) bool { return l.leftJoin == -1 || l.leftJoin == l.to }
 	d := s.dependenciesBy(s.links(conditions), holds, func(i int) []int {

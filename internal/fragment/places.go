@@ -12,25 +12,25 @@ import (
 )
 
 // Places numbers the groups of a fragment whose keys all declare their domains, in the order of the keys: the first key
-// weighs most. So a group is found without its keys being kept or compared.
+// is the most significant. So a group is found without keeping or comparing its keys.
 type Places struct {
 	fragment *Fragment
 	keys     []placesOfKey
 	groups   int
 }
 
-// placesOfKey are the places of one key's values in their order.
+// placesOfKey has the places of one key's values in their order.
 type placesOfKey struct {
 	values []value.Value
 	texts  map[string]int
-	bits   map[uint64]int // of values that are no texts
-	null   int            // outside, if NULL is not declared
+	bits   map[uint64]int // values that are not texts
+	null   int            // outside if NULL is not declared
 }
 
-// outside is the place of what is not declared.
+// outside is the place of a value that is not declared.
 const outside = -1
 
-// Places returns nil where a key does not declare its domain. The fragment is one that Check accepts.
+// Places returns nil if a key does not declare its domain. Check must accept the fragment.
 func (f *Fragment) Places() *Places {
 	p := &Places{fragment: f, groups: 1}
 	for _, k := range f.Keys {
@@ -54,7 +54,7 @@ func (f *Fragment) Places() *Places {
 	return p
 }
 
-// bitsOf is equal for equal values of one type, other than texts and NULL, and differs for others.
+// bitsOf is equal for equal values of one type, other than texts and NULL, and different for different values.
 func bitsOf(v value.Value) uint64 {
 	if v.Type() == value.TypeFloat {
 		return math.Float64bits(v.Float64())
@@ -78,7 +78,7 @@ func (p *Places) Keys() [][]value.Value {
 	return groups
 }
 
-// ReadRecord is the package's ReadRecord, but gives fn the places of groups, and leaves out those that are not
+// ReadRecord is like the package's ReadRecord, but gives fn the places of groups and leaves out groups that are not
 // declared.
 func (p *Places) ReadRecord(r arrow.Record, fn func(place int, partials []int64) error) error {
 	var places []int
@@ -104,7 +104,7 @@ func (p *Places) ReadRecord(r arrow.Record, fn func(place int, partials []int64)
 		return err
 	}
 	return eachGroup(p.fragment, int(r.NumRows()), partials, func(row int, sums []int64) error {
-		place := 0 // of all rows, where there are no keys
+		place := 0 // the place of all rows, if there are no keys
 		if len(p.keys) > 0 {
 			place = places[row]
 		}
@@ -115,10 +115,10 @@ func (p *Places) ReadRecord(r arrow.Record, fn func(place int, partials []int64)
 	})
 }
 
-// of finds the value in a row. It is not ok where ReadRecord would refuse the value.
+// of finds the place of the value in a row. ok is false if ReadRecord would refuse the value.
 func (k *placesOfKey) of(column arrow.Array, row int, t value.Type) (place int, ok bool) {
 	if texts, is := column.(*array.String); is && !texts.IsNull(row) {
-		s := texts.Value(row) // looked up, and not kept: the record's memory is not ours
+		s := texts.Value(row) // only looked up, because the record's memory belongs to the caller
 		if place, ok = k.texts[s]; ok {
 			return place, true
 		}

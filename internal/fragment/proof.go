@@ -15,7 +15,7 @@ type Proof struct {
 	Capped bool
 	// Rows is the number of rows that one patient may have without being clipped, at one node.
 	Rows int
-	// Unclipped: no patient can have more, by the fragment and the assumptions of the proof.
+	// Unclipped: no patient can exceed the limits, by the fragment and the assumptions of the proof.
 	Unclipped bool
 	// Cells is the number of groups if every key's domain is declared (1 without keys). It is 0 otherwise, and then the
 	// groups need selection.
@@ -27,7 +27,8 @@ type Proof struct {
 	Sizes []int64
 }
 
-// clipsNobody: a patient has one row; or patients are counted, and there are no more groups than one patient may be in.
+// clipsNobody reports that no patient exceeds the norm: a patient has one row; or only patients are counted, and there
+// are no more groups than one patient may be in.
 func (p *Proof) clipsNobody(f *Fragment) bool {
 	if p.OneRow {
 		return true

@@ -26,7 +26,7 @@ func (d *Query) Table(name string, c *catalog.Catalog, m *Memo) (*catalog.Table,
 	return s.describe(name), nil
 }
 
-// describe returns a new table, so that nobody can change what the memo holds.
+// describe returns a new table, so that changing it does not change the memo.
 func (p *properties) describe(name string) *catalog.Table {
 	t, columns := *p.table, make([]catalog.Column, len(p.table.Columns))
 	t.Name, t.Key, t.Columns = name, slices.Clone(t.Key), make([]*catalog.Column, len(columns))
@@ -126,8 +126,8 @@ func (d *Query) propertiesOfSetOp(name string, on assumptions, depth int) (*prop
 			}
 			facts, size = append(facts, s.ranges[i]), max(size, s.sizes[i])
 		}
-		f := facts[0] // what is kept of intersect and except is of the first input
-		// Databases move conditions on a combination into its inputs.
+		f := facts[0] // the rows of intersect and except are rows of the first input
+		// But a database may move conditions on the result into the inputs.
 		if d.SetOp == SetOpUnionAll || d.SetOp == SetOpUnion || on.enforced {
 			f = expr.Union(column.Type, facts, on.budget.Budget)
 		}
@@ -178,8 +178,9 @@ func (d *Query) propertiesOfConstants(name string) (*properties, error) {
 	return out, nil
 }
 
-// keysOfConstants lists the columns that tell a list of values apart: no two rows have the same there, nor one
-// a NULL, which equals nothing, nor a float, of which engines may have neighbours.
+// keysOfConstants lists the columns that tell the rows of a list of values apart: no two rows have the same value
+// there. NULL excludes a column, because it equals nothing, and so does a float, because engines may have neighbouring
+// floats.
 func keysOfConstants(rows []*Query) [][]string {
 	var keys [][]string
 	if !AreConstants(rows) {
@@ -235,7 +236,7 @@ func (d *Query) propertiesOfSelect(name string, on assumptions, depth int) (*pro
 		return out, nil
 	}
 	var values []string
-	one := !out.table.Public // all rows of a patient are one group, where the values to group by are the patient's
+	one := !out.table.Public // all rows of a patient are one group, if the patient determines the values to group by
 	for _, o := range d.Columns {
 		if o.Function == "" {
 			values = append(values, o.Name)
@@ -359,7 +360,7 @@ func (s *Scope) keysOfSelect(d *Query) [][]string {
 	return keys
 }
 
-// keyReferredTo returns the key that a bare column refers to, or is, as table.column; "" where there is none.
+// keyReferredTo returns the key that a bare column is or refers to, as table.column, or "" if there is none.
 func (s *Scope) keyReferredTo(e *expr.Expr) string {
 	if e.Op != expr.OpColumn {
 		return ""

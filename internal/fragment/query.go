@@ -7,7 +7,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Limits of derived relations, those that a Query computes.
+// Limits of derived relations: relations that a Query computes.
 const (
 	maxDerivedDepth   = 16
 	maxDerivedColumns = 200
@@ -15,26 +15,26 @@ const (
 	maxInputs         = 1000 // of one set operation
 )
 
-// Query is a derived relation, one that is computed from others: a select over relations, or a set operation over the
-// rows of several queries. A select over no relation is one row of constants, which is public; UNION ALL of such rows
-// is a list of values. A Query is private where a relation that it reads is. Then each of its rows belongs to one
-// patient, whose id it holds in the column Patient, and is a function of that patient's rows alone.
+// Query is a derived relation, computed from others: a select over relations, or a set operation over the rows of
+// several queries. A select over no relation is one row of constants, which is public; UNION ALL of such rows is a list
+// of values. A Query is private if a relation that it reads is private. Then each of its rows belongs to one patient,
+// has that patient's id in the column Patient, and is a function of that patient's rows alone.
 type Query struct {
 	Relations []Relation `json:"relations,omitempty"`
 	Filter    *expr.Expr `json:"filter,omitempty"`
-	// Grouped: the outputs that are plain values group the rows, the others are functions of a group. A private
-	// grouping has the patient's id among its values, so that a group is of one patient. NULL is a value to group by.
+	// Grouped: the outputs that are plain values group the rows, and the others are functions of a group. A private
+	// grouping includes the patient's id, so that a group belongs to one patient. NULL is a value to group by.
 	Grouped bool     `json:"grouped,omitempty"`
 	Columns []Output `json:"columns,omitempty"`
-	// SetOp puts the rows of the inputs together. The other fields but Patient are empty then, and the columns are
-	// named and typed as the first input's.
+	// SetOp combines the rows of the inputs. The other fields except Patient are then empty, and the columns have the
+	// names and types of the first input.
 	SetOp  SetOp    `json:"combine,omitempty"`
 	Inputs []*Query `json:"arms,omitempty"`
-	// Patient is the column that holds the patient's id; empty where all is public.
+	// Patient is the column that holds the patient's id. It is empty if everything is public.
 	Patient string `json:"patient,omitempty"`
 }
 
-// SetOp is how the rows of several queries make one relation.
+// SetOp says how the rows of several queries form one relation.
 type SetOp string
 
 // The set operations. All but SetOpUnionAll yield distinct rows.
@@ -45,22 +45,23 @@ const (
 	SetOpExcept    SetOp = "except"
 )
 
-// Output is one column of a Query: a value (Function is empty), a function of a group, or with Window a function of
-// rows around.
+// Output is one column of a Query: a value (Function is empty), a function of a group, or, with a Window, a function of
+// neighbouring rows.
 type Output struct {
 	Name     string     `json:"name"`
 	Function Function   `json:"function,omitempty"`
-	Expr     *expr.Expr `json:"expr,omitempty"` // what it is, or the function's argument
-	// Grid makes a sum or an average of floats exact: its terms are floor(x*2^Shift+1/2). One over released rows, which
-	// a coordinator computes, needs none.
+	Expr     *expr.Expr `json:"expr,omitempty"` // the value, or the function's argument
+	// Grid makes a sum or an average of floats exact: its terms are floor(x*2^Shift+1/2). A function of released rows,
+	// which a coordinator computes, needs none.
 	Grid   *Grid   `json:"grid,omitempty"`
 	Window *Window `json:"window,omitempty"`
 }
 
-// Function is what an Output computes from several rows.
+// Function is a function of several rows that an Output computes.
 type Function string
 
-// The functions of groups and of windows. They leave out NULL arguments. Of no value the result is NULL, of a count 0.
+// The functions of groups and of windows. They ignore NULL arguments. Without any value the result is NULL, and a count
+// is 0.
 const (
 	FunctionRows     Function = "count rows"
 	FunctionCount    Function = "count"
@@ -72,25 +73,25 @@ const (
 	FunctionEvery    Function = "every" // of bool
 	FunctionAny      Function = "any"   // of bool
 
-	// Of windows alone. Rows that Order leaves tied are told apart by Window.Ties.
+	// Functions of windows only. Window.Ties distinguishes rows that Order leaves tied.
 	FunctionRowNumber Function = "row number"
 	FunctionRank      Function = "rank"
 	FunctionDenseRank Function = "dense rank"
 	FunctionLag       Function = "lag"   // Expr, Window.Offset rows before
 	FunctionLead      Function = "lead"  // Expr, Window.Offset rows after
-	FunctionFirst     Function = "first" // Expr in the first row of the partition, NULL as it may be
-	FunctionLast      Function = "last"  // Expr in the last row of the partition
+	FunctionFirst     Function = "first" // Expr in the first row of the partition, which may be NULL
+	FunctionLast      Function = "last"  // Expr in the last row of the partition, which may be NULL
 )
 
-// Window says which rows an output's function reads: those of the same partition. Where the rows are private, the
-// partition's first expression is the patient's id. A function that groups have too reads, where Order is given, the
-// rows up to the current one and its peers.
+// Window says which rows an output's function reads: rows of the same partition. If the rows are private, the
+// partition's first expression is the patient's id. With an Order, a function that groups have too reads the rows up to
+// the current one and its peers.
 type Window struct {
 	Partition []*expr.Expr `json:"partition"`
 	Order     []Order      `json:"order,omitempty"`
-	// Ties orders the rows that Order leaves tied. Without it, some functions would depend on how a database happens to
-	// store rows, and so on other patients. Check wants a key among Partition, Order and Ties; or one order for all
-	// such outputs, with all that they read.
+	// Ties orders the rows that Order leaves tied. Without it, some functions would depend on how a database stores
+	// rows, and so on other patients. Check requires a key among Partition, Order and Ties; or one common order for all
+	// such outputs, which includes everything that they read.
 	Ties   []*expr.Expr `json:"ties,omitempty"`
 	Offset int          `json:"offset,omitempty"` // lag, lead: 1..1000
 	// Frame narrows the rows that a function of groups reads; it needs an Order.
@@ -104,24 +105,24 @@ type Order struct {
 	NullsFirst bool       `json:"nulls_first,omitempty"` // NULLs come last unless it is set, in both directions
 }
 
-// Frame is the rows from From to To, counted from the current one: negative numbers are before it. Unbounded reaches
-// the partition's end.
+// Frame is the rows from From to To, counted from the current row; negative numbers are rows before it. Unbounded
+// extends to the partition's end.
 type Frame struct {
 	From int `json:"from"`
 	To   int `json:"to"`
-	// Values: From and To are not counted in rows but in the value of the one order, an int: the frame is the rows
-	// whose value is so far after the current row's, in the direction of the order. A value beyond ±MaxFrameValue is
-	// ordered as NULL; rows of NULL see each other at a bounded end.
+	// Values: From and To count the value of the only order, an int, instead of rows. The frame has the rows whose
+	// value differs from the current row's by From to To, in the direction of the order. A value beyond ±MaxFrameValue
+	// is ordered as NULL. At a bounded end, rows of NULL see each other.
 	Values bool `json:"values,omitempty"`
 }
 
-// MaxFrameValue bounds what a frame of values is counted in, so that no engine overflows.
+// MaxFrameValue bounds the values that a frame of values counts, so that no engine overflows.
 const MaxFrameValue = 1 << 60
 
-// Unbounded is a Frame's To without an end; -Unbounded its From without a start.
+// Unbounded is a Frame's To without an end; -Unbounded is its From without a start.
 const Unbounded = 1 << 30
 
-// ofGroups reports whether the function applies to groups; the others need a window.
+// ofGroups reports whether the function applies to groups. The other functions need a window.
 func (f Function) ofGroups() bool {
 	switch f {
 	case FunctionRows, FunctionCount, FunctionDistinct, FunctionSum, FunctionAverage, FunctionMin, FunctionMax, FunctionEvery, FunctionAny:
@@ -154,12 +155,12 @@ func (d *Query) Constant() bool {
 	return d.SetOp == "" && len(d.Relations)+len(d.Inputs) == 0
 }
 
-// AreConstants reports whether the relations are rows of constants, which together are a list of values.
+// AreConstants reports whether all inputs are rows of constants, which together are a list of values.
 func AreConstants(inputs []*Query) bool {
 	return !slices.ContainsFunc(inputs, func(input *Query) bool { return !input.Constant() })
 }
 
-// by lists what the window orders rows by, its partition first.
+// by lists the expressions that the window orders rows by, with its partition first.
 func (w *Window) by() []*expr.Expr {
 	all := slices.Clone(w.Partition)
 	for _, by := range w.Order {
@@ -176,7 +177,7 @@ func (d *Query) names() []string {
 	return names
 }
 
-// walkRelations calls fn for each relation and those within.
+// walkRelations calls fn for each relation, and for the relations inside it.
 func walkRelations(relations []Relation, fn func(*Relation)) {
 	for i := range relations {
 		fn(&relations[i])
@@ -186,7 +187,7 @@ func walkRelations(relations []Relation, fn func(*Relation)) {
 	}
 }
 
-// walkDerived calls fn for each derived relation, those within and the inputs of combinations.
+// walkDerived calls fn for each derived relation, for those inside it, and for the inputs of set operations.
 func walkDerived(relations []Relation, fn func(*Query)) {
 	for i := range relations {
 		if d := relations[i].Query; d != nil {
@@ -214,8 +215,8 @@ func (d *Query) walk(fn func(*Relation)) {
 	}
 }
 
-// countRelations is how many relations there are, with those within, up to most: it counts no further, since a chain of
-// queries in which each reads the one before twice stands for powers of two.
+// countRelations counts relations, and those inside them, up to most. It stops there, because a chain of queries that
+// each read the previous one twice stands for a power of two.
 func countRelations(relations []Relation, most int) int {
 	n := 0
 	for i := range relations {
@@ -229,7 +230,7 @@ func countRelations(relations []Relation, most int) int {
 	return n
 }
 
-// count is countRelations of those within.
+// count is countRelations for the relations inside a query.
 func (d *Query) count(most int) int {
 	n := countRelations(d.Relations, most)
 	for _, input := range d.Inputs {
@@ -240,7 +241,7 @@ func (d *Query) count(most int) int {
 	return n
 }
 
-// Join is how a relation joins those before it.
+// Join says how a relation joins those before it.
 type Join string
 
 // The joins. The first relation has none.

@@ -14,13 +14,12 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// ErrRecord means that an Arrow record is not an answer to the fragment.
+// ErrRecord says that an Arrow record is not an answer to the fragment.
 var ErrRecord = errors.New("the record does not answer the fragment")
 
-// Schema is the form of the fragment's answer: one row a group, its keys k0, k1,
-// ... in their own types (NULL where the key is NULL), then its partial
-// aggregates p0, p1, ..., which are never NULL: an integer, or for buckets a list
-// of one integer a bucket.
+// Schema is the Arrow schema of the fragment's answer. It has one row per group. The keys k0, k1, ... have their own
+// types and may be NULL. The partial aggregates p0, p1, ... are never NULL: an integer, or for buckets a list of one
+// integer per bucket.
 func (f *Fragment) Schema() *arrow.Schema {
 	fields := make([]arrow.Field, 0, len(f.Keys)+len(f.Partials))
 	for i, k := range f.Keys {
@@ -53,9 +52,8 @@ func ArrowType(t value.Type) arrow.DataType {
 	return arrow.BinaryTypes.String
 }
 
-// AppendRow adds one group to a builder of the fragment's Schema. The keys are
-// of the schema's types, and dates are within the 32 bits of an Arrow date. The
-// partials are Fragment.Width integers, those of buckets side by side.
+// AppendRow adds one group to a builder of the fragment's Schema. The keys must have the schema's types, and dates must
+// fit the 32 bits of an Arrow date. partials are Fragment.Width integers, with those of buckets side by side.
 func AppendRow(b *array.RecordBuilder, keys []value.Value, partials []int64) {
 	for i, k := range keys {
 		AppendValue(b.Field(i), k)
@@ -74,8 +72,8 @@ func AppendRow(b *array.RecordBuilder, keys []value.Value, partials []int64) {
 	}
 }
 
-// AppendValue adds a value to a builder of its type's ArrowType; an invalid one
-// counts as NULL. A date is within the 32 bits of an Arrow date.
+// AppendValue adds a value to a builder of its type's ArrowType. An invalid value counts as NULL. A date must fit the
+// 32 bits of an Arrow date.
 func AppendValue(b array.Builder, v value.Value) {
 	if !v.Valid() || v.IsNull() {
 		b.AppendNull()
@@ -91,16 +89,15 @@ func AppendValue(b array.Builder, v value.Value) {
 	case *array.StringBuilder:
 		b.Append(v.Str())
 	case *array.Date32Builder:
-		b.Append(arrow.Date32(v.Int64())) //nolint:gosec // within 32 bits, as the contract says
+		b.Append(arrow.Date32(v.Int64())) //nolint:gosec // within 32 bits, as the doc comment requires
 	case *array.TimestampBuilder:
 		b.Append(arrow.Timestamp(v.Int64()))
 	}
 }
 
-// ReadRecord calls fn for each group of an answer, in order, and stops at its
-// first error. The slices are fn's to read until it returns. A record of another
-// schema, with a NULL partial aggregate, a real number that is not finite or a
-// text that is not UTF-8 is refused with ErrRecord before fn is called.
+// ReadRecord calls fn for each group of an answer, in order, and stops at its first error. fn may read the slices until
+// it returns. These records are refused with ErrRecord before fn is called: a record of another schema, or one with a
+// NULL partial aggregate, a real number that is not finite, or a text that is not UTF-8.
 func ReadRecord(f *Fragment, r arrow.Record, fn func(keys []value.Value, partials []int64) error) error {
 	var keys [][]value.Value
 	partials, err := readColumns(f, r, func(i int, column arrow.Array) bool {
@@ -126,9 +123,9 @@ func ReadRecord(f *Fragment, r arrow.Record, fn func(keys []value.Value, partial
 	})
 }
 
-// readColumns copies the partial aggregates of a record that may come from anybody, and has key read each column of
-// keys. It is false where a value is none of the key's type. Arrow's accessors panic on buffers shorter than they
-// claim, which is but one more refusal here.
+// readColumns copies the partial aggregates of a record that may come from anybody, and lets key read each column of
+// keys. key returns false for a value that does not have the key's type. Arrow's accessors panic on buffers shorter
+// than they claim; such a record is refused too.
 func readColumns(f *Fragment, r arrow.Record, key func(i int, column arrow.Array) bool) (partials [][]int64, err error) {
 	defer func() {
 		if recover() != nil {
@@ -159,7 +156,7 @@ func readColumns(f *Fragment, r arrow.Record, key func(i int, column arrow.Array
 	return partials, nil
 }
 
-// readSums copies a column of partial aggregates: that many integers.
+// readSums copies a column of partial aggregates of want integers per row.
 func readSums(column arrow.Array, want int, name string) ([]int64, error) {
 	offset := 0
 	if list, ok := column.(*array.FixedSizeList); ok {
@@ -194,7 +191,7 @@ func readKey(column arrow.Array, row int, t value.Type) (value.Value, bool) {
 		return value.Float(x), !math.IsNaN(x) && !math.IsInf(x, 0)
 	case *array.String:
 		s := column.Value(row)
-		return value.Text(string([]byte(s))), utf8.ValidString(s) // a copy: the record's memory is not ours
+		return value.Text(string([]byte(s))), utf8.ValidString(s) // a copy, because the record's memory belongs to the caller
 	case *array.Date32:
 		return value.Date(int64(column.Value(row))), true
 	case *array.Timestamp:
@@ -203,7 +200,7 @@ func readKey(column arrow.Array, row int, t value.Type) (value.Value, bool) {
 	return value.Value{}, false
 }
 
-// GroupID encodes keys so that equal keys, and no others, are equal strings.
+// GroupID encodes keys such that two encodings are equal exactly if the keys are.
 func GroupID(keys []value.Value) string { return string(AppendGroupID(nil, keys)) }
 
 // AppendGroupID appends GroupID to b.

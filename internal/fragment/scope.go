@@ -27,20 +27,20 @@ type scopedRelation struct {
 	optional bool
 }
 
-// NewScope resolves relations against the catalog. hospitals are the values that the column hospital may take, sorted;
-// without, they are not known.
+// NewScope resolves relations against the catalog. hospitals are the possible values of the column hospital, sorted;
+// without them, they are not known.
 func NewScope(relations []Relation, c *catalog.Catalog, hospitals ...value.Value) (*Scope, error) {
 	return NewScopeWithin(relations, c, NewMemo(nil), hospitals...)
 }
 
-// NewScopeWithin is NewScope with what a memo keeps.
+// NewScopeWithin is NewScope with a memo.
 func NewScopeWithin(relations []Relation, c *catalog.Catalog, m *Memo, hospitals ...value.Value) (*Scope, error) {
 	on := m.assumed(c)
 	on.hospitals = hospitals
 	return countedScope(relations, on)
 }
 
-// countedScope refuses too many relations before any is looked at.
+// countedScope refuses too many relations before it reads any.
 func countedScope(relations []Relation, on assumptions) (*Scope, error) {
 	if countRelations(relations, maxRelationsInAll+1) > maxRelationsInAll {
 		return nil, tooManyRelations()
@@ -52,11 +52,11 @@ func tooManyRelations() error {
 	return fmt.Errorf("%w: more than %d relations in all", ErrInvalid, maxRelationsInAll)
 }
 
-// NewEnforced tells what a fragment's SQL makes true of expressions over the relations by itself, whatever the data
-// are, whatever the catalog promises, and in whatever order a database evaluates the statement: it is what may decide
-// that an operation needs no guard. Bounds of a column hold, because the SQL that reads it clamps, and a derived column
-// is what its expression gives. Nothing follows from a column that is declared not to be NULL, from a declared domain,
-// or from a filter, a join or a grouping, which a database may apply later. Domains are not known.
+// NewEnforced returns an analysis that knows only what a fragment's SQL itself makes true, whatever the data are,
+// whatever the catalog promises, and in whatever order a database evaluates the statement. So it may decide that an
+// operation needs no guard. Bounds of a column hold, because the SQL that reads it clamps. A derived column has the
+// values of its expression. Nothing follows from a column that is declared NOT NULL, from a declared domain, or from a
+// filter, a join or a grouping, which a database may apply later. Domains are not known.
 func NewEnforced(relations []Relation, c *catalog.Catalog, m *Memo) (*expr.RangeAnalysis, error) {
 	on := m.assumed(c)
 	on.enforced, on.noDomains = true, true
@@ -120,7 +120,7 @@ func (s *Scope) Range(e *expr.Expr) expr.Range {
 		return f
 	}
 	if s.enforced {
-		f = f.WithinType(e.Type) // what a stored column holds beyond its type reads as NULL
+		f = f.WithinType(e.Type) // a stored value beyond its type reads as NULL
 	}
 	i, ok := s.index[e.Relation]
 	if !ok {
@@ -149,7 +149,7 @@ func (s *Scope) derivedRange(i int, e *expr.Expr) expr.Range {
 	for k, c := range r.table.Columns {
 		if strings.EqualFold(c.Name, e.Column) {
 			f := r.ranges[k]
-			if r.optional { // a domain may say what Nullable does not: that there is no NULL
+			if r.optional { // a domain may exclude NULL even where Nullable is set
 				f = f.OrNull(c.Type)
 			}
 			return f
@@ -158,24 +158,23 @@ func (s *Scope) derivedRange(i int, e *expr.Expr) expr.Range {
 	return expr.Unknown(true)
 }
 
-// RangeWhere infers what is known of an expression on rows that fulfil the filter,
-// which may be nil.
+// RangeWhere infers the range of an expression on rows that satisfy the filter, which may be nil.
 func (s *Scope) RangeWhere(e, filter *expr.Expr) expr.Range { return s.analysisWhere(filter).Range(e) }
 
-// BoundsWhere infers the bounds of expressions on rows that fulfil the filter, which may be nil, and looks at each part
-// once. It lists no values.
+// BoundsWhere infers the bounds of expressions on rows that satisfy the filter, which may be nil. It examines each part
+// once, and lists no values.
 func (s *Scope) BoundsWhere(filter *expr.Expr) *expr.RangeAnalysis {
 	return expr.NewRangeAnalysisWhere(filter, s.budget.Budget, false, s.Range)
 }
 
-// analysisWhere infers the facts of expressions on rows that fulfil the filter.
+// analysisWhere infers the ranges of expressions on rows that satisfy the filter.
 func (s *Scope) analysisWhere(filter *expr.Expr) *expr.RangeAnalysis {
 	return expr.NewRangeAnalysisWhere(filter, s.budget.Budget, !s.noDomains, s.Range)
 }
 
-// size counts the operations of an expression, with those of the derived columns that it reads put in their place: some
-// databases do so, and a column that reads another several times at each of several levels would stop them.
-// What an aggregate or a window computes is put nowhere.
+// size counts the operations of an expression, with derived columns replaced by their expressions. Some databases do
+// that replacement, and a column that reads another one several times, on each of several levels, would overwhelm them.
+// The results of aggregates and windows are not replaced.
 func (s *Scope) size(e *expr.Expr) float64 {
 	if e.Op == expr.OpColumn {
 		r := &s.relations[s.index[e.Relation]]
@@ -204,8 +203,7 @@ func (s *Scope) public() bool {
 	return true
 }
 
-// check verifies the types of an expression that may read the first `visible`
-// relations.
+// check verifies the types of an expression that may read the first `visible` relations.
 func (s *Scope) check(e *expr.Expr, visible, depth int, nodes *int) error {
 	if e == nil {
 		return fmt.Errorf("%w: an argument is missing", expr.ErrExpression)
@@ -245,8 +243,8 @@ func (s *Scope) check(e *expr.Expr, visible, depth int, nodes *int) error {
 	return nil
 }
 
-// checkConstant refuses texts with the character U+0000: some engines cannot hold it, and some
-// databases' texts end there. Nor may one be longer than what is read of a text.
+// checkConstant refuses texts with the character U+0000: some engines cannot hold it, and some databases end a text
+// there. It also refuses a text that is longer than what operations read of a text.
 func checkConstant(v value.Value) error {
 	switch {
 	case v.Type() != value.TypeText || v.IsNull():
@@ -276,8 +274,8 @@ func (s *Scope) checkPatient(e *expr.Expr) error {
 	return nil
 }
 
-// checkRows verifies how relations are joined and filtered, and returns the check
-// of an expression that may read all of them.
+// checkRows verifies how relations are joined and filtered. It returns the check of an expression that may read all of
+// them.
 func (s *Scope) checkRows(relations []Relation, filter *expr.Expr) (func(*expr.Expr) error, error) {
 	nodes := 0
 	check := func(e *expr.Expr, visible int) error {
@@ -327,8 +325,8 @@ func containsFold(list []string, s string) bool {
 	return slices.ContainsFunc(list, func(l string) bool { return strings.EqualFold(l, s) })
 }
 
-// fold gives names that are one in any letter case the same form: those that strings.EqualFold says are equal, such as
-// K and the Kelvin sign. A name in lower-case letters of ASCII is its own form, so that nothing is allocated.
+// fold maps names that strings.EqualFold considers equal to the same form; K and the Kelvin sign are an example. A name
+// in lower-case ASCII letters is its own form, so nothing is allocated for it.
 func fold(name string) string {
 	return strings.Map(func(r rune) rune {
 		least := r

@@ -10,17 +10,18 @@ import (
 )
 
 // Limits of how joins multiply rows. Without them, a list of constants that is joined under a condition on one patient
-// would make a query run for hours if and only if that patient exists.
+// could make a query run for hours if and only if that patient exists.
 const (
-	// MaxSpread is how many rows joins with public relations may make of one row of a patient, or of one public row.
+	// MaxSpread is the largest number of rows that joins with public relations may make from one row of a patient, or
+	// from one public row.
 	MaxSpread = 10_000
-	// MaxPublicRows is how many rows a public relation may have that is made by joins.
+	// MaxPublicRows is the largest number of rows of a public relation that joins make.
 	MaxPublicRows = 100_000_000
 )
 
 // Spread verifies that joins with public relations multiply rows by no more than MaxSpread, given what is known of the
-// public tables, which is public. Check does so as if each row found at most one in a table; a node, which has the
-// tables, asks again. The error wraps ErrInvalid, or is most's.
+// public tables, which is public. Check does the same under the assumption that each row finds at most one row in a
+// table; a node, which has the tables, checks again. The error wraps ErrInvalid, or is most's.
 func (f *Fragment) Spread(c *catalog.Catalog, most Multiplicity) error {
 	m := NewMemo(nil)
 	m.most = most
@@ -34,7 +35,7 @@ func (f *Fragment) Spread(c *catalog.Catalog, most Multiplicity) error {
 	return err
 }
 
-// multiplicity is how many rows of the public relation i agree in the columns, at most.
+// multiplicity bounds the number of rows of the public relation i that agree in the columns.
 func (s *Scope) multiplicity(i int, columns []string) (float64, error) {
 	r := s.relations[i]
 	switch {
@@ -54,7 +55,7 @@ func (s *Scope) multiplicity(i int, columns []string) (float64, error) {
 	return s.budget.most(r.table.Name, names)
 }
 
-// most is how many rows of a list of constants agree in the columns.
+// most is the largest number of rows of a list of constants that agree in the columns.
 func (d *Query) most(columns []string) int {
 	rows := d.Inputs
 	if d.Constant() {
@@ -69,7 +70,7 @@ func (d *Query) most(columns []string) int {
 				key, null = append(key, *o.Expr.Value), null || o.Expr.Value.IsNull()
 			}
 		}
-		if null { // which equals nothing
+		if null { // NULL equals nothing
 			continue
 		}
 		text := rowKey(key)
@@ -79,8 +80,8 @@ func (d *Query) most(columns []string) int {
 	return most
 }
 
-// spread bounds how many rows the joins make: of one row of a patient, or, where all is public, in all. fixed are
-// columns whose values are given.
+// spread bounds the number of rows that the joins make: from one row of a patient, or in all if everything is public.
+// fixed are columns whose values are given.
 func (s *Scope) spread(conditions []condition, fixed []*expr.Expr) (float64, error) {
 	placed, links, factor, first := make([]bool, len(s.relations)), s.links(conditions), 1.0, 1.0
 	for i, r := range s.relations {
@@ -91,7 +92,7 @@ func (s *Scope) spread(conditions []condition, fixed []*expr.Expr) (float64, err
 			}
 		}
 	}
-	if len(s.multiplying(links)) > 0 { // whatever each has, they are cut
+	if len(s.multiplying(links)) > 0 { // the number of rows is capped, whatever each relation has
 		s.budget.capped, factor = true, multiplied
 	}
 	start := !slices.Contains(placed, true)
@@ -138,7 +139,7 @@ func (s *Scope) tooWide(i int, rows float64) error {
 		Hint: "join by a column that tells the public rows apart, or shorten the list"}
 }
 
-// equatedColumns lists the columns of relation i that equal a constant, or a column of a relation that is placed.
+// equatedColumns lists the columns of relation i that equal a constant, or a column of a relation in placed.
 func (s *Scope) equatedColumns(i int, placed []bool, links []link) []string {
 	var columns []string
 	for _, l := range links {

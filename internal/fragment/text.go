@@ -7,8 +7,7 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 )
 
-// String writes the derived relation as SQL for people; engines have their own
-// dialects.
+// String writes the derived relation as SQL for people. Engines have their own dialects.
 func (d *Query) String() string {
 	if d.SetOp != "" {
 		var inputs []string
@@ -67,7 +66,7 @@ func (r Relation) String() string {
 	return text
 }
 
-// String writes what the output is as SQL for people.
+// String writes the output as SQL for people.
 func (o *Output) String() string {
 	if o.Function == "" {
 		return o.Expr.String()

@@ -5,13 +5,13 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// maxTraced bounds the operations of all that Trace tells.
+// maxTraced bounds the number of operations in the provenance expressions that Trace builds.
 const maxTraced = 2_000_000
 
-// trace is how much of Trace's room is left.
+// trace has the number of operations that Trace may still build.
 type trace struct{ room int }
 
-// apply makes an expression, or nil where an argument is none or the room is used up.
+// apply builds an expression. It returns nil if an argument is nil or the room is used up.
 func (t *trace) apply(op expr.Op, of value.Type, args ...*expr.Expr) *expr.Expr {
 	t.room -= 1 + len(args)
 	constant := true
@@ -37,7 +37,7 @@ func (t *trace) apply(op expr.Op, of value.Type, args ...*expr.Expr) *expr.Expr 
 	return e
 }
 
-// tree combines expressions pair by pair, so that it is as flat as can be.
+// tree combines expressions in pairs, so that the result has the least depth.
 func (t *trace) tree(op expr.Op, all []*expr.Expr) *expr.Expr {
 	if len(all) == 1 {
 		return all[0]
@@ -59,7 +59,7 @@ func constants(rows [][]value.Value) [][]*expr.Expr {
 	return all
 }
 
-// counted are 1 for each value that is not NULL, and 0 for each that is.
+// counted has 1 for each value that is not NULL, and 0 for each NULL.
 func (t *trace) counted(all []*expr.Expr) []*expr.Expr {
 	ones := make([]*expr.Expr, len(all))
 	for i, e := range all {
@@ -68,7 +68,7 @@ func (t *trace) counted(all []*expr.Expr) []*expr.Expr {
 	return ones
 }
 
-// nonNull is 0 for a constant NULL.
+// nonNull replaces a constant NULL by 0.
 func nonNull(e *expr.Expr) *expr.Expr {
 	if e == nil || e.Op != expr.OpLiteral || !e.Value.IsNull() {
 		return e

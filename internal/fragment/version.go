@@ -5,29 +5,29 @@ import (
 	"slices"
 )
 
-// The wire forms that this release reads and writes. Daemons announce the two numbers, and a request is written at the
-// lowest version that can say it, so that hospitals are upgraded one by one: a question that needs nothing new goes on
-// being answered by those that know nothing new.
+// The wire forms that this release reads and writes. Daemons announce both numbers. A request is written in the lowest
+// version that can express it, so hospitals can upgrade one by one: nodes of an earlier release still answer a question
+// that needs nothing new.
 //
-// A version fixes what may be said: fields and words, which testdata/wire.golden lists with the version since which
-// they are. What is new gets the next version, a field that is left out where it is not needed (omitempty), and an
-// entry in later. A version that a release has spoken never changes.
+// A version fixes the fields and words that a request may use. testdata/wire.golden lists them, each with its first
+// version. A new one gets the next version, is a field that is left out if it is not needed (omitempty), and gets an
+// entry in later. A released version never changes.
 const (
-	// Oldest is the lowest version that is read: that of the release before, at least. Version 1 is not: in it a
-	// patient's groups were dropped and rows weighed, and what 2 says by the same words, a node must not compute by
-	// those rules.
+	// Oldest is the lowest version that is read: that of the release before, or an older one. Version 1 is not read. It
+	// dropped a patient's groups and weighed rows, and a node must not apply those rules to the words that version 2
+	// has in common with it.
 	Oldest = 2
-	// Version is the highest. 3 has covered groups that are not declared, and frames of values, and measures what
-	// clipping leaves out.
+	// Version is the highest version. 3 adds noise at the hospitals for groups that are not declared, frames of values,
+	// and the measure of what clipping cuts off.
 	Version = 3
 	// LookupSince is the lowest version whose nodes answer lookups.
 	LookupSince = 3
 )
 
-// novelty is what a request cannot say before a version.
+// novelty is something that a request can only say since a version.
 type novelty struct {
 	since int
-	what  string // as testdata/wire.golden names it
+	what  string // its name in testdata/wire.golden
 	said  func(*Request) bool
 }
 
@@ -40,12 +40,12 @@ var later = []novelty{
 	{3, "Frame.values bool", func(r *Request) bool { return r.Fragment.framesValues() }},
 }
 
-// measures reports whether the request asks what clipping leaves out.
+// measures reports whether the request asks for what clipping cuts off.
 func measures(r *Request) bool {
 	return slices.ContainsFunc(r.Fragment.Partials, func(p Partial) bool { return p.Kind == PartialBeyond })
 }
 
-// Least is the lowest version that can say the request.
+// Least is the lowest version that can express the request.
 func Least(r *Request) int {
 	least := Oldest
 	for _, n := range later {
@@ -56,7 +56,8 @@ func Least(r *Request) int {
 	return least
 }
 
-// versioned refuses a request of a version that this release does not read, or that says what its version cannot.
+// versioned refuses a request of a version that this release does not read, or that uses a newer field or word than its
+// version has.
 func (r *Request) versioned() error {
 	v := r.Fragment.Version
 	if v < Oldest || v > Version {

@@ -40,14 +40,14 @@ type partition struct {
 	from    *joined
 	rows    []int         // of the partition, in the window's order
 	values  []value.Value // of all rows, by their number
-	origins []*expr.Expr  // likewise
-	// running is the function of the rows from first to last, which the next frame may go on with.
+	origins []*expr.Expr  // of all rows, by their number
+	// running is the function of the rows from first to last. The next frame may continue from it.
 	running     *accumulator
 	first, last int
-	before      *span // that of the frame before
+	before      *span // provenance of the previous frame
 }
 
-// compute goes through the rows, and reports whether there were steps for all.
+// compute goes through the rows, and reports whether the steps sufficed.
 func (p *partition) compute() bool {
 	slices.SortStableFunc(p.rows, func(a, b int) int { return p.compare(a, b, true) })
 	peers := false
@@ -91,7 +91,7 @@ func (p *partition) compute() bool {
 	return true
 }
 
-// compare orders two rows by the window, ties included or not: below 0 where a comes first.
+// compare orders two rows by the window, with or without its Ties. It is below 0 if a comes first.
 func (p *partition) compare(a, b int, ties bool) int {
 	w := p.Window
 	for _, by := range w.Order {
@@ -107,7 +107,7 @@ func (p *partition) compare(a, b int, ties bool) int {
 	return 0
 }
 
-// read gives row r the argument's value in the partition's k-th row; NULL where there is none.
+// read gives row r the value of the argument in the partition's k-th row, or NULL if there is no such row.
 func (p *partition) read(r, k int) {
 	if k < 0 || k >= len(p.rows) {
 		p.values[r] = value.Null(p.Type())
@@ -117,8 +117,8 @@ func (p *partition) read(r, k int) {
 	p.values[r], p.origins[r] = p.from.evaluate(p.Expr, p.from.rows[p.rows[k]]), p.from.origin(p.Expr, p.rows[k])
 }
 
-// aggregate gives the partition's i-th row the function of the rows in its frame. It adds rows to the frame before
-// where it can.
+// aggregate gives the partition's i-th row the function of the rows in its frame. It extends the previous frame if it
+// can.
 func (p *partition) aggregate(i int) {
 	start, to := p.frame(i)
 	if p.running == nil || start != p.first || to < p.last {
@@ -137,7 +137,7 @@ func (p *partition) aggregate(i int) {
 	p.origins[r] = p.before.expr
 }
 
-// frame gives the first row, and the one after the last, that the function reads for the partition's i-th row.
+// frame returns the first row that the function reads for the partition's i-th row, and the row after the last.
 func (p *partition) frame(i int) (start, to int) {
 	w := p.Window
 	start, to = 0, len(p.rows)
@@ -146,7 +146,7 @@ func (p *partition) frame(i int) (start, to int) {
 		return w.framed(p.from, p.rows, i)
 	case w.Frame != nil:
 		return max(0, i+w.Frame.From), min(len(p.rows), i+w.Frame.To+1)
-	case len(w.Order) > 0 && i < p.last: // a peer of the row before
+	case len(w.Order) > 0 && i < p.last: // a peer of the previous row
 		to = p.last
 	case len(w.Order) > 0: // up to the current row and its peers
 		for to = i + 1; to < len(p.rows) && p.compare(p.rows[i], p.rows[to], false) == 0; to++ {
@@ -155,7 +155,7 @@ func (p *partition) frame(i int) (start, to int) {
 	return start, to
 }
 
-// orderValue is what a row is ordered by: in a frame of values, NULL beyond its bounds.
+// orderValue is the value that a row is ordered by. In a frame of values, it is NULL beyond the bounds.
 func (w *Window) orderValue(by Order, from *joined, row int) value.Value {
 	v := from.evaluate(by.Expr, from.rows[row])
 	if w.Frame != nil && w.Frame.Values && !v.IsNull() && (v.Int64() > MaxFrameValue || v.Int64() < -MaxFrameValue) {
@@ -164,11 +164,11 @@ func (w *Window) orderValue(by Order, from *joined, row int) value.Value {
 	return v
 }
 
-// framed gives the first row and the one after the last of the frame of values of row i, among ordered rows.
+// framed returns the first row of the frame of values of row i, and the row after the last, among ordered rows.
 func (w *Window) framed(from *joined, rows []int, i int) (start, end int) {
 	by := w.Order[0]
 	current := w.orderValue(by, from, rows[i])
-	// from which row on the order has passed the current value moved by n, or reached it
+	// reached finds the first row at which the order has reached, or passed, the current value moved by n.
 	reached := func(n int, passed bool) int {
 		at := current
 		if !current.IsNull() {
@@ -192,7 +192,7 @@ func (w *Window) framed(from *joined, rows []int, i int) (start, end int) {
 	return start, max(start, end)
 }
 
-// Compare orders two values: below 0 where a comes first.
+// Compare orders two values. It is below 0 if a comes first.
 func (o Order) Compare(a, b value.Value) int {
 	switch {
 	case a.IsNull() && b.IsNull():
