@@ -14,7 +14,7 @@ import (
 	"os"
 	"strings"
 
-	httpapi "github.com/intramuros/intramuros/coordinator/http"
+	"github.com/intramuros/intramuros/coordinator/httpapi"
 	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/planner"
 )

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/intramuros/intramuros/coordinator"
-	httpapi "github.com/intramuros/intramuros/coordinator/http"
+	"github.com/intramuros/intramuros/coordinator/httpapi"
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/synth"

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"strings"
 
-	httpapi "github.com/intramuros/intramuros/coordinator/http"
+	"github.com/intramuros/intramuros/coordinator/httpapi"
 	"github.com/intramuros/intramuros/planner"
 )
 

@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	httpapi "github.com/intramuros/intramuros/coordinator/http"
+	"github.com/intramuros/intramuros/coordinator/httpapi"
 )
 
 func newProfileCommand() *cobra.Command {

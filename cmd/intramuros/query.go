@@ -17,7 +17,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/intramuros/intramuros/coordinator"
-	httpapi "github.com/intramuros/intramuros/coordinator/http"
+	"github.com/intramuros/intramuros/coordinator/httpapi"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/syntax"
 )

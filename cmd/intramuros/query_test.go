@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/intramuros/intramuros/coordinator"
-	httpapi "github.com/intramuros/intramuros/coordinator/http"
+	"github.com/intramuros/intramuros/coordinator/httpapi"
 	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/planner"
 )

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/intramuros/intramuros/coordinator"
-	httpapi "github.com/intramuros/intramuros/coordinator/http"
+	"github.com/intramuros/intramuros/coordinator/httpapi"
 	"github.com/intramuros/intramuros/internal/sqltoken"
 	"github.com/intramuros/intramuros/planner/syntax"
 )

@@ -14,7 +14,7 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 
-	httpapi "github.com/intramuros/intramuros/coordinator/http"
+	"github.com/intramuros/intramuros/coordinator/httpapi"
 )
 
 // desk is a coordinator's API as the shell sees it, with answers made up beforehand.

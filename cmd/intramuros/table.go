@@ -9,7 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	httpapi "github.com/intramuros/intramuros/coordinator/http"
+	"github.com/intramuros/intramuros/coordinator/httpapi"
 	"github.com/intramuros/intramuros/dp"
 )
 

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	httpapi "github.com/intramuros/intramuros/coordinator/http"
+	"github.com/intramuros/intramuros/coordinator/httpapi"
 )
 
 func TestTable(t *testing.T) {

@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
-	httpapi "github.com/intramuros/intramuros/coordinator/http"
+	"github.com/intramuros/intramuros/coordinator/httpapi"
 )
 
 // The body of POST /v1/query. What it leaves out is as the study has it.
