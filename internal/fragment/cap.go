@@ -178,14 +178,11 @@ func (s *Scope) holds(l link, present []bool, careful bool) bool {
 func (s *Scope) conditionsOn(i int, conditions []condition) *expr.Expr {
 	var all *expr.Expr
 	for _, c := range conditions {
-		if c.leftJoin != i && (c.leftJoin != -1 || s.relations[i].optional) {
-			continue
-		}
 		reads, others := false, false
 		c.Columns(func(relation, _ string) {
 			reads, others = reads || s.index[relation] == i, others || s.index[relation] != i
 		})
-		if !reads || others {
+		if !reads || others || !c.holdsFor(i, s.relations[i].Relation) {
 			continue
 		}
 		if all == nil {

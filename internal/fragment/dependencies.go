@@ -99,6 +99,23 @@ func conditionsOf(relations []Relation, filter *expr.Expr) []condition {
 	return all
 }
 
+// holdsFor reports whether the rows of relation i fulfil the condition wherever one counts.
+func (c condition) holdsFor(i int, r Relation) bool {
+	return c.leftJoin == i || c.leftJoin == -1 && r.Join != JoinLeft
+}
+
+// ConditionsOn lists the conditions, of all ON clauses and of the filter, that the rows of relation i fulfil wherever
+// one counts.
+func ConditionsOn(relations []Relation, filter *expr.Expr, i int) []*expr.Expr {
+	var all []*expr.Expr
+	for _, c := range conditionsOf(relations, filter) {
+		if c.holdsFor(i, relations[i]) {
+			all = append(all, c.Expr)
+		}
+	}
+	return all
+}
+
 // link says that a column of the relation to equals a column of the relation from, or a constant if from is -1.
 // leftJoin is as in condition.
 type link struct {

@@ -265,7 +265,10 @@ func (s *Scope) describeOutputs(out *properties, d *Query, single []bool) {
 		column := &catalog.Column{Name: o.Name, Type: o.Type(), Nullable: r.Nullable}
 		if o.Function == "" {
 			size = s.size(o.Expr)
-			column.References = s.keyReferredTo(o.Expr)
+			if e := o.Expr; e.Op == expr.OpColumn {
+				r := s.relations[s.index[e.Relation]]
+				column.References = r.KeyReferredTo(r.table, e.Column)
+			}
 		}
 		out.table.Columns = append(out.table.Columns, column)
 		out.ranges, out.sizes = append(out.ranges, r), append(out.sizes, size)
@@ -360,19 +363,16 @@ func (s *Scope) keysOfSelect(d *Query) [][]string {
 	return keys
 }
 
-// keyReferredTo returns the key that a bare column is or refers to, as table.column, or "" if there is none.
-func (s *Scope) keyReferredTo(e *expr.Expr) string {
-	if e.Op != expr.OpColumn {
-		return ""
-	}
-	t := s.relations[s.index[e.Relation]].table
-	c, ok := t.Column(e.Column)
+// KeyReferredTo returns the key of a table of the catalog, as table.column, that a column of the relation is or refers
+// to, or "" if there is none. t describes the relation.
+func (r Relation) KeyReferredTo(t *catalog.Table, column string) string {
+	c, ok := t.Column(column)
 	switch {
 	case !ok:
 		return ""
 	case c.References != "":
 		return c.References
-	case s.relations[s.index[e.Relation]].Query == nil && len(t.Key) == 1 && strings.EqualFold(t.Key[0], c.Name):
+	case r.Query == nil && len(t.Key) == 1 && strings.EqualFold(t.Key[0], c.Name):
 		return t.Name + "." + c.Name
 	}
 	return ""

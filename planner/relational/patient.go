@@ -16,26 +16,37 @@ func (r *Resolver) determinesPatient(e *expr.Expr) bool {
 	return r.ReadsPatientID(e) || r.keyRead(e) != ""
 }
 
-// keyRead is the private table and its key, such as "visit.visit_id", that the
-// expression reads, or refers to, in a row that has one; else "".
+// keyRead is keyOf of an expression that is never NULL because a left join found nothing; else "".
 func (r *Resolver) keyRead(e *expr.Expr) string {
-	if e.Op != expr.OpColumn {
-		return ""
-	}
-	s := r.Of(e.Relation)
-	if s == nil || s.Schema.Public || s.Join == fragment.JoinLeft {
-		return ""
-	}
-	if key := keyOfColumn(s, e.Column); r.privateKey(key) {
+	if key := r.keyOf(e); key != "" && r.Of(e.Relation).Join != fragment.JoinLeft {
 		return key
 	}
 	return ""
 }
 
-// privateKey reports whether "table.column" is the key of a private table.
-func (r *Resolver) privateKey(key string) bool {
-	name, _, _ := strings.Cut(key, ".")
-	t, ok := r.Catalog.Table(name)
+// keyOf returns the key of a private table, such as visit.visit_id, that an expression is or refers to; "" if it is or
+// does not.
+//
+// By the catalog, rows that agree in it are of one patient. That is believed, not proved: where it matters whose a row
+// is, the equality of the patients' ids, which it implies, becomes a condition, and the proof rests on that.
+func (r *Resolver) keyOf(e *expr.Expr) string {
+	if e.Op != expr.OpColumn {
+		return ""
+	}
+	s := r.Of(e.Relation)
+	if s == nil || s.Schema.Public {
+		return ""
+	}
+	key := s.KeyReferredTo(s.Schema, e.Column)
+	if name, _, _ := strings.Cut(key, "."); !r.private(name) {
+		return ""
+	}
+	return strings.ToLower(key)
+}
+
+// private reports whether the catalog has a private table of the name.
+func (r *Resolver) private(table string) bool {
+	t, ok := r.Catalog.Table(table)
 	return ok && !t.Public
 }
 
@@ -148,9 +159,7 @@ func (r *Resolver) LinkByForeignKeys() {
 // a foreign key: the table's rows with their patient's id, which can then be tied, in whatever order and kind of join.
 func (r *Resolver) derivePath(name string) bool {
 	s := r.Of(name)
-	if s.Query != nil || r.IsPatientID(s, s.Schema.Patient) || !slices.ContainsFunc(r.joinedBy(s), func(p keyPair) bool {
-		return !p.of.Schema.Public && r.sameKey(s, p.column, p.of, p.other)
-	}) {
+	if s.Query != nil || r.IsPatientID(s, s.Schema.Patient) || len(r.joinedByKey(s)) == 0 {
 		return false
 	}
 	in := &Resolver{Catalog: r.Catalog, Depth: r.Depth}
@@ -166,39 +175,22 @@ func (r *Resolver) derivePath(name string) bool {
 	return true
 }
 
-// keyPair is an equality of a column with a column of another source.
-type keyPair struct {
-	column string
-	of     *Source
-	other  string
-}
-
-// joinedBy lists the equalities that hold where a source's rows are joined with others'.
-func (r *Resolver) joinedBy(s *Source) []keyPair {
-	i := r.place(s.Name)
-	conditions := expr.Conjuncts(s.On)
-	if s.Join != fragment.JoinLeft {
-		conditions = append(conditions, expr.Conjuncts(r.Filter)...)
-		for _, o := range r.Sources[i+1:] {
-			if o.Join == fragment.JoinInner {
-				conditions = append(conditions, expr.Conjuncts(o.On)...)
-			}
-		}
-	}
-	var all []keyPair
-	for _, c := range conditions {
-		if c.Op != expr.OpEqual || c.Args[0].Op != expr.OpColumn || c.Args[1].Op != expr.OpColumn {
+// joinedByKey lists the columns of other sources that equal a key where the rows of s are joined with theirs.
+func (r *Resolver) joinedByKey(s *Source) []*expr.Expr {
+	var others []*expr.Expr
+	for _, c := range fragment.ConditionsOn(r.Relations(), r.Filter, r.place(s.Name)) {
+		if c.Op != expr.OpEqual {
 			continue
 		}
 		x, y := c.Args[0], c.Args[1]
 		if x.Relation != s.Name {
 			x, y = y, x
 		}
-		if o := r.Of(y.Relation); x.Relation == s.Name && o != nil && o != s {
-			all = append(all, keyPair{x.Column, o, y.Column})
+		if key := r.keyOf(x); key != "" && key == r.keyOf(y) && x.Relation == s.Name && y.Relation != s.Name {
+			others = append(others, y)
 		}
 	}
-	return all
+	return others
 }
 
 func (r *Resolver) linkByForeignKey(name string, unlinked []string) bool {
@@ -207,9 +199,9 @@ func (r *Resolver) linkByForeignKey(name string, unlinked []string) bool {
 	if !r.IsPatientID(s, s.Schema.Patient) {
 		return false
 	}
-	for _, pair := range r.joinedBy(s) {
-		o := pair.of
-		if o.Schema.Public || slices.Contains(unlinked, o.Name) || !r.sameKey(s, pair.column, o, pair.other) {
+	for _, key := range r.joinedByKey(s) {
+		o := r.Of(key.Relation)
+		if slices.Contains(unlinked, o.Name) {
 			continue
 		}
 		id := r.Patient
@@ -242,29 +234,6 @@ func (r *Resolver) linkByForeignKey(name string, unlinked []string) bool {
 	return false
 }
 
-// sameKey reports whether equal values of the two columns mean the same row of
-// some private table: one is a foreign key to the other, or both are to the same key.
-func (r *Resolver) sameKey(s *Source, x string, o *Source, y string) bool {
-	if s == nil || o == nil {
-		return false
-	}
-	a := keyOfColumn(s, x)
-	return a != "" && strings.EqualFold(a, keyOfColumn(o, y)) && r.privateKey(a)
-}
-
-func keyOfColumn(s *Source, column string) string {
-	c, ok := s.Schema.Column(column)
-	switch {
-	case !ok:
-		return ""
-	case c.References != "":
-		return c.References
-	case s.Query == nil && len(s.Schema.Key) == 1 && strings.EqualFold(s.Schema.Key[0], column):
-		return s.Schema.Name + "." + c.Name
-	}
-	return ""
-}
-
 // ByPatient reports whether a SELECT that groups its rows does so by patient, or reads none: by the patient's id, or by
 // the key of something that one patient has.
 func (r *Resolver) ByPatient(s *syntax.Select) bool {
@@ -289,9 +258,7 @@ func (r *Resolver) ReadsAround() bool {
 }
 
 // IsKey reports whether an expression is the key of a private table, or refers to one, such as a visit's.
-func (r *Resolver) IsKey(e *expr.Expr) bool {
-	return e.Op == expr.OpColumn && r.privateKey(keyOfColumn(r.Of(e.Relation), e.Column))
-}
+func (r *Resolver) IsKey(e *expr.Expr) bool { return r.keyOf(e) != "" }
 
 // CountedBy is the key that an aggregate counts, COUNT(DISTINCT key), or nil; patients: it counts patients.
 func (r *Resolver) CountedBy(t *syntax.Expr) (key *expr.Expr, patients bool) {

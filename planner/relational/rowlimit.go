@@ -49,10 +49,13 @@ func (r *Resolver) countedIn(d *fragment.Query, t *catalog.Table) *catalog.Table
 			continue
 		}
 		c, ok := t.Column(o.Name)
-		if !ok || counted != nil || !r.privateKey(c.References) {
+		if !ok || counted != nil {
 			return nil
 		}
 		name, _, _ := strings.Cut(c.References, ".")
+		if !r.private(name) {
+			return nil
+		}
 		counted, _ = r.Catalog.Table(name)
 	}
 	return counted

@@ -395,8 +395,8 @@ func (r *Resolver) samePatient(in *Resolver, p correlation) bool {
 // patient's id, or by a key of something that one patient has.
 func (r *Resolver) linked(in *Resolver, pairs []correlation) bool {
 	return in.Patient == nil || slices.ContainsFunc(pairs, func(p correlation) bool {
-		return r.samePatient(in, p) || p.inner.Op == expr.OpColumn && p.outer.Op == expr.OpColumn &&
-			r.sameKey(in.Of(p.inner.Relation), p.inner.Column, r.Of(p.outer.Relation), p.outer.Column)
+		key := in.keyOf(p.inner)
+		return r.samePatient(in, p) || key != "" && key == r.keyOf(p.outer)
 	})
 }
 
