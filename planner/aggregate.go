@@ -13,51 +13,48 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// Aggregate is one released aggregate: which noisy partial aggregates it is made
-// of, and how.
+// Aggregate is one released aggregate: the noisy partial aggregates it reads, and how its value follows from them.
 type Aggregate struct {
 	*function
-	// Partials index the fragment's partial aggregates, in the function's order.
+	// Partials are indexes into the fragment's partial aggregates, in the function's order.
 	Partials []int
-	scale    []float64 // of one unit of each partial
-	center   []float64 // what a centred sum was measured from, 0 for others
-	whole    bool      // the partials are whole numbers on a grid of ones
-	shifted  bool      // a sum, of what its values are above the center and of that for each row: see centre
-	// of is date or timestamp where the released value is one, else empty. A date's tree counts days, a timestamp's
-	// seconds.
+	scale    []float64 // the unit of each partial
+	center   []float64 // the value that a centred sum was measured from; 0 for others
+	whole    bool      // every partial is a whole number
+	shifted  bool      // the sum was measured from the center, so center * rows is added back: see centre
+	// of is date or timestamp if the released value has that type, else empty. A date's tree counts in days, a timestamp's
+	// in seconds.
 	of       value.Type
 	lower    float64 // bounds of the released number
 	upper    float64
-	argument float64 // of a tree's function: the quantile, or the bucket of a histogram
+	argument float64 // for functions that read a tree: the quantile's share, or the histogram's bucket
 }
 
-// function is an aggregate function. Its partials add up over patients and
-// nodes, fragment.Check derives their sensitivity, and estimate makes the number
-// of them; so the four cannot drift apart.
+// function is an aggregate function. One entry says what a node computes (partial aggregates, which add up over
+// patients and nodes) and how the result is estimated from them. fragment.Check derives the sensitivity from the same
+// partials. So the parts cannot drift apart.
 type function struct {
 	arguments int
-	whole     bool // a number of rows or patients, or a sum of whole numbers
-	ofValues  bool // of those values that occur, among known ones
-	ofTree    bool // a quantile or an extreme of values, of which there must be some
-	// partials is what a node computes.
+	whole     bool // the result is a number of rows or patients, or a sum of whole numbers
+	ofValues  bool // the result is one of known values, or their number
+	ofTree    bool // a quantile or an extreme: undefined where there is no value
+	// partials lists what a node computes.
 	partials func(a *argument) []fragment.Partial
-	// bounds of the released number, from those of the arguments.
+	// bounds derives the bounds of the released number from the bounds of the arguments.
 	bounds func(a *argument) (lower, upper float64)
-	// estimate makes the number; x[i] is partial i in its unit, and c[i] the
-	// center of its values.
+	// estimate computes the number. x[i] is partial i in its unit; c[i] is the center of its values.
 	estimate func(x, c []float64) float64
-	// brackets and within bound the number by interval arithmetic over that many brackets of means;
-	// nil for one that is a quotient of linear forms, or read from a tree.
+	// brackets is how many brackets of means within needs. within bounds the number from them by interval arithmetic. It
+	// is nil if the number is a quotient of linear forms or is read from a tree.
 	brackets int
 	within   func(m estimate.Means) estimate.Bracket
-	// read, instead of estimate, reads a number and its interval from a tree of
-	// bucket counts.
+	// read, if not nil, replaces estimate: it reads a number and its interval from a tree of bucket counts.
 	read func(t estimate.Tree, argument, confidence float64) (x, low, high float64)
 }
 
 var inf = math.Inf(1)
 
-// aggregates is the one table, by the names of syntax.Aggregates.
+// aggregates is the only table of aggregates, by the names of syntax.Aggregates.
 var aggregates = map[string]*function{
 	"count": {arguments: 1, whole: true, partials: (*argument).counts, bounds: positive, estimate: estimate.First},
 	"sum":   {arguments: 1, partials: (*argument).total, bounds: (*argument).signs, estimate: estimate.First},
@@ -81,13 +78,13 @@ var aggregates = map[string]*function{
 	"median":   {arguments: 1, ofTree: true, partials: (*argument).tree, bounds: (*argument).extent, read: func(t estimate.Tree, _, c float64) (x, low, high float64) { return t.Quantile(0.5, c) }},
 	"quantile": {arguments: 2, ofTree: true, partials: (*argument).tree, bounds: (*argument).extent, read: func(t estimate.Tree, q, c float64) (x, low, high float64) { return t.Quantile(q, c) }},
 	"mode":     mostOf, "bool_or": highestOf, "bool_and": lowestOf,
-	// One bucket of a histogram; the query's HISTOGRAM(x, low, high, bins) stands for all of them.
+	// The count of one bucket. The query's HISTOGRAM(x, low, high, bins) becomes one of these for each bin.
 	"histogram": {arguments: 4, whole: true, partials: (*argument).histogram, bounds: positive, read: func(t estimate.Tree, i, c float64) (x, low, high float64) { return t.Bin(int(i), c) }},
-	// One end of a range for CLAMP; the query's APPROX_BOUNDS(x) stands for both.
+	// One end of a range to use in CLAMP. The query's APPROX_BOUNDS(x) becomes two of these.
 	"approx_bounds": {arguments: 1, partials: (*argument).powers, bounds: unbounded, read: func(t estimate.Tree, end, _ float64) (x, low, high float64) { return t.OutermostPower(end != 0) }},
 }
 
-// countDistinct is COUNT(DISTINCT x) of an x of known values.
+// countDistinct is COUNT(DISTINCT x), where the possible values of x are known.
 var countDistinct = &function{arguments: 1, whole: true, ofValues: true, partials: (*argument).values, bounds: (*argument).size, read: estimate.Distinct}
 
 func positive(*argument) (lower, upper float64)     { return 0, inf }
@@ -96,38 +93,37 @@ func unbounded(*argument) (lower, upper float64)    { return -inf, inf }
 
 func (a *argument) extent() (lower, upper float64) { return a.x.facts.Lower, a.x.facts.Upper }
 
-// argument is what an aggregate is asked of.
+// argument is what an aggregate is applied to.
 type argument struct {
 	call     *syntax.Expr
 	x, y     operand
 	maxRows  int
-	cells    int // declared groups, 0 where they are not declared
+	cells    int // the number of declared groups; 0 if the groups are not declared
 	norm     fragment.Norm
-	ranked   bool              // quantiles are read from ranks
-	value    float64           // the constant that QUANTILE takes
-	buckets  *fragment.Buckets // of HISTOGRAM
+	ranked   bool              // quantiles are read from ranks (estimate.Ranks)
+	value    float64           // the constant argument of QUANTILE
+	buckets  *fragment.Buckets // for HISTOGRAM
 	distinct bool              // COUNT(DISTINCT patient)
-	patient  *expr.Expr        // the condition under which that counts; nil: always
-	domain   []value.Value     // of COUNT(DISTINCT x): the values of x but NULL
-	placed   *function         // reads the place of a value among those of the domain
+	patient  *expr.Expr        // with distinct: only rows where this condition holds count; nil: all rows
+	domain   []value.Value     // for COUNT(DISTINCT x): the possible values of x, without NULL
+	placed   *function         // reads the index of a value in domain
 }
 
-// operand is an argument over the rows; its expression is nil for COUNT(*).
+// operand is an argument evaluated over the rows. Its expression is nil for COUNT(*).
 type operand struct {
 	*expr.Expr
 	facts expr.Range
 	term  *syntax.Expr
-	none  string // why no row has a value of it; "": some may have
-	// likely is where the values lie, as a profile tells; nil: nobody knows.
+	none  string // why x is NULL in every row; empty if it may have a value
+	// likely is where the values probably lie, as an earlier release told; nil if unknown.
 	likely *Likely
 }
 
-// middle is the centre of the operand's bounds on its grid, from which sums and
-// products are measured.
+// middle is the centre of the operand's bounds on its grid. Sums and products are measured from it.
 func (o operand) middle(maxRows int) float64 {
 	g, err := fragment.NewGrid(o.facts.Lower, o.facts.Upper, o.Type == value.TypeInt, true, maxRows)
 	if err != nil {
-		return 0 // the sum over it is refused, with its place
+		return 0 // the sum itself is refused elsewhere, with its position
 	}
 	return g.Number(float64(g.Center))
 }
@@ -138,7 +134,7 @@ func (a *argument) count() fragment.Partial {
 	switch {
 	case a.distinct:
 		return fragment.Partial{Kind: fragment.PartialPatients, Expr: a.patient}
-	case a.x.Expr == nil || !a.x.facts.Nullable: // COUNT(x) of an x that is never NULL is COUNT(*)
+	case a.x.Expr == nil || !a.x.facts.Nullable: // COUNT(x) equals COUNT(*) if x is never NULL
 		return fragment.Partial{Kind: fragment.PartialRows}
 	}
 	return fragment.Partial{Kind: fragment.PartialValues, Expr: a.x.Expr}
@@ -154,7 +150,7 @@ func (a *argument) squares() []fragment.Partial {
 	return []fragment.Partial{a.count(), a.sum(a.x, true), a.product(a.x, a.x)}
 }
 
-// products are of the rows in which both operands are.
+// products are the partial aggregates over rows in which neither operand is NULL.
 func (a *argument) products() []fragment.Partial {
 	a.pair()
 	return []fragment.Partial{a.count(), a.sum(a.x, true), a.sum(a.y, true), a.product(a.x, a.y)}
@@ -179,8 +175,8 @@ func (a *argument) pair() {
 	a.x, a.y = where(x, y), where(y, x)
 }
 
-// product is the sum of the products of two operands, each from its middle. The
-// product of one with itself is a square, so it is not negative.
+// product is the sum of the products of two operands, each measured from its middle. The product of an operand with
+// itself is a square, so it is not negative.
 func (a *argument) product(x, y operand) fragment.Partial {
 	a.check(x)
 	a.check(y)
@@ -200,11 +196,12 @@ func (a *argument) product(x, y operand) fragment.Partial {
 	return a.sum(p, true)
 }
 
-// The trees over which quantiles are sought: of 16 branches, and of 3 levels where the groups are few, else 2, so that
-// a release stays a few million numbers. Whole numbers that such a tree has room for have a bucket each, and no more.
+// These are the sizes of the trees from which quantiles are read. A tree has 16 branches a level, and 3 levels if there
+// are few groups, else 2, so that a release stays within a few million numbers. If whole numbers fit into fewer
+// buckets, each has one bucket.
 //
-// Where ranks are released in place of a tree (estimate.Ranks) there are as many buckets, and fewer of some groups,
-// whose computation takes the square of their number. To the hospitals they are a tree of two levels.
+// If ranks (estimate.Ranks) are released in place of a tree, there are this many buckets. There are fewer for many
+// groups, because the computation grows with the square of their number. To a hospital, ranks are a tree of two levels.
 const (
 	treeBranching = 16
 	treeLevels    = 3
@@ -237,7 +234,7 @@ func (a *argument) tree() []fragment.Partial {
 			b = estimate.WholeBuckets(low, high, b.Levels, a.norm)
 		}
 	case b.Lower == b.Upper:
-		b.Upper = math.Nextafter(b.Lower, inf) + 1 // a constant: any width will do
+		b.Upper = math.Nextafter(b.Lower, inf) + 1 // x is a constant, so any width will do
 	}
 	if b.Validate() != nil {
 		refuse(CodeBounds, a.x.term.At, "narrow or widen them with CLAMP(x, lowest, highest)", "the bounds [%g, %g] are too far apart, or too near, for buckets", b.Lower, b.Upper)
@@ -245,7 +242,7 @@ func (a *argument) tree() []fragment.Partial {
 	return []fragment.Partial{{Kind: fragment.PartialBuckets, Expr: x.Expr, Buckets: &b}}
 }
 
-// asNumber is an operand as a number: of a date the days since 1970, of a timestamp the seconds.
+// asNumber turns an operand into a number: a date into days since 1970, a timestamp into seconds.
 func (a *argument) asNumber(x operand) operand {
 	at := x.term.At
 	first, last := float64(value.MinDate), float64(value.MaxDate)
@@ -278,7 +275,7 @@ func (a *argument) histogram() []fragment.Partial {
 	return []fragment.Partial{{Kind: fragment.PartialBuckets, Expr: a.x.Expr, Buckets: a.buckets}}
 }
 
-// check refuses what cannot be summed.
+// check refuses an operand that cannot be summed.
 func (a *argument) check(o operand) {
 	name, what := o.term.Describe(), strings.ToUpper(a.call.Name)
 	if !o.Type.Numeric() {
@@ -300,13 +297,13 @@ func (a *argument) check(o operand) {
 	}
 }
 
-// Why no row has a value of an operand.
+// Reasons why no row has a value of an operand.
 const (
 	noRow      = "what it is computed from, the conditions and the catalog's bounds leave none"
 	alwaysNull = "it is NULL"
 )
 
-// refuseNone refuses to spend a budget on what has no value in any row, of which SQL's sum is NULL.
+// refuseNone refuses an operand that has no value in any row: its SQL sum is NULL, and a budget would be spent on it.
 func (a *argument) refuseNone(o operand, why string) {
 	hint := "change WHERE, or the condition: a part of it contradicts another, or the bounds that the catalog gives a column"
 	if why == alwaysNull {
@@ -324,7 +321,7 @@ func (a *argument) sum(o operand, centered bool) fragment.Partial {
 	return fragment.Partial{Kind: fragment.PartialSum, Expr: o.Expr, Grid: &grid}
 }
 
-// The bounds of what is released.
+// The methods below bound the released numbers.
 
 func (a *argument) signs() (lower, upper float64) {
 	lower, upper = -inf, inf
@@ -337,8 +334,8 @@ func (a *argument) signs() (lower, upper float64) {
 	return lower, upper
 }
 
-// variance: that of numbers within [l, u] is at most (u-l)^2/4 (Popoviciu 1935);
-// a sample's at most twice that.
+// variance bounds a variance. The variance of numbers in [l, u] is at most (u-l)^2/4 (Popoviciu 1935), and a sample's
+// variance at most twice that.
 func (a *argument) variance() (lower, upper float64) {
 	reach := a.x.facts.Upper - a.x.facts.Lower
 	return 0, reach * reach / 2
@@ -364,7 +361,7 @@ func (a *Aggregate) valueType() value.Type {
 	return value.TypeFloat
 }
 
-// step is what the unit of the aggregate's tree is in that of its value.
+// step is the unit of the aggregate's tree, measured in the unit of its value.
 func (a *Aggregate) step() float64 {
 	if a.of == value.TypeTimestamp {
 		return scalar.MicrosecondsPerSecond
@@ -372,20 +369,19 @@ func (a *Aggregate) step() float64 {
 	return 1
 }
 
-// facts bound the released number, for the intervals of what is made of it.
+// facts are the bounds of the released number. Intervals of expressions over it need them.
 func (a *Aggregate) facts() expr.Range {
 	return expr.Range{Lower: a.lower, Upper: a.upper}
 }
 
-// average tells whether the aggregate is (center * n + scale * s) / n, in partials s and
-// n, the latter in its own unit.
+// average reports whether the aggregate is (center * n + scale * s) / n, where s and n are its two partials and n is in
+// its own unit.
 func (a *Aggregate) average() (center, scale float64, ok bool) {
 	return a.center[0], a.scale[0], len(a.Partials) == 2 && !a.shifted
 }
 
-// at is the released number, from partials that may be fractional where an
-// interval is being simulated; NaN where it is not defined. Aggregates of trees have
-// no such number: see group.column.
+// at computes the released number from its partials; NaN if it is undefined. Partials may be fractional, since
+// intervals are simulated. Aggregates that read trees are not computed here: see group.column.
 func (a *Aggregate) at(partials func(int) float64) float64 {
 	var room [6]float64
 	x := room[:len(a.Partials)]
@@ -398,8 +394,7 @@ func (a *Aggregate) at(partials func(int) float64) float64 {
 	return a.estimate(x, a.center)
 }
 
-// clamped moves a number within public bounds, which is post-processing and costs
-// nothing; NULL where it is not defined.
+// clamped moves a number into the public bounds; NULL if it is undefined. This is post-processing and costs nothing.
 func (a *Aggregate) clamped(v float64) value.Value {
 	if math.IsNaN(v) {
 		return value.Null(a.valueType())

@@ -10,10 +10,9 @@ import (
 	"github.com/intramuros/intramuros/planner/estimate"
 )
 
-// Finish turns released groups into the answer: arithmetic over aggregates,
-// HAVING, ORDER BY, LIMIT, and an interval for each noisy number. All of it is
-// post-processing of noisy numbers and public facts, so it costs nothing.
-// Confidence is in (0, 1); the error says which cell does not fit the plan.
+// Finish turns released groups into the answer: arithmetic over aggregates, HAVING, ORDER BY, LIMIT, and an interval
+// for each noisy number. It uses only noisy numbers and public facts, so it costs nothing. Confidence is in (0, 1). The
+// error says which cell does not fit the plan.
 func (p *Plan) Finish(cells []Cell, confidence float64) (*Answer, error) {
 	rows, err := p.shown(cells, nil)
 	if err != nil {
@@ -24,7 +23,7 @@ func (p *Plan) Finish(cells []Cell, confidence float64) (*Answer, error) {
 	return answer, nil
 }
 
-// shown are the groups that the answer shows, in its order.
+// shown returns the groups that the answer shows, in its order.
 func (p *Plan) shown(cells []Cell, fit *fitted) ([]groupRow, error) {
 	width := 0
 	for _, at := range p.places {
@@ -65,7 +64,7 @@ func (p *Plan) answer(rows []groupRow, confidence float64) *Answer {
 	}
 	answer := &Answer{Columns: p.Columns, Rows: make([][]Estimate, len(rows))}
 	estimates := make([]Estimate, len(rows)*len(p.Columns))
-	unknown := make([]int, len(p.Columns)) // rows in which noise is why there is no number
+	unknown := make([]int, len(p.Columns)) // rows in which the number is missing because of noise
 	for i, row := range rows {
 		answer.Rows[i], estimates = estimates[:len(p.Columns):len(p.Columns)], estimates[len(p.Columns):]
 		for k, c := range p.Columns {
@@ -89,8 +88,8 @@ type groupRow struct {
 	order []value.Value
 }
 
-// compare orders rows by ORDER BY, and then by the keys, so that no order tells
-// anything else. NULL comes last, first with DESC.
+// compare orders rows by ORDER BY and then by the keys, so that the order reveals nothing else. NULL comes last, or
+// first with DESC.
 func (p *Plan) compare(a, b groupRow) int {
 	for i, o := range p.order {
 		if c := o.Compare(a.order[i], b.order[i]); c != 0 {
@@ -104,11 +103,11 @@ func (p *Plan) compare(a, b groupRow) int {
 type group struct {
 	plan  *Plan
 	cell  Cell
-	trees map[int]*estimate.Tree // by partial, once read
-	// fit, if not nil, holds better estimates of partial aggregates than what was released of this group alone.
+	trees map[int]*estimate.Tree // by partial, filled when first read
+	// fit, if not nil, holds estimates that are better than this group's released partial aggregates alone.
 	fit      *fitted
 	position int // of the group in the fitted tables
-	// asIs takes numbers as they are, however small they are beside the noise: to plan with.
+	// asIs takes numbers as they are, even if noise may explain them. It is set while planning.
 	asIs bool
 }
 
@@ -152,8 +151,7 @@ func (g group) column(e *expr.Expr) value.Value {
 // asReleased is a partial aggregate of one integer, as released.
 func (g group) asReleased(i int) float64 { return float64(g.cell.Noisy[g.plan.places[i].start]) }
 
-// noisy is the best estimate of a partial aggregate of one integer: what was released, or what it agrees on with
-// others.
+// noisy is the best estimate of a partial aggregate of one integer: the released number, or its fitted value.
 func (g group) noisy(i int) float64 {
 	if t := g.fit.of(i); t != nil {
 		return t.estimates[g.position]
@@ -161,7 +159,7 @@ func (g group) noisy(i int) float64 {
 	return g.asReleased(i)
 }
 
-// cellOf is the number that is shown for it.
+// cellOf is the number that is shown for a partial aggregate.
 func (g group) cellOf(i int) float64 {
 	if t := g.fit.of(i); t != nil {
 		return t.shown[g.position]
@@ -224,7 +222,8 @@ func constantForm(v value.Value) (estimate.Quotient, bool) {
 	return estimate.LinearForm(estimate.Form{Constant: v.Float64()}), true
 }
 
-// quotientOf writes an expression as a quotient of linear forms, if it is one, given its arguments and columns as such.
+// quotientOf writes an expression as a quotient of linear forms, if it is one. The functions argument and column do so
+// for its arguments and for columns.
 func quotientOf(e *expr.Expr, argument, column func(*expr.Expr) (estimate.Quotient, bool)) (estimate.Quotient, bool) {
 	switch e.Op {
 	case expr.OpLiteral:

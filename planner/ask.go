@@ -11,41 +11,41 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-// Ask is what a researcher settles for a query beside its SQL, as far as planning needs it. Every door embeds it, so
-// that a setting is declared once; its JSON form is the HTTP API's.
+// Ask holds the settings of a query beside its SQL, as far as planning needs them. Every door embeds it, so a setting
+// is declared once. Its JSON form is that of the HTTP API.
 type Ask struct {
-	// Epsilon, in (0, inf), and Delta, in (0, 1), are the privacy loss that the answer may cost in all. Where a study has
-	// defaults, 0 takes them.
+	// Epsilon, in (0, inf), and Delta, in (0, 1), are the most privacy loss that the whole answer may cost. 0 means the
+	// study's default.
 	Epsilon float64 `json:"epsilon,omitempty"`
 	Delta   float64 `json:"delta,omitempty"`
-	// Accuracy, if not nil, takes the place of Epsilon: the plan spends the smallest epsilon, up to Query.MaxEpsilon, that
-	// is expected to reach it.
+	// Accuracy, if not nil, replaces Epsilon: the plan spends the smallest epsilon, at most Query.MaxEpsilon, that is
+	// expected to reach it.
 	Accuracy *Accuracy `json:"accuracy,omitempty"`
-	// MaxGroups and MaxRows, where above 0, override the catalog's: a patient's answer is clipped to the length of that of
-	// a patient in MaxGroups groups, of MaxRows rows in all.
+	// MaxGroups and MaxRows, if above 0, replace the catalog's limits. A patient's contribution is clipped to the length
+	// that MaxRows rows in MaxGroups groups would have.
 	MaxGroups int `json:"max_groups,omitempty"`
 	MaxRows   int `json:"max_rows,omitempty"`
-	// Weights, 1 to 1000 by the name of a column of the answer, say how the budget is split: the numbers
-	// that a column of weight w is made of count for w numbers each. A column without has weight 1.
+	// Weights, 1 to 1000 by column name of the answer, say how the budget is split: a number that a column of weight w
+	// reads counts as w numbers. A column that is not named has weight 1.
 	Weights map[string]int `json:"weights,omitempty"`
 }
 
-// Accuracy is how far the interval of every noisy column may reach.
+// Accuracy is the half-width that the interval of every noisy column may have.
 type Accuracy struct {
-	// Relative: HalfWidth is a share of the answer, such as 0.05.
+	// Relative: HalfWidth is a share of the answer, such as 0.05, and not a number in the column's unit.
 	Relative   bool
-	HalfWidth  float64 // in the unit of the column where not Relative; above 0
+	HalfWidth  float64 // in the unit of the column unless Relative; above 0
 	Confidence float64 // of the interval, in (0, 1)
-	// Of is how many values are expected in each group, from what is public: errors of averages and the
-	// like depend on it, and so does what a share of an answer is. 0: what the catalog's expected_patients tell.
+	// Of is how many values each group is expected to have, from public knowledge. Errors of averages and of shares of an
+	// answer depend on it. 0: what the catalog's expected_patients tells.
 	Of float64
 }
 
-// ErrAccuracy is of what is no accuracy. It is for the researcher to read.
+// ErrAccuracy is the error for a text or number that is no accuracy. It is written for the researcher.
 var ErrAccuracy = errors.New("an accuracy is a half-width above 0, such as 50, or a share of the answer, such as 5%; 5% of 1000 expects 1000 values in each group")
 
-// ParseAccuracy reads a half-width in the unit of the answer, such as 50, or a share of it, such
-// as 5%; either may say how many values to expect in each group: 5% of 1000. The error is for the researcher.
+// ParseAccuracy reads a half-width in the unit of the answer, such as 50, or a share of the answer, such as 5%. Either
+// may add how many values are expected in each group: 5% of 1000. The error is written for the researcher.
 func ParseAccuracy(text string) (*Accuracy, error) {
 	target, of, given := strings.Cut(strings.ToLower(text), " of ")
 	number, relative := strings.CutSuffix(strings.TrimSpace(target), "%")
@@ -69,7 +69,7 @@ func ParseAccuracy(text string) (*Accuracy, error) {
 	return &Accuracy{Relative: relative, HalfWidth: x, Of: expected}, nil
 }
 
-// String writes what ParseAccuracy reads.
+// String writes the form that ParseAccuracy reads.
 func (a Accuracy) String() string {
 	number := func(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
 	text := number(a.HalfWidth)
@@ -82,8 +82,8 @@ func (a Accuracy) String() string {
 	return text
 }
 
-// MarshalJSON writes a number in the unit of the answer, such as 50, or a text: a share of it, such as "5%", or either
-// with what to expect, "5% of 1000".
+// MarshalJSON writes a number if the half-width is in the unit of the answer, such as 50. Otherwise it writes a text: a
+// share such as "5%", or either form with the expected number of values, "5% of 1000".
 func (a Accuracy) MarshalJSON() ([]byte, error) {
 	if a.Relative || a.Of > 0 {
 		return json.Marshal(a.String())
@@ -91,7 +91,7 @@ func (a Accuracy) MarshalJSON() ([]byte, error) {
 	return json.Marshal(a.HalfWidth)
 }
 
-// UnmarshalJSON reads what MarshalJSON writes. The error is ErrAccuracy where it is another text or number.
+// UnmarshalJSON reads what MarshalJSON writes. Anything else gives ErrAccuracy.
 func (a *Accuracy) UnmarshalJSON(b []byte) error {
 	text := string(b)
 	if b[0] == '"' {
@@ -99,7 +99,7 @@ func (a *Accuracy) UnmarshalJSON(b []byte) error {
 			return err
 		}
 		if !strings.Contains(text, "%") && !strings.Contains(text, " of ") {
-			text = "" // numbers are written as such
+			text = "" // a JSON number gives the half-width without quotes
 		}
 	}
 	parsed, err := ParseAccuracy(text)
@@ -110,7 +110,7 @@ func (a *Accuracy) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// ParseWeights reads weights of columns, such as n=4, kg=1. The error is for the researcher.
+// ParseWeights reads weights of columns, such as n=4, kg=1. The error is written for the researcher.
 func ParseWeights(text string) (map[string]int, error) {
 	weights := map[string]int{}
 	for _, part := range strings.Split(text, ",") {
@@ -124,7 +124,7 @@ func ParseWeights(text string) (map[string]int, error) {
 	return weights, nil
 }
 
-// FormatWeights writes what ParseWeights reads, by name.
+// FormatWeights writes the form that ParseWeights reads, ordered by name.
 func FormatWeights(weights map[string]int) string {
 	var parts []string
 	for name, w := range weights {
@@ -134,5 +134,5 @@ func FormatWeights(weights map[string]int) string {
 	return strings.Join(parts, ", ")
 }
 
-// maxWeight is the largest of Query.Weights.
+// maxWeight is the largest weight in Query.Weights.
 const maxWeight = fragment.MaxShare / 20

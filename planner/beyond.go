@@ -11,24 +11,24 @@ import (
 	"github.com/intramuros/intramuros/planner/estimate"
 )
 
-// measuring is how many times as much weight a partial aggregate has as what measures how much of it was left out: that
-// costs one part in 20 of the budget, and makes the noise of all else wider by 2.6 %. Where it is measured as well how
-// much CLAMP moved, each of the two has a part in 40, of shares that are fine enough to be divided so.
+// A partial aggregate has measuring times the weight of the one that measures how much of it was left out. So measuring
+// costs 1/20 of the budget and makes the other noise 2.6 % wider. If the plan also measures how much CLAMP moved, each
+// of the two gets 1/40. Shares are then multiplied by fine, so that they can be divided that far.
 const (
 	measuring = 19
 	halved    = 40
 	fine      = 400
 )
 
-// Times what is left of a patient that the part that was left out counts at most, where it is measured. The more, the
-// wider its noise; the fewer, the more of those with very many rows goes unseen.
+// If a patient's rows are clipped, the part that was left out counts at most this many times the part that was kept. A
+// larger limit makes the noise wider; a smaller one hides more of the patients with very many rows.
 const (
 	leastBeyond = 3
 	mostBeyond  = 15
 )
 
-// measure buys, where patients may be clipped, a number that tells how much is left out, and where CLAMP may move
-// values, how many it moves, each for a small part of the budget.
+// measure adds partial aggregates that tell how much clipping leaves out and how many values CLAMP moves. Each gets a
+// small part of the budget.
 func (b *builder) measure() {
 	of, alone := -1, false
 	if !b.plan.Proof.Unclipped {
@@ -38,14 +38,14 @@ func (b *builder) measure() {
 	if b.buy(of, alone, b.clamps()) == nil {
 		return
 	}
-	b.fragment.Partials, b.plan.places = asked, b.plan.places[:places] // what is not measured may be too much to say
+	// the fragment with its measurements may be too large
+	b.fragment.Partials, b.plan.places = asked, b.plan.places[:places]
 	if err := b.buy(of, alone, nil); err != nil {
 		b.Invalid(err, b.syntax.At)
 	}
 }
 
-// buy adds the partial aggregates that measure, of -1 none of what clipping leaves out. An error is what the proof
-// refuses.
+// buy adds the measuring partial aggregates; of is -1 if clipping is not measured. An error comes from the proof.
 func (b *builder) buy(of int, alone bool, clamps []clampCount) error {
 	p, f := b.plan, b.fragment
 	p.measured, p.clamped = nil, nil
@@ -59,7 +59,7 @@ func (b *builder) buy(of int, alone bool, clamps []clampCount) error {
 			finer = fine
 		}
 	}
-	base, asked := 0, f.Partials // weights of what was asked for
+	base, asked := 0, f.Partials // the weights of the partials that were asked for
 	for i := range f.Partials {
 		f.Partials[i].Share = finer * int(f.Partials[i].ShareOrOne())
 		base += f.Partials[i].Weight()
@@ -71,7 +71,7 @@ func (b *builder) buy(of int, alone bool, clamps []clampCount) error {
 	}
 	if of >= 0 {
 		weight := max(1, f.Partials[of].Share/part)
-		if alone { // values, beside trees that have all the rest
+		if alone { // the values are measured beside trees, which keep the rest
 			weight = max(1, base/(2*part))
 			f.Partials[of].Share = weight
 		}
@@ -89,7 +89,7 @@ func (b *builder) buy(of int, alone bool, clamps []clampCount) error {
 		common = divisor(common, partial.Share)
 	}
 	for i := range f.Partials {
-		if finer != fine { // weights are whole, so that small ones are coarse
+		if finer != fine { // weights are whole numbers, so small ones are coarse
 			f.Partials[i].Share /= common
 		}
 	}
@@ -100,13 +100,14 @@ func (b *builder) buy(of int, alone bool, clamps []clampCount) error {
 	return err
 }
 
-// measures reports whether a partial aggregate is there to tell how much was left out or moved.
+// measures reports whether partial aggregate i measures how much was left out or moved.
 func (p *Plan) measures(i int) bool {
 	return p.measured != nil && p.measured.beyond == i || slices.ContainsFunc(p.clamped, func(c clampCount) bool { return c.partial == i })
 }
 
-// measurable chooses the partial aggregate of which what was left out is measured: rows, or values, or what else there
-// is. Where there are trees alone, it adds their values; -1: nothing can be measured.
+// measurable chooses the partial aggregate whose left-out part is measured: rows if there are any, else values, else
+// sums. If there are only trees, it adds a count of their values and returns alone. of is -1 if nothing can be
+// measured.
 func (b *builder) measurable() (of int, alone bool) {
 	partials := b.fragment.Partials
 	for _, kind := range []fragment.PartialKind{fragment.PartialRows, fragment.PartialValues} {
@@ -115,7 +116,7 @@ func (b *builder) measurable() (of int, alone bool) {
 		}
 	}
 	if i := slices.IndexFunc(partials, func(p fragment.Partial) bool { return p.Kind == fragment.PartialSum }); i >= 0 {
-		if b.fragment.Norm == fragment.L1 { // of which the noise may be too wide to be drawn exactly
+		if b.fragment.Norm == fragment.L1 { // the noise may be too wide to be drawn exactly
 			return -1, false
 		}
 		return i, false
@@ -127,10 +128,11 @@ func (b *builder) measurable() (of int, alone bool) {
 		b.fragment.Partials = append(b.fragment.Partials, fragment.Partial{Kind: fragment.PartialValues, Expr: partials[i].Expr})
 		return len(b.fragment.Partials) - 1, true
 	}
-	return 0, false // patients, who may be in many groups
+	return 0, false // patients: one may be in many groups
 }
 
-// mostBeyond is how many times the limit the part beyond it counts at most: as many as patients are known to have.
+// mostBeyond limits the part that was left out, in multiples of the part that was kept. It follows from how many rows
+// the catalog says patients have.
 func (b *builder) mostBeyond() int {
 	most := leastBeyond
 	for _, s := range b.Sources {
@@ -141,17 +143,17 @@ func (b *builder) mostBeyond() int {
 	return most
 }
 
-// Beyond is how much of the data clipping left out of an answer, as measured with noise.
+// Beyond is how much of the data clipping left out of an answer, measured with noise.
 type Beyond struct {
-	// Share of what there is, with the ends of its interval, in [0, 1]; NaN where a sum of both signs is measured.
+	// Share of all data, with the ends of its interval, in [0, 1]. NaN if the measured sum has values of both signs.
 	Share, Low, High float64
-	// Surely is what the share is below with 99.9 % confidence.
+	// Surely is an upper bound of the share at 99.9 % confidence.
 	Surely float64
-	// Amount that was left out, in the unit of what is measured, and the half-width of its interval.
+	// Amount is what was left out, in the unit of what is measured; HalfWidth is that of its interval.
 	Amount, HalfWidth float64
 }
 
-// beyond reads how much was left out, over all groups; false: nothing can be, or it was not measured.
+// beyond reads how much was left out over all groups. It is false if it was not measured or nothing can be left out.
 func (p *Plan) beyond(cells []Cell, confidence float64) (Beyond, bool) {
 	m := p.measured
 	if m == nil {
@@ -164,8 +166,8 @@ func (p *Plan) beyond(cells []Cell, confidence float64) (Beyond, bool) {
 	low, high := within(m.beyond, lost, confidence)
 	b.HalfWidth = (high - low) / 2
 	if g := p.Fragment.Partials[m.of].Grid; g == nil || (g.Lower >= 0 || g.Upper <= 0) && g.Center == 0 {
-		// Each of the two holds with half of what may go wrong. Fieller's interval is a tenth narrower, and takes
-		// milliseconds.
+		// Each of the two intervals may fail with half of the allowed probability. Fieller's interval is a tenth narrower but
+		// takes milliseconds.
 		each := (1 + confidence) / 2
 		leastLost, mostLost := within(m.beyond, lost, each)
 		leastKept, mostKept := within(m.of, kept, each)
@@ -174,12 +176,12 @@ func (p *Plan) beyond(cells []Cell, confidence float64) (Beyond, bool) {
 		_, mostLost = within(m.beyond, lost, surely)
 		leastKept, _ = within(m.of, kept, surely)
 		b.Surely = estimate.ShareOf(mostLost, leastKept, 1)
-		b.Share = math.Max(b.Low, math.Min(b.High, estimate.ShareOf(lost, kept, 0.5))) // 0.5: noise alone
+		b.Share = math.Max(b.Low, math.Min(b.High, estimate.ShareOf(lost, kept, 0.5))) // 0.5 if both are noise only
 	}
 	return b, true
 }
 
-// unitOf is a partial aggregate's unit in that of what it adds up.
+// unitOf is the unit of a partial aggregate's integer, in the unit of what it adds up.
 func (p *Plan) unitOf(i int) float64 {
 	unit := 1 / float64(p.Proof.Units[i])
 	if g := p.Fragment.Partials[i].Grid; g != nil {
@@ -188,7 +190,7 @@ func (p *Plan) unitOf(i int) float64 {
 	return unit
 }
 
-// overall is a partial aggregate of one number over all groups.
+// overall sums a partial aggregate of one number over all groups.
 func (p *Plan) overall(i int, cells []Cell) float64 {
 	all := 0.0
 	for _, c := range cells {
@@ -197,17 +199,17 @@ func (p *Plan) overall(i int, cells []Cell) float64 {
 	return all
 }
 
-// overallWithin is an interval of a partial aggregate over n groups.
+// overallWithin is an interval of a partial aggregate summed over n groups.
 func (p *Plan) overallWithin(i int, at float64, n int, confidence float64) (low, high float64) {
 	sum := dp.Ratio{Numerator: at, Denominator: 1, Terms: []dp.RatioTerm{{Distribution: p.noise[i], Numerator: p.unitOf(i), Count: n}}}
 	return sum.Interval(confidence, math.Inf(-1), math.Inf(1))
 }
 
-// hidden is the share of the data from which on "0 to that" tells nothing.
+// hidden is the share of the data above which "0 to that" tells nothing useful.
 const hidden = 0.5
 
-// bias says how much was left out of the answer, and what to ask for that has no such bias. Empty: nobody was clipped,
-// or less than a thousandth is left out.
+// bias says how much was left out of the answer, and which query has no such bias. It is empty if nobody was clipped or
+// less than a thousandth is left out.
 func (p *Plan) bias(cells []Cell, confidence float64) string {
 	if p.Proof.Unclipped {
 		return ""
@@ -241,13 +243,13 @@ func (p *Plan) bias(cells []Cell, confidence float64) string {
 	return text
 }
 
-// percent is a share for people.
+// percent writes a share for people.
 func percent(x float64) string { return number(math.Round(1000*x)/10) + " %" }
 
-// upTo is a share of which one end is known: a thousandth at least, for of less nothing is said.
+// upTo writes a share of which only the upper end is known. It is at least a thousandth, the least that is reported.
 func upTo(high float64) string { return "0 to " + percent(math.Max(0.001, math.Ceil(1000*high)/1000)) }
 
-// biases say how much of the data the answer is without, and how much CLAMP moved, as measured.
+// biases say how much clipping left out and how much CLAMP moved, as measured.
 func (p *Plan) biases(cells []Cell, confidence float64) []string {
 	all := p.moves(cells, confidence)
 	if bias := p.bias(cells, confidence); bias != "" {
@@ -256,7 +258,7 @@ func (p *Plan) biases(cells []Cell, confidence float64) []string {
 	return all
 }
 
-// limited says what is measured, and the limit.
+// limited names what is measured and the limit that clips it.
 func (p *Plan) limited() (what, limit string) {
 	proof := p.Proof
 	limit = fmt.Sprintf("the limit of %d %s a patient (max_rows)", proof.Rows, plural(proof.Rows, "row", "rows"))
@@ -277,7 +279,7 @@ func (p *Plan) limited() (what, limit string) {
 	return what, limit
 }
 
-// unbiased says what to ask for instead.
+// unbiased says what to ask for to avoid the bias.
 func (p *Plan) unbiased() string {
 	if p.measured != nil && p.Fragment.Partials[p.measured.of].Kind == fragment.PartialPatients {
 		return "raise max_groups, or group more coarsely"

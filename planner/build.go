@@ -14,7 +14,7 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// planRelease plans one release up to its price; alone, if it is all of the query.
+// planRelease plans one release, without its price. alone tells that it is the whole query.
 func planRelease(q Query, fed Federation, syntax *syntax.Query, within *relational.Scope, alone bool) *builder {
 	rows := within.Taken(syntax)
 	if rows == nil {
@@ -48,14 +48,14 @@ type builder struct {
 	syntax       *syntax.Query
 	plan         *Plan
 	fragment     *fragment.Fragment
-	known        *fragment.Scope // of knownSources sources
+	known        *fragment.Scope // of the first knownSources sources
 	knownSources int
-	cells        int        // declared groups, 0 where they are not declared
-	counted      *expr.Expr // what countOnce made each of a row's own
-	aliasing     int        // depth of output names being resolved, against names that refer to each other
+	cells        int        // the number of declared groups; 0 if the groups are not declared
+	counted      *expr.Expr // the key that countOnce gave one row each
+	aliasing     int        // depth of output names being resolved, to stop names that refer to each other
 }
 
-// read makes sure that the rows are each of one patient.
+// read makes sure that each row belongs to one patient.
 func (b *builder) read() {
 	if b.Patient == nil {
 		refuse(CodeNoPatient, b.Sources[0].At, "ask your own copy of them, or join a table with patients", "the query reads public tables only, of which nothing is private")
@@ -64,11 +64,10 @@ func (b *builder) read() {
 	b.countOnce()
 }
 
-// facts infers what is known of an expression. The hospitals' names are public, and
-// so is who is asked.
+// facts infers what is known of an expression. The names of the hospitals, and which of them are asked, are public.
 func (b *builder) facts(e *expr.Expr) expr.Range { return b.scope().RangeWhere(e, b.Filter) }
 
-// scope is of all sources that are read so far.
+// scope is the scope of all sources read so far.
 func (b *builder) scope() *fragment.Scope {
 	if b.known == nil || b.knownSources != len(b.Sources) {
 		var err error
@@ -113,7 +112,7 @@ func (b *builder) outputs() {
 	}
 }
 
-// expanded lists the items of SELECT; a HISTOGRAM becomes one column a bin.
+// expanded lists the items of SELECT. A HISTOGRAM becomes one column for each bin.
 func (b *builder) expanded() []syntax.Item {
 	var items []syntax.Item
 	for _, item := range b.syntax.Select.Items {
@@ -146,7 +145,7 @@ func (b *builder) expanded() []syntax.Item {
 	return items
 }
 
-// refuseRows refuses a SELECT without aggregates and groups.
+// refuseRows refuses a SELECT that has neither aggregates nor groups.
 func (b *builder) refuseRows() {
 	s := b.syntax.Select
 	all := slices.Clone(s.Items)
@@ -165,7 +164,7 @@ func (b *builder) refuseRows() {
 		}
 	}
 	for _, item := range all {
-		if unknown := item.Term.Find(scalar.IsUnknown); unknown != nil { // which may be an aggregate elsewhere
+		if unknown := item.Term.Find(scalar.IsUnknown); unknown != nil { // another dialect may have it as an aggregate
 			scalar.RefuseUnknown(unknown)
 		}
 	}
@@ -174,15 +173,14 @@ func (b *builder) refuseRows() {
 	}
 }
 
-// output resolves a term over the groups: a key, an aggregate, a constant, or an
-// operation on such.
+// output resolves a term over the groups: a key, an aggregate, a constant, or an operation on these.
 func (b *builder) output(t *syntax.Expr) *expr.Expr {
 	if e := b.determined(t); e != nil && b.keyOf(e) >= 0 {
 		return ref{refKey, b.keyOf(e)}.expr(e.Type)
 	}
 	if t.Kind == syntax.Call && syntax.IsAggregate(t.Name) {
 		if t.Name == "any_value" && len(t.Args) == 1 && b.Resolves(t.Args[0]) && t.Filter == nil {
-			if i := b.keyOf(b.Row(t.Args[0])); i >= 0 { // a group has one
+			if i := b.keyOf(b.Row(t.Args[0])); i >= 0 { // each group has one value of it
 				return b.output(t.Args[0])
 			}
 		}
@@ -206,14 +204,14 @@ func (b *builder) output(t *syntax.Expr) *expr.Expr {
 		}
 	}
 	if t.Kind == syntax.Column {
-		b.Row(t) // an unknown name is refused as such
+		b.Row(t) // refuses a name that is unknown
 		hint := "add it to GROUP BY, or aggregate it, such as COUNT(" + t.Describe() + ")"
 		refuse(CodeNotGrouped, t.At, hint, "%s differs from row to row within a group", t.Describe())
 	}
 	return scalar.Build(t, b.output)
 }
 
-// groupedColumn reports whether the term is a column that is a group key.
+// groupedColumn reports whether the term is a column that is also a group key.
 func (b *builder) groupedColumn(t *syntax.Expr) bool {
 	return b.IsColumn(t) && b.keyOf(b.Row(t)) >= 0
 }
@@ -224,7 +222,7 @@ func (b *builder) aggregate(t *syntax.Expr) *expr.Expr {
 	standard, hint := syntax.AggregateNamed(t.Name)
 	if standard == "" {
 		name := strings.ToUpper(t.Name)
-		if t.Name == "first" { // which the others are written as
+		if t.Name == "first" { // the other spellings are rewritten to FIRST
 			name = "FIRST, LAST, MIN_BY or MAX_BY"
 		}
 		refuse(CodeNotSupported, t.At, hint, "over patients %s would show values of single rows", name)
@@ -260,7 +258,8 @@ func (b *builder) aggregate(t *syntax.Expr) *expr.Expr {
 		}
 		released.scale, released.center = append(released.scale, scale), append(released.center, center)
 	}
-	released.whole = released.whole && len(released.Partials) == 1 && f.read == nil // a median of ints may lie between two
+	// the median of ints may lie between two of them
+	released.whole = released.whole && len(released.Partials) == 1 && f.read == nil
 	released.lower, released.upper = f.bounds(a)
 	i := slices.IndexFunc(b.plan.Aggregates, func(o Aggregate) bool {
 		return o.function == released.function && o.argument == released.argument && o.of == released.of && slices.Equal(o.Partials, released.Partials)
@@ -276,8 +275,8 @@ func (b *builder) aggregate(t *syntax.Expr) *expr.Expr {
 	return e
 }
 
-// partial returns the index of a partial aggregate, adding it if it is new: what
-// serves several aggregates is bought once.
+// partial returns the index of a partial aggregate and adds it if it is new. Several aggregates can share one, and it
+// is paid for once.
 func (b *builder) partial(p fragment.Partial) int {
 	i := slices.IndexFunc(b.fragment.Partials, p.Equal)
 	if i < 0 {
@@ -327,8 +326,8 @@ func (b *builder) argument(t *syntax.Expr, f *function) *argument {
 	return a
 }
 
-// outermost reads the quantiles 0 and 1 as MIN and MAX: no value crosses a share of nothing, and what lies halfway to
-// the public bound is no value that anybody has.
+// outermost reads the quantiles 0 and 1 as MIN and MAX. As quantiles they would lie between the data and the public
+// bound, at a value that nobody has.
 func (a *argument) outermost(f *function) *function {
 	switch {
 	case f != aggregates["quantile"]:
@@ -341,7 +340,7 @@ func (a *argument) outermost(f *function) *function {
 	return f
 }
 
-// constant is an argument that must be a number of the query.
+// constant reads an argument that must be a number written in the query.
 func (b *builder) constant(t *syntax.Expr, name string) float64 {
 	if t.Kind != syntax.Literal || !t.Literal.Type().Numeric() {
 		refuse(CodeType, t.At, "write a number", "%s takes a constant here", name)
@@ -349,8 +348,7 @@ func (b *builder) constant(t *syntax.Expr, name string) float64 {
 	return t.Literal.Float64()
 }
 
-// histogram reads HISTOGRAM(x, low, high, bins): values outside of [low, high] are
-// left out.
+// histogram reads HISTOGRAM(x, low, high, bins). Values outside [low, high] are left out.
 func (b *builder) histogram(a *argument, name string) {
 	low, high, bins := b.constant(a.call.Args[1], name), b.constant(a.call.Args[2], name), b.constant(a.call.Args[3], name)
 	if !(low < high) || bins != math.Trunc(bins) || bins < 2 || bins > 100 {
@@ -370,8 +368,7 @@ func (b *builder) histogram(a *argument, name string) {
 	a.value = float64(a.call.Bin)
 }
 
-// selection makes sure that the number of patients is released where groups must
-// be selected by it.
+// selection adds the number of patients to the release if undeclared groups must be selected by it.
 func (b *builder) selection() {
 	for _, k := range b.fragment.Keys {
 		if k.Domain == nil {

@@ -11,18 +11,19 @@ import (
 	"github.com/intramuros/intramuros/planner/scalar"
 )
 
-// Sums of what is counted as well are bought from the middle of their bounds, as means are, and added up again: a sum s
-// of n values within [l, u] is c*n and the sum of what they are above c, the middle. At the same price the noise on
-// that is of (u-l)/2, and of c on c*n: together no wider than that of max(|l|, |u|), of a sum from 0 it is 1/√2 as
-// wide.
+// If the rows of a sum are counted too, the sum is measured from the middle of its bounds, as means are, and added up
+// again. For n values in [l, u] with middle c, the sum is c*n plus the sum of (value - c). At the same price the noise
+// on the second part is proportional to (u-l)/2, and on the first to c. Together that is never wider than noise
+// proportional to max(|l|, |u|); if l or u is 0, it is 1/√2 as wide.
 //
-// Of a share, x of n rows, that is as good as buying x and n-x, of which a row is in one alone, and which an expert
-// would buy: n and 2*(x - n/2) are their sum and difference. A patient's vector of the one is √2 times as long as of
-// the other, whatever the rows are, and so is the noise on it.
+// A share, x of n rows, is a good example. An expert would release x and n-x, since a row is in only one of them. The
+// pair n and 2*(x - n/2), their sum and difference, is as good: a patient's vector is always √2 times as long, and so
+// is the noise.
 //
-// What an answer divides by anything else than the rows stays as it is, so that its bounds are known (estimate.Parts).
+// If an answer divides the sum by anything other than its rows, the sum stays as it is, so that its bounds are known
+// (estimate.Parts).
 
-// centre has sums and counts of values measured from the middle of their bounds, where their rows are counted as well.
+// centre measures sums and counts of values from the middle of their bounds if their rows are counted too.
 func (b *builder) centre() {
 	for _, of := range []*function{aggregates["sum"], aggregates["count"]} {
 		for i := range b.plan.Aggregates {
@@ -34,8 +35,7 @@ func (b *builder) centre() {
 	b.forget()
 }
 
-// shift has a sum, or a count of values that nothing else needs, measured from the middle of its bounds, if that is
-// better.
+// shift measures a sum, or a count of values that nothing else reads, from the middle of its bounds if that is better.
 func (b *builder) shift(a *Aggregate, i int) {
 	p := b.fragment.Partials[a.Partials[0]]
 	if p.Kind == fragment.PartialValues && b.readers(a.Partials[0]) > 1 {
@@ -54,8 +54,8 @@ func (b *builder) shift(a *Aggregate, i int) {
 	a.scale, a.center = []float64{grid.Number(1), 1}, []float64{grid.Number(float64(grid.Center)), 0}
 }
 
-// ofEach is a sum of a value in each of those rows that the partial aggregate n counts, and what is known of that; -1:
-// nothing counts them. A count of values adds up ones and zeros.
+// ofEach returns a partial aggregate as a sum over the rows that partial n counts, and what is known of the summed
+// value. n is -1 if nothing counts those rows. A count of values is a sum of ones and zeros.
 func (b *builder) ofEach(p fragment.Partial) (sum fragment.Partial, facts expr.Range, n int) {
 	is := func(want fragment.Partial) int { return slices.IndexFunc(b.fragment.Partials, want.Equal) }
 	rows, at := is(fragment.Partial{Kind: fragment.PartialRows}), b.syntax.At
@@ -82,7 +82,7 @@ func (b *builder) ofEach(p fragment.Partial) (sum fragment.Partial, facts expr.R
 	return p, facts, -1
 }
 
-// readers is how many aggregates read a partial aggregate.
+// readers is the number of aggregates that read a partial aggregate.
 func (b *builder) readers(partial int) (n int) {
 	for _, a := range b.plan.Aggregates {
 		if slices.Contains(a.Partials, partial) {
@@ -92,7 +92,8 @@ func (b *builder) readers(partial int) (n int) {
 	return n
 }
 
-// divides reports whether an aggregate is divided by the partial aggregate n alone, if by any, and divides nothing.
+// divides reports whether the answer divides an aggregate by the partial aggregate n only, if at all, and divides
+// nothing by that aggregate.
 func (b *builder) divides(aggregate, n int) bool {
 	p := b.plan
 	all := []*expr.Expr{p.having}
@@ -119,7 +120,7 @@ func (b *builder) divides(aggregate, n int) bool {
 	return !slices.ContainsFunc(all, func(e *expr.Expr) bool { return !by(e) })
 }
 
-// forget leaves out the partial aggregates that nothing reads any more.
+// forget removes the partial aggregates that nothing reads any more.
 func (b *builder) forget() {
 	read := make([]bool, len(b.fragment.Partials))
 	for _, a := range b.plan.Aggregates {
@@ -147,7 +148,7 @@ func (b *builder) forget() {
 	}
 }
 
-// linear is an aggregate as a linear form in its partial aggregates, if it is one.
+// linear writes an aggregate as a linear form in its partial aggregates, if it is one.
 func (a *Aggregate) linear() (f estimate.Form, ok bool) {
 	switch {
 	case a.read != nil:

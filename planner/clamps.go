@@ -15,7 +15,7 @@ import (
 	"github.com/intramuros/intramuros/planner/scalar"
 )
 
-// clamps lists what may be moved, and is to be measured.
+// clamps lists the CLAMPs that may move values and that are to be measured.
 func (b *builder) clamps() []clampCount {
 	if b.federation.Uncounted {
 		return nil
@@ -49,8 +49,8 @@ func (b *builder) clamps() []clampCount {
 	return all
 }
 
-// unmeasured says what may move values that are added up, beside what clamps finds: a column's bounds, beyond which a
-// hospital reads the nearest before anything else, and CLAMP in a query within this one.
+// unmeasured names what may move summed values and is not measured: bounds of columns, which a hospital applies before
+// anything else, and CLAMPs in subqueries.
 func (b *builder) unmeasured() (all []string) {
 	var bounded []string
 	add := func(to *[]string, text string) {
@@ -84,13 +84,13 @@ func (b *builder) unmeasured() (all []string) {
 	return all
 }
 
-// unclamped calls fn for the columns of an expression, but for those within a CLAMP that is measured and narrower than
-// their bounds: what is beyond the bounds is then beyond the CLAMP, and counted.
+// unclamped calls fn for the columns of an expression. It skips columns inside a measured CLAMP that is narrower than
+// their bounds: a value beyond the bounds is then also beyond the CLAMP, and counted there.
 func (b *builder) unclamped(e *expr.Expr, fn func(relation, column string)) {
 	switch {
 	case e.Op == expr.OpColumn:
 		fn(e.Relation, e.Column)
-	case e.Op == expr.OpIsNull: // which bounds do not make of a value
+	case e.Op == expr.OpIsNull: // bounds do not change whether a value is NULL
 		return
 	case clamp.Is(e) && !b.federation.Uncounted && e.Args[0].Args[0].Op == expr.OpColumn:
 		x, upper, lower := e.Args[0].Args[0], e.Args[0].Args[1].Value, e.Args[1].Value
@@ -104,7 +104,7 @@ func (b *builder) unclamped(e *expr.Expr, fn func(relation, column string)) {
 	}
 }
 
-// countOf is the partial aggregate that counts the values of one of the sums; -1: there is none.
+// countOf is the index of the partial aggregate that counts the values of one of the sums; -1 if there is none.
 func (b *builder) countOf(sums []*expr.Expr, partials []fragment.Partial) int {
 	return slices.IndexFunc(partials, func(p fragment.Partial) bool {
 		return slices.ContainsFunc(sums, func(e *expr.Expr) bool {
@@ -113,12 +113,12 @@ func (b *builder) countOf(sums []*expr.Expr, partials []fragment.Partial) int {
 	})
 }
 
-// Moved is how many values CLAMP moved to the nearest of its bounds, over all groups, as measured with noise.
+// Moved is how many values CLAMP moved to the nearest of its bounds, over all groups, measured with noise.
 type Moved struct {
 	Amount, HalfWidth float64
-	// Share of all values, with the ends of its interval, in [0, 1]; NaN where they were not counted.
+	// Share of all values, with the ends of its interval, in [0, 1]; NaN if the values were not counted.
 	Share, Low, High float64
-	// Surely is what the share is below with 99.9 % confidence.
+	// Surely is an upper bound of the share at 99.9 % confidence.
 	Surely float64
 }
 
@@ -132,7 +132,8 @@ func (p *Plan) moved(c clampCount, cells []Cell, confidence float64) Moved {
 		return m
 	}
 	all := p.overall(c.of, cells)
-	within := func(confidence float64) (low, high float64) { // each of the two holds with half of what may go wrong
+	// each of the two may fail with half of the allowed probability
+	within := func(confidence float64) (low, high float64) {
 		least, most := p.overallWithin(c.partial, amount, n, (1+confidence)/2)
 		leastAll, mostAll := p.overallWithin(c.of, all, n, (1+confidence)/2)
 		return estimate.PartOf(least, mostAll, 0), estimate.PartOf(most, leastAll, 1)
@@ -143,7 +144,7 @@ func (p *Plan) moved(c clampCount, cells []Cell, confidence float64) Moved {
 	return m
 }
 
-// moves says how many values each clamp moved; nothing of one that moved certainly less than a thousandth.
+// moves says how many values each clamp moved. It omits a clamp that surely moved less than a thousandth.
 func (p *Plan) moves(cells []Cell, confidence float64) (all []string) {
 	for _, c := range p.clamped {
 		m := p.moved(c, cells, confidence)
@@ -169,12 +170,12 @@ func (p *Plan) moves(cells []Cell, confidence float64) (all []string) {
 	return all
 }
 
-// spoken is an expression as a warning names it: CLAMP as it is written, a date as a date, no name that planning gave,
-// and of what is long the columns that it reads.
+// spoken writes an expression for a warning: CLAMP as it is written, a date as a date, without names that planning
+// made. For a long expression it lists only the columns.
 func (p *Plan) spoken(e *expr.Expr) string {
 	const longest = 60
 	if e.Op == expr.OpDivide && e.Args[1].Op == expr.OpLiteral && sinceEpoch(e.Args[0]) {
-		e = e.Args[0] // seconds
+		e = e.Args[0] // the division turns microseconds into seconds
 	}
 	if sinceEpoch(e) {
 		e = e.Args[0]
@@ -182,7 +183,7 @@ func (p *Plan) spoken(e *expr.Expr) string {
 	if e.Op == expr.OpCase && len(e.Args) == 3 && e.Args[0].Op == expr.OpIsNull && clamp.Is(e.Args[2]) {
 		if x := e.Args[2].Args[0]; x.Args[0].Equal(e.Args[0].Args[0]) {
 			of, lower, upper := p.spoken(x.Args[0]), e.Args[2].Args[1], x.Args[1]
-			if strings.Contains(of, ", ") { // several columns would read as arguments
+			if strings.Contains(of, ", ") { // a list of columns would read as arguments
 				return fmt.Sprintf("CLAMP(…, %s, %s) of %s", lower, upper, of)
 			}
 			return fmt.Sprintf("CLAMP(%s, %s, %s)", of, lower, upper)
@@ -201,7 +202,7 @@ func (p *Plan) spoken(e *expr.Expr) string {
 	return abridged(p.unqualified(text))
 }
 
-// ofWhat is " of " an expression, or nothing of a column that planning named.
+// ofWhat is " of " and the expression. It is empty for a column that planning named.
 func (p *Plan) ofWhat(e *expr.Expr) string {
 	if text := p.spoken(e); text != "value" && !strings.HasPrefix(text, "value_") {
 		return " of " + text
@@ -209,12 +210,12 @@ func (p *Plan) ofWhat(e *expr.Expr) string {
 	return ""
 }
 
-// sinceEpoch reports whether an expression is a date or a timestamp as a number.
+// sinceEpoch reports whether an expression turns a date or a timestamp into a number.
 func sinceEpoch(e *expr.Expr) bool {
 	return e.Op == expr.OpSubtract && e.Args[1].Op == expr.OpLiteral && (*e.Args[1].Value == value.Date(0) || *e.Args[1].Value == value.Timestamp(0))
 }
 
-// unqualified is a text without the names that planning gave to derived relations.
+// unqualified removes from a text the names that planning gave to derived relations.
 func (p *Plan) unqualified(text string) string {
 	for _, r := range p.Fragment.Relations {
 		if r.Query != nil {

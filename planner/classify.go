@@ -5,8 +5,8 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// kind classifies a query that stands so deep within others. Where it takes the rows of a query to tell, they are kept,
-// and planning goes on from there.
+// kind classifies a query, once. depth is how deep it stands within others. Rows that are read to classify it are kept
+// for its plan.
 func (c *programPlanner) kind(q *syntax.Query, within *relational.Scope, depth int) kind {
 	if c.kinds[q] == 0 {
 		c.kinds[q] = c.classify(q, within, depth)
@@ -39,7 +39,7 @@ func (c *programPlanner) classify(q *syntax.Query, within *relational.Scope, dep
 	return kindRows
 }
 
-// reads classifies what a SELECT reads: constants where nothing else is, a release where one is.
+// reads classifies a SELECT by what it reads: constants if it reads nothing else, a release if it reads one.
 func (c *programPlanner) reads(s *syntax.Select, within *relational.Scope, depth int) kind {
 	all := kindConstants
 	for _, f := range s.From {
@@ -64,14 +64,14 @@ func (c *programPlanner) reads(s *syntax.Select, within *relational.Scope, depth
 	return all
 }
 
-// rows reads the rows of a SELECT over patients, and keeps them for its plan. Without FROM there are none.
+// rows reads the rows of a SELECT over patients and keeps them for its plan. Without FROM there are none.
 func (c *programPlanner) rows(q *syntax.Query, within *relational.Scope, depth int) *relational.Resolver {
 	return within.Read(q, c.federation.vocabulary(), depth)
 }
 
-// isScalarRelease reports whether a subquery in place of a value, within a SELECT of these rows, aggregates over
-// patients: it does where no key tells the patient, and nothing ties it to the row around. Its rows are read again when
-// it is planned: relations are named by those around them.
+// isScalarRelease reports whether a scalar subquery within a SELECT over these rows aggregates over patients. It does
+// if no key identifies the patient and nothing correlates it with the outer row. Planning reads its rows again, because
+// the outer relations decide how relations are named.
 func (c *programPlanner) isScalarRelease(q *syntax.Query, around *relational.Resolver) bool {
 	if c.kinds[q] == 0 {
 		c.kinds[q] = kindRows

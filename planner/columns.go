@@ -8,11 +8,11 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// maxColumns bounds the answer's width.
+// maxColumns bounds the number of columns of an answer.
 const maxColumns = 100
 
-// ref is what a released expression reads in place of a table's column. In the expression it is a column: its kind
-// stands as the relation, and its index as the name.
+// ref is what a released expression reads instead of a table's column. It is encoded as a column: the kind is the
+// relation, and the index is the name.
 type ref struct {
 	kind  refKind
 	index int // from 0
@@ -30,17 +30,17 @@ func (r ref) expr(t value.Type) *expr.Expr {
 	return expr.Column(string(r.kind), strconv.Itoa(r.index), t)
 }
 
-// refOf reads a column that ref.expr wrote.
+// refOf decodes a column that ref.expr made.
 func refOf(relation, column string) ref { return ref{refKind(relation), indexOf(column)} }
 
-// origin is a number of a release's row. In what fragment.Trace tells it is a column.
+// origin is a number in a row of a release. In the expressions of fragment.Trace it is encoded as a column.
 type origin struct{ release, row, column int }
 
 func (o origin) expr(t value.Type) *expr.Expr {
 	return expr.Column(strconv.Itoa(o.release), strconv.Itoa(o.row)+" "+strconv.Itoa(o.column), t)
 }
 
-// originOf reads a column that origin.expr wrote.
+// originOf decodes a column that origin.expr made.
 func originOf(e *expr.Expr) origin {
 	row, column, _ := strings.Cut(e.Column, " ")
 	return origin{indexOf(e.Relation), indexOf(row), indexOf(column)}
@@ -55,10 +55,10 @@ func readsAggregate(e *expr.Expr) bool {
 func indexOf(column string) int {
 	i, err := strconv.Atoi(column)
 	if err != nil {
-		panic(err) // written here
+		panic(err) // cannot fail: this file wrote the text
 	}
 	return i
 }
 
-// surely is the confidence with which there is something to divide by, or to seek a quantile in.
+// surely is the confidence with which a divisor must differ from 0, or a tree must hold a value to read a quantile.
 const surely = 0.95

@@ -19,8 +19,7 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// Build plans a query that is one release, and refuses others. The error is always
-// an *Error.
+// Build plans a query that is one release and refuses others. The error is always an *Error.
 func Build(q Query, fed Federation) (*Plan, error) {
 	p, err := Compose(q, fed)
 	if err != nil {
@@ -75,8 +74,8 @@ func Compose(q Query, fed Federation) (program *Program, err error) {
 	return program, err
 }
 
-// otherwise is a query that was refused for how it joins patients, joined after their release; ok is false where it
-// cannot be.
+// otherwise rewrites a query that was refused for how it joins patients, so that it joins their releases instead. ok is
+// false if that is not possible.
 func otherwise(code Code, q *syntax.Query, fed Federation) (again *syntax.Query, ok bool) {
 	columns := func(table string) (names []string) {
 		if t, ok := fed.Catalog.Table(table); ok {
@@ -95,7 +94,7 @@ func otherwise(code Code, q *syntax.Query, fed Federation) (again *syntax.Query,
 	return nil, false
 }
 
-// planBound plans a query whose parameters are bound.
+// planBound plans a query whose parameters are already bound.
 func planBound(q Query, fed Federation, bound *syntax.Query) (program *Program, err error) {
 	defer syntax.Catch(&err)
 	fed.memo = fragment.NewMemo(expr.NewBudget())
@@ -136,11 +135,11 @@ func (c *programPlanner) program(q *syntax.Query, within *relational.Scope) *Pro
 	return p
 }
 
-// exact reports whether a column passes on what is no noisy number, such as a key.
+// exact reports whether a column passes on a value that is not noisy, such as a key.
 func (c *programPlanner) exact(d *fragment.Query, name string) bool {
 	of := exactColumn{d, name}
 	is, known := c.exactly[of]
-	if !known { // asked once of each: a column may be read many times at each of many levels
+	if !known { // asked once for each column: it may be read many times at each of many levels
 		is = c.passesExact(d, name)
 		c.exactly[of] = is
 	}
@@ -170,9 +169,10 @@ func (c *programPlanner) passesExact(d *fragment.Query, name string) bool {
 	return exact
 }
 
-// share is the query of one of n releases: together they cost no more than was asked.
+// share is the query with one release's part of the budget, if there are n releases. Together they cost at most what
+// was asked for.
 func (c *programPlanner) share(n int) Query {
-	const unit = 1e18 // of delta, in which it is charged
+	const unit = 1e18 // delta is charged in this unit
 	share := c.query
 	share.Epsilon = dp.ShareEpsilon(share.Epsilon, n, c.federation.Accounting)
 	share.MaxEpsilon = dp.ShareEpsilon(share.MaxEpsilon, n, c.federation.Accounting)
@@ -180,7 +180,7 @@ func (c *programPlanner) share(n int) Query {
 	return share
 }
 
-// release plans one release up to its price; alone, if it is all of the query.
+// release plans one release, without its price. alone tells that it is the whole query.
 func (c *programPlanner) release(q *syntax.Query, within *relational.Scope, alone bool) *Plan {
 	if len(c.releases) >= maxReleases {
 		refuse(CodeTooLarge, q.At, "ask it in several queries", "the query makes more than %d releases", maxReleases)
@@ -190,7 +190,7 @@ func (c *programPlanner) release(q *syntax.Query, within *relational.Scope, alon
 	return b.plan
 }
 
-// price gives each release an equal share of the budget, its noise and its loss.
+// price gives each release an equal share of the budget, and from it noise and loss.
 func (c *programPlanner) price() {
 	share := c.query
 	if n := len(c.releases); n > 1 {
@@ -215,7 +215,7 @@ func (c *programPlanner) price() {
 	}
 }
 
-// single reports whether the query is one release as it stands.
+// single reports whether the query is one release without further computation.
 func (c *programPlanner) single(q *syntax.Query, within *relational.Scope) bool {
 	s := q.Select
 	if s == nil || len(s.GroupBy) > 1 || c.Nested(q, within) || c.computes(q, within) {
@@ -229,8 +229,8 @@ func (c *programPlanner) Nested(q *syntax.Query, within *relational.Scope) bool 
 	return c.reads(q.Select, within.Extend(q.With), 0) == kindRelease
 }
 
-// postProcess plans a query over releases: rows that are combined, of several grouping
-// sets, or read from queries that are releases.
+// postProcess plans a query over releases: combined rows, several grouping sets, or rows of subqueries that are
+// releases.
 func (c *programPlanner) postProcess(q *syntax.Query, within *relational.Scope) *postProcessing {
 	a := &postProcessing{limit: -1}
 	if q.Limit != nil {
@@ -261,7 +261,7 @@ func (c *programPlanner) postProcess(q *syntax.Query, within *relational.Scope) 
 	return a
 }
 
-// Derive plans a query whose rows are released ones.
+// Derive plans a query whose rows are released rows.
 func (c *programPlanner) Derive(q *syntax.Query, within *relational.Scope) *relational.Derived {
 	if cmp.Or(q.Limit, q.Offset) != nil {
 		return relational.New(c.catalog, nil, c).LimitedRows(q, within)
@@ -275,7 +275,7 @@ func (c *programPlanner) Derive(q *syntax.Query, within *relational.Scope) *rela
 	if c.kind(q, within, 0) == kindConstants {
 		return relational.New(c.catalog, nil, nil).Derive(q, within, q.At)
 	}
-	if d := c.derived[q]; d != nil { // a query of WITH that is read again is the same release
+	if d := c.derived[q]; d != nil { // a query of WITH that is read twice is one release
 		return d
 	}
 	d := c.released(q, within)
@@ -283,7 +283,7 @@ func (c *programPlanner) Derive(q *syntax.Query, within *relational.Scope) *rela
 	return d
 }
 
-// released plans a query that reads releases, or is one.
+// released plans a query that is a release or reads releases.
 func (c *programPlanner) released(q *syntax.Query, within *relational.Scope) *relational.Derived {
 	r := relational.New(c.catalog, within.Extend(q.With), c)
 	if q.SetOperation != nil {
@@ -312,7 +312,7 @@ func (c *programPlanner) released(q *syntax.Query, within *relational.Scope) *re
 	return c.table(c.release(q, within, false))
 }
 
-// table makes a release a table that is public: what was released is.
+// table turns a release into a public table: what was released is public.
 func (c *programPlanner) table(p *Plan) *relational.Derived {
 	t := &catalog.Table{Name: relational.Release.Table(len(c.releases)), Public: true}
 	d := &fragment.Query{Relations: []fragment.Relation{{Name: "release", Table: t.Name}}}
@@ -327,17 +327,17 @@ func (c *programPlanner) table(p *Plan) *relational.Derived {
 	c.catalog.Tables = append(c.catalog.Tables, t)
 	planned, err := d.Table("release", c.catalog.Catalog, fragment.NewMemo(nil))
 	if err != nil {
-		panic(err) // made here
+		panic(err) // cannot fail: the query was made here
 	}
 	return &relational.Derived{Query: d, Schema: planned, Named: columns}
 }
 
-// released names the columns of a release so that no two are alike.
+// released gives the columns of a release names that differ.
 func (p *Plan) released() []string {
 	var names []string
 	for i, c := range p.Columns {
 		name := strings.ToLower(c.Name)
-		for n := i + 1; slices.Contains(names, name) || name == ""; n++ { // a query may call another column so
+		for n := i + 1; slices.Contains(names, name) || name == ""; n++ { // the query may call another column by that name
 			name = fmt.Sprintf("%s %d", strings.ToLower(c.Name), n)
 		}
 		names = append(names, name)

@@ -15,40 +15,41 @@ import (
 	"github.com/intramuros/intramuros/planner/overlap"
 )
 
-// computed gives intervals of numbers that are computed from released ones. fragment.Trace tells of which released
-// numbers one is made, for the rows that the answer shows, in their order. An interval holds, with its confidence, what
-// the same computation over these rows gives of the exact numbers:
+// computed gives intervals for numbers that are computed from released ones. fragment.Trace tells, for each number that
+// the answer shows, which released numbers it was computed from. With its confidence, an interval covers the result of
+// the same computation over the same rows, but with exact numbers:
 //
 //   - A quotient of sums of partial aggregates, such as a percentage of a total or a running sum, has Fieller's
-//     interval, as within one release: the noise on each partial aggregate of each group is independent, but where two
-//     releases are one and the same.
-//   - Everything else is interval arithmetic over the intervals of the n released numbers that are read, each at a
-//     confidence that leaves the stated one for all (Bonferroni).
+//     interval, as within one release. The noise on each partial aggregate of each group is independent, unless two
+//     releases are the same.
+//   - Everything else is interval arithmetic over the intervals of the n released numbers that are read. Each has a
+//     higher confidence, so that all hold together with the stated one (Bonferroni).
 type computed struct {
 	program    *Program
 	cells      [][]Cell
 	confidence float64
-	tables     []fragment.Rows // of the releases, with origins
-	rows       [][]groupRow    // of each release; nil of a life table
-	noise      []noisyNumber   // every partial aggregate of every group that is shown
-	places     map[string]int  // of a group's first in noise
-	terms      int             // that may still be looked at
-	twins      []int           // of each release, the first that is one with it
-	fits       []*fitted       // of each release; nil where its numbers stand as they were released
+	tables     []fragment.Rows // the rows of the releases, with their origins
+	rows       [][]groupRow    // by release; nil for a life table
+	noise      []noisyNumber   // every partial aggregate of every group shown
+	places     map[string]int  // by group: where its numbers begin in noise
+	terms      int             // how many terms may still be examined
+	twins      []int           // by release: the first release that equals it
+	fits       []*fitted       // by release; nil if its released numbers are used as they are
 	notes      []string
-	public     *expr.RangeAnalysis         // what is known of a number before any is released
+	public     *expr.RangeAnalysis         // what is known of a number before anything is released
 	within     map[int]*expr.RangeAnalysis // by how many numbers share the confidence
-	quotients  map[*expr.Expr]result       // of what expressions have in common
-	exact      map[*expr.Expr]result       // the same, of the exact numbers
+	quotients  map[*expr.Expr]result       // shared results, since expressions share terms
+	exact      map[*expr.Expr]result       // the same for the exact numbers
 	simplified map[*expr.Expr]*expr.Expr
 }
 
-// noisyNumber is a partial aggregate as released.
+// noisyNumber is a partial aggregate as it was released.
 type noisyNumber struct {
 	value float64
 	noise dp.Distribution
 	count bool // the exact number is not below 0
-	// of is the release, and partial its partial aggregate; of one group the first stands partial places before it.
+	// of is the release and partial the index of its partial aggregate. The group's first number stands partial places
+	// before this one.
 	of      *Plan
 	partial int
 }
@@ -58,8 +59,8 @@ type result struct {
 	ok bool
 }
 
-// maxTerms bounds the terms of all quotients of an answer, and with them the time and memory that its intervals
-// take. Beyond it, interval arithmetic serves.
+// maxTerms bounds the terms of all quotients of an answer, and so the time and memory for its intervals. Beyond it,
+// interval arithmetic is used.
 const maxTerms = 1_000_000
 
 // compute prepares the releases' rows and their intervals.
@@ -93,7 +94,7 @@ func (p *Program) compute(cells [][]Cell, confidence float64) (*computed, error)
 	return c, nil
 }
 
-// released are the releases' rows, with intervals of that confidence.
+// released returns the rows of the releases, with intervals of that confidence.
 func (c *computed) released(confidence float64) []fragment.Rows {
 	tables := make([]fragment.Rows, len(c.cells))
 	for i, release := range c.program.Releases {
@@ -106,8 +107,8 @@ func (c *computed) released(confidence float64) []fragment.Rows {
 	return tables
 }
 
-// trace gives a release's numbers names of their own. Where a value depends on noise and is no number, nothing is told
-// of what is made of it.
+// trace gives the numbers of a release their origins. A noisy value without an interval gets none, so nothing is known
+// of what is computed from it.
 func (c *computed) trace(release int) {
 	t := &c.tables[release]
 	noisy := map[string]bool{}
@@ -133,7 +134,7 @@ func (c *computed) trace(release int) {
 	}
 }
 
-// source is the expression that a column of a release is, and its group; nil of a life table.
+// source returns the expression and the group of a released number; nil for a life table.
 func (c *computed) source(e *expr.Expr) (*expr.Expr, *groupRow) {
 	of := originOf(e)
 	release, row, k := of.release, of.row, of.column
@@ -144,7 +145,7 @@ func (c *computed) source(e *expr.Expr) (*expr.Expr, *groupRow) {
 	return p.Columns[slices.Index(p.released(), c.tables[release].Names[k])].expr, &c.rows[release][row]
 }
 
-// facts are what is public of a released number.
+// facts are what is publicly known of a released number.
 func (c *computed) facts(e *expr.Expr) expr.Range {
 	of, g := c.source(e)
 	if of == nil {
@@ -153,7 +154,7 @@ func (c *computed) facts(e *expr.Expr) expr.Range {
 	return expr.RangeOf(of, g.facts)
 }
 
-// interval is that of a value, told of what it is made. Without an end it is NULL there, or infinite.
+// interval is the interval of a value that was computed by e. An end that is unknown is NULL or infinite.
 func (c *computed) interval(e *expr.Expr, v value.Value) (low, high value.Value) {
 	if e != nil && e.Op == expr.OpColumn {
 		return c.passed(e)
@@ -165,7 +166,7 @@ func (c *computed) interval(e *expr.Expr, v value.Value) (low, high value.Value)
 	return value.Interval(l, h, v, v.Type())
 }
 
-// passed is the interval of a released number that is passed on as it is.
+// passed is the interval of a released number that is shown unchanged.
 func (c *computed) passed(e *expr.Expr) (low, high value.Value) {
 	of := originOf(e)
 	release, row, k := of.release, of.row, of.column
@@ -173,7 +174,7 @@ func (c *computed) passed(e *expr.Expr) (low, high value.Value) {
 	return ends[0], ends[1]
 }
 
-// unknown reports whether a value is made of a released number that noise leaves NULL.
+// unknown reports whether a value depends on a released number that is NULL because of noise.
 func (c *computed) unknown(e *expr.Expr) bool {
 	found := false
 	if e != nil {
@@ -213,7 +214,7 @@ func (c *computed) bounds(e *expr.Expr) (low, high float64) {
 	return c.apart(e)
 }
 
-// shareRange is where a quotient of exact numbers must lie: a total is the sum of its groups there.
+// shareRange bounds a quotient of exact numbers. A total in it is written as the sum of its groups.
 func (c *computed) shareRange(e *expr.Expr) (low, high float64) {
 	q, ok := c.exactly(e)
 	if !ok {
@@ -222,7 +223,7 @@ func (c *computed) shareRange(e *expr.Expr) (low, high float64) {
 	whole := func(i int, of estimate.Form) (int, float64, float64) {
 		for _, d := range (estimate.Quotient{Bottom: of}).Partials() {
 			x, y := c.noise[i], c.noise[d]
-			if d == i || x.of != y.of || i-x.partial != d-y.partial { // of one group
+			if d == i || x.of != y.of || i-x.partial != d-y.partial { // both of one group
 				continue
 			}
 			if l, u, ok := overlap.PartOf(x.of.Fragment.Partials[x.partial], y.of.Fragment.Partials[y.partial]); ok {
@@ -234,7 +235,7 @@ func (c *computed) shareRange(e *expr.Expr) (low, high float64) {
 	return estimate.Parts{IsCount: func(i int) bool { return c.noise[i].count }, WholeOf: whole}.ShareRange(q)
 }
 
-// possible moves a value to where it must lie.
+// possible moves a value into the range where the exact value must lie.
 func (c *computed) possible(e *expr.Expr, v value.Value) value.Value {
 	if e == nil || v.IsNull() || !v.Type().Numeric() {
 		return v
@@ -250,8 +251,8 @@ func (c *computed) possible(e *expr.Expr, v value.Value) value.Value {
 	return value.Clamp(v, low, high)
 }
 
-// exactly writes an expression as a quotient of linear forms in exact numbers, a total as the sum of the groups that
-// were bought beside it.
+// exactly writes an expression as a quotient of linear forms in exact numbers. A total becomes the sum of the groups
+// released beside it.
 func (c *computed) exactly(e *expr.Expr) (estimate.Quotient, bool) {
 	if r, ok := c.exact[e]; ok {
 		return r.Quotient, r.ok
@@ -265,7 +266,7 @@ func (c *computed) exactly(e *expr.Expr) (estimate.Quotient, bool) {
 	return q, ok
 }
 
-// sum adds a partial aggregate of a group to a form, as the sum of its finest groups.
+// sum adds a group's partial aggregate to a form, as the sum of its finest groups.
 func (c *computed) sum(f estimate.Form, release int, g *groupRow, partial int, w float64) {
 	t := g.fit.of(partial)
 	if t == nil {
@@ -283,7 +284,7 @@ func (c *computed) sum(f estimate.Form, release int, g *groupRow, partial int, w
 	}
 }
 
-// simple leaves out what handles NULLs where none can be.
+// simple removes NULL handling where no value can be NULL.
 func (c *computed) simple(e *expr.Expr) *expr.Expr {
 	if len(e.Args) == 0 {
 		return e
@@ -325,10 +326,10 @@ func (c *computed) quotient(e *expr.Expr) (estimate.Quotient, bool) {
 	return q, ok
 }
 
-// leaf writes a released number as a quotient of what was released.
+// leaf writes a released number as a quotient of the numbers of noise.
 func (c *computed) leaf(e *expr.Expr) (estimate.Quotient, bool) { return c.leafOf(e, c.spread) }
 
-// leafOf writes a released number as a quotient, of which spread adds each partial aggregate to a form.
+// leafOf writes a released number as a quotient. spread adds each partial aggregate to a form.
 func (c *computed) leafOf(e *expr.Expr, spread func(estimate.Form, int, *groupRow, int, float64)) (estimate.Quotient, bool) {
 	of, g := c.source(e)
 	if of == nil {
@@ -349,8 +350,8 @@ func (c *computed) leafOf(e *expr.Expr, spread func(estimate.Form, int, *groupRo
 	return estimate.Quotient{Top: moved(q.Top), Bottom: moved(q.Bottom)}, true
 }
 
-// spread adds a partial aggregate of a group to a form: the number that was released, or those of all tables that it
-// is estimated from.
+// spread adds a group's partial aggregate to a form: the released number, or the numbers of all tables that it was
+// estimated from.
 func (c *computed) spread(f estimate.Form, release int, g *groupRow, partial int, w float64) {
 	t := g.fit.of(partial)
 	if t == nil {
@@ -365,8 +366,8 @@ func (c *computed) spread(f estimate.Form, release int, g *groupRow, partial int
 	}
 }
 
-// base is where a group's partial aggregates begin in noise: the same place for releases that are one, whose cells
-// are stored once.
+// base is where a group's partial aggregates begin in noise. Releases that are the same share one place, because their
+// cells are stored once.
 func (c *computed) base(release int, cell Cell) int {
 	p := c.program.Releases[release]
 	name := fmt.Sprintf("%d %#v", c.twins[release], cell.Keys)
@@ -381,7 +382,7 @@ func (c *computed) base(release int, cell Cell) int {
 	return base
 }
 
-// alike are a quotient's terms, those of the same weights and noise as one.
+// alike lists a quotient's terms. Terms with equal weights and noise are merged into one with a count.
 func (c *computed) alike(q estimate.Quotient) []dp.RatioTerm {
 	at := map[dp.RatioTerm]int{}
 	var all []dp.RatioTerm
@@ -405,7 +406,7 @@ func (c *computed) apart(e *expr.Expr) (low, high float64) {
 		e.Columns(func(relation, column string) { c.terms--; read[relation+" "+column] = true })
 	}
 	n := len(read)
-	if c.terms < 0 { // at most all
+	if c.terms < 0 { // then it may read all of them
 		n = 0
 		for _, t := range c.tables {
 			n += len(t.Values) * len(t.Names)
@@ -415,8 +416,8 @@ func (c *computed) apart(e *expr.Expr) (low, high float64) {
 	return f.Lower, f.Upper
 }
 
-// sharing is interval arithmetic over intervals of which n have the confidence together; or more, so that few
-// confidences serve all.
+// sharing is interval arithmetic over intervals that hold together with the confidence, for n numbers. n is rounded up
+// to a power of two, so that few confidences are needed.
 func (c *computed) sharing(n int) *expr.RangeAnalysis {
 	n = 1 << bits.Len(uint(max(0, n-1)))
 	if known := c.within[n]; known != nil {
@@ -427,7 +428,7 @@ func (c *computed) sharing(n int) *expr.RangeAnalysis {
 		f := c.public.Range(e)
 		of := originOf(e)
 		release, row, k := of.release, of.row, of.column
-		ends := tables[release].Values[row][k+1:] // beside the number
+		ends := tables[release].Values[row][k+1:] // they follow the number
 		if low := ends[0]; !low.IsNull() {
 			f.Lower = math.Max(f.Lower, low.Float64())
 		}

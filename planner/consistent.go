@@ -14,7 +14,7 @@ import (
 	"github.com/intramuros/intramuros/planner/overlap"
 )
 
-// settle finds the divisions of all that the plan's answer shows, filters and orders by.
+// settle finds the divisions in everything that the plan's answer shows, filters by and orders by.
 func (p *Plan) settle() {
 	p.divisions, p.settled, p.emptiness = nil, map[*expr.Expr]*expr.Expr{}, map[int]float64{}
 	for _, a := range p.Aggregates {
@@ -33,8 +33,8 @@ func (p *Plan) settle() {
 	}
 }
 
-// divided puts a column in the place of each division, the largest that is a quotient of linear forms, and of each
-// difference that cannot be below 0.
+// divided replaces each division by a column: the largest expression that is a quotient of linear forms. It does the
+// same for each difference that cannot be below 0.
 func (p *Plan) divided(e *expr.Expr) *expr.Expr {
 	if !divides(e) {
 		return e
@@ -89,7 +89,7 @@ func (p *Plan) quotientOf(e *expr.Expr) (estimate.Quotient, bool) {
 	return argument(e)
 }
 
-// divide is a division's value: NULL where noise may be all that it is divided by.
+// divide evaluates a division. It is NULL if the divisor may be noise only.
 func (g group) divide(d *division) value.Value {
 	v := expr.Evaluate(d.expr, g.column)
 	if v.IsNull() || g.asIs {
@@ -105,7 +105,7 @@ func (g group) divide(d *division) value.Value {
 	return value.Clamp(v, d.lower, d.upper)
 }
 
-// undetermined reports whether noise may be all that an aggregate is divided by, or is read from.
+// undetermined reports whether an aggregate is divided by, or read from, numbers that may be noise only.
 func (g group) undetermined(a *Aggregate) bool {
 	if g.asIs {
 		return false
@@ -117,7 +117,7 @@ func (g group) undetermined(a *Aggregate) bool {
 	return ok && g.noisy(n) <= g.halfWidth(n, surely)
 }
 
-// counted is the partial of the count that the aggregate is divided by.
+// counted is the partial that counts, by which the aggregate is divided.
 func (a *Aggregate) counted() (partial int, ok bool) {
 	if _, _, ok := a.average(); ok {
 		return a.Partials[1], true
@@ -125,7 +125,7 @@ func (a *Aggregate) counted() (partial int, ok bool) {
 	return a.Partials[0], a.brackets > 0
 }
 
-// tooFew tells where noise leaves no numbers: of each column in how many of the rows.
+// tooFew says where numbers are missing because of noise: for each column, in how many rows.
 func tooFew(columns []Column, unknown []int, rows int) (notes []string) {
 	for i, n := range unknown {
 		if n == 0 || slices.Index(unknown, n) < i {
@@ -147,7 +147,7 @@ func tooFew(columns []Column, unknown []int, rows int) (notes []string) {
 	return notes
 }
 
-// unknown reports whether noise is why an expression is NULL.
+// unknown reports whether an expression is NULL because of noise.
 func (g group) unknown(e *expr.Expr) bool {
 	found := false
 	g.plan.settled[e].Columns(func(relation, column string) {
@@ -156,10 +156,10 @@ func (g group) unknown(e *expr.Expr) bool {
 	return found
 }
 
-// parts are those of a release's partial aggregates in one group.
+// parts describes how a release's partial aggregates of one group relate to each other.
 func (p *Plan) parts() estimate.Parts { return estimate.Parts{IsCount: p.isCount, WholeOf: p.wholeOf} }
 
-// isCount reports whether a partial aggregate is no less than 0 for every patient.
+// isCount reports whether a partial aggregate is at least 0 for every patient.
 func (p *Plan) isCount(i int) bool {
 	partial := p.Fragment.Partials[i]
 	switch partial.Kind {
@@ -171,8 +171,8 @@ func (p *Plan) isCount(i int) bool {
 	return false
 }
 
-// wholeOf finds a partial of the bottom of which partial i is a part: l to u times as much, for every patient; -1 if
-// there is none.
+// wholeOf finds a partial of the divisor that contains partial i: for every patient, i is l to u times that partial.
+// whole is -1 if there is none.
 func (p *Plan) wholeOf(i int, bottom estimate.Form) (whole int, l, u float64) {
 	for _, d := range (estimate.Quotient{Bottom: bottom}).Partials() {
 		if d == i {

@@ -15,21 +15,19 @@ import (
 	"github.com/intramuros/intramuros/planner/scalar"
 )
 
-// Expected is the error to expect of one column before it is asked for.
+// Expected is the error to expect in one column, before the query is run.
 type Expected struct {
 	Column string
-	// HalfWidth is that of the interval, in the column's unit; NaN where it depends
-	// on the answer.
+	// HalfWidth is that of the interval, in the column's unit. NaN if it depends on the answer.
 	HalfWidth float64
-	// Value is what HalfWidth was computed at, where it depends on the answer; else NaN.
+	// Value is the assumed answer for which HalfWidth was computed, if it depends on the answer; else NaN.
 	Value float64
 	Note  string
 }
 
-// Expected returns the error to expect of each noisy column, at that confidence.
-// It depends on the plan alone. What depends on the answer is computed at an answer
-// that may be expected, if it is public how many values there are: as many in each
-// group, spread evenly over their bounds.
+// Expected returns the error to expect in each noisy column, at that confidence. It depends on the plan alone. If an
+// error depends on the answer and the number of values is public, it is computed for an assumed answer: equal groups,
+// with values spread evenly over their bounds.
 func (p *Plan) Expected(confidence float64) []Expected {
 	var all []Expected
 	cell, supposed := p.suppose()
@@ -85,8 +83,8 @@ func (p *Plan) halfWidthOf(f estimate.Form, confidence float64) float64 {
 	return dp.CombinedHalfWidth(confidence, noise)
 }
 
-// affine finds the one column of which a number is a multiple, constants added; the factor, but for its sign, is 0
-// where there is none.
+// affine finds the single column of which a number is a multiple plus a constant. factor is positive; it is 0 if there
+// is no such column.
 func affine(e *expr.Expr) (column *expr.Expr, factor float64) {
 	constant := func(e *expr.Expr) bool {
 		return e.Op == expr.OpLiteral && !e.Value.IsNull() && e.Type.Numeric()
@@ -112,7 +110,7 @@ func affine(e *expr.Expr) (column *expr.Expr, factor float64) {
 	return column, factor
 }
 
-// suppose gives a group such as may be expected, if it is public how large groups are.
+// suppose returns an assumed group, if the size of the groups is public.
 func (p *Plan) suppose() (Cell, bool) {
 	if p.supposed == 0 {
 		return Cell{}, false
@@ -135,7 +133,7 @@ func (p *Plan) suppose() (Cell, bool) {
 			g := partial.Grid
 			mean := float64(g.Lower)/2 + float64(g.Upper)/2
 			if e := partial.Expr; e.Op == expr.OpMultiply && e.Args[0].Equal(e.Args[1]) {
-				mean = float64(g.Upper) / 3 // the mean square of what is spread evenly over [-1, 1]
+				mean = float64(g.Upper) / 3 // the mean square of values spread evenly over [-1, 1]
 			}
 			n[0] = int64(p.supposed * (mean - float64(g.Center)) * unit)
 		case partial.Buckets != nil:
@@ -150,8 +148,8 @@ func (p *Plan) suppose() (Cell, bool) {
 	return cell, true
 }
 
-// Warnings say, before anything is paid for, what the answer will not be: from how many patients on groups are shown,
-// and which bias is expected, as far as the catalog tells.
+// Warnings say what the answer will lack, before anything is paid for: how many patients a group needs to be shown, and
+// which bias the catalog lets expect.
 func (p *Program) Warnings() []string {
 	var all []string
 	add := func(text string) {
@@ -179,8 +177,7 @@ func (p *Program) Warnings() []string {
 	return all
 }
 
-// truncated names the columns that are quotients of released whole numbers, of which nobody asks for the whole part
-// alone.
+// truncated names the columns that divide whole numbers and drop the fraction, which is rarely intended.
 func (p *Program) truncated() []string {
 	var names []string
 	varies := func(e *expr.Expr) bool { return relational.ReadsAny(e, func(string) bool { return true }) }
@@ -206,14 +203,14 @@ func (p *Program) truncated() []string {
 	return names
 }
 
-// mechanisms tell how noise is drawn.
+// mechanisms describe how noise is drawn.
 var mechanisms = map[dp.Mechanism]string{
 	dp.Laplace:  "Laplace, as two-sided geometric on a finer grid",
 	dp.Gaussian: "Gaussian, discrete, on a finer grid",
 }
 
-// Describe writes the plan for a person: what each node computes, what bounds a
-// patient's part, what is released and what it costs. It reads no data.
+// Describe writes the plan for a person: what each node computes, what bounds a patient's contribution, what is
+// released and what it costs. It reads no data.
 func (p *Plan) Describe() string {
 	var b strings.Builder
 	line := func(what, format string, args ...any) {
@@ -288,8 +285,7 @@ func (p *Plan) commonShare() int {
 	return common
 }
 
-// costOfMeasuring is the part of the budget that goes into a partial aggregate that tells how much is left out, or
-// moved.
+// costOfMeasuring is the part of the budget that a measuring partial aggregate takes.
 func (p *Plan) costOfMeasuring(i int) float64 {
 	asked := *p.Fragment
 	asked.Partials = slices.Delete(slices.Clone(asked.Partials), i, i+1)
@@ -306,7 +302,7 @@ func (p *Plan) protection() string {
 		share, p.Cover.Colluders, number(p.Cover.Exposure(p.asked)))
 }
 
-// limits tells which patients are clipped.
+// limits says which patients are clipped.
 func (p *Plan) limits() string {
 	proof, rows, groups := p.Proof, false, false
 	for _, partial := range p.Fragment.Partials {
@@ -328,7 +324,7 @@ func (p *Plan) limits() string {
 	return "a patient beyond " + within + " is scaled down as a whole"
 }
 
-// length is how long the vector of one patient may be, in sizes.
+// length is the largest length of one patient's vector, in units of the partial aggregates' bounds.
 func (p *Plan) length() string {
 	weight := float64(p.Fragment.Weight()) / float64(p.commonShare())
 	if p.Fragment.Norm == fragment.L2 {

@@ -12,19 +12,19 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// COUNT(DISTINCT x) is the number of values of x that some patient has. Neither that
-// number nor a patient's part in it adds up over hospitals, so what is released is a
-// histogram: for each value that x can have, the rows that have it. The number is read from it.
+// COUNT(DISTINCT x) is the number of values of x that some patient has. Neither that number nor a patient's part of it
+// adds up over hospitals. So a histogram is released: for each possible value of x, the number of rows that have it.
+// The result is read from the histogram.
 //
-// No reading is exact: a value that one patient has looks like a value that nobody has,
-// which is the point. estimate.Distinct counts the values whose noisy count passes a threshold that
-// an empty one passes seldom, so that it expects to count half a value too many at most. It misses values
-// of fewer rows than that (estimate.Tree.ThresholdOf, which explain tells), and so errs to the low side.
+// The result cannot be exact: a value that one patient has must look like a value that nobody has. estimate.Distinct
+// counts the values whose noisy count passes a threshold. An empty value seldom passes it: half a value too many is
+// expected at most. Values with fewer rows than the threshold (estimate.Tree.ThresholdOf, shown by explain) are missed,
+// so the result is rather too low.
 
-// distinctLimit is the largest domain whose values are counted.
+// distinctLimit is the size of the largest domain whose values are counted.
 const distinctLimit = 1000
 
-// values are the counts of each value, in the order of the domain.
+// values are the partial aggregates that count each value, in the order of the domain.
 func (a *argument) values() []fragment.Partial {
 	at := a.call.Args[0].At
 	cases := make([]*expr.Expr, 0, 2*len(a.domain)+1)
@@ -39,8 +39,8 @@ func (a *argument) values() []fragment.Partial {
 
 func (a *argument) size() (lower, upper float64) { return 0, float64(len(a.domain)) }
 
-// distinctFunction is SUM(DISTINCT x) or AVG(DISTINCT x) of an x of these values: read from the counts that
-// COUNT(DISTINCT x) is read from, and which serve all three.
+// distinctFunction is SUM(DISTINCT x) or AVG(DISTINCT x) for an x of these values. All three functions read the counts
+// of COUNT(DISTINCT x).
 func distinctFunction(name string, x operand, domain []value.Value) *function {
 	if !x.Type.Numeric() {
 		refuse(CodeType, x.term.At, scalar.AsNumber(x.term.Describe(), x.Type), "%s needs a number, and this is a %s", strings.ToUpper(name), x.Type)
@@ -68,7 +68,7 @@ func distinctFunction(name string, x operand, domain []value.Value) *function {
 	return f
 }
 
-// powers are the counts of the buckets of APPROX_BOUNDS: see estimate.PowerEdges.
+// powers are the partial aggregates that count the buckets of APPROX_BOUNDS: see estimate.PowerEdges.
 func (a *argument) powers() []fragment.Partial {
 	at, x := a.call.Args[0].At, a.x.Expr
 	if !x.Type.Numeric() {
@@ -91,7 +91,8 @@ func (a *argument) powers() []fragment.Partial {
 	return []fragment.Partial{{Kind: fragment.PartialBuckets, Expr: place, Buckets: &fragment.Buckets{Upper: float64(n), Branching: n, Levels: 1}}}
 }
 
-// distinctValues plans COUNT(DISTINCT x), or SUM or AVG, of an x whose values are known, and reports whether it is one.
+// distinctValues plans COUNT(DISTINCT x), SUM or AVG if the values of x are known, and reports whether t is one of
+// these.
 func (b *builder) distinctValues(a *argument, t *syntax.Expr) bool {
 	if t.Name != "count" && t.Name != "sum" && t.Name != "avg" {
 		return false

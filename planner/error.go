@@ -11,7 +11,7 @@ type Position = syntax.Position
 // Error is a refusal, for the researcher to read.
 type Error = syntax.Error
 
-// The codes of a query that cannot be planned; see package syntax.
+// The codes of queries that cannot be planned: see package syntax.
 const (
 	CodeSyntax        = syntax.CodeSyntax
 	CodeNotSupported  = syntax.CodeNotSupported
@@ -34,7 +34,7 @@ const (
 	CodeSealed        = syntax.CodeSealed
 )
 
-// refuse gives up on a query. Compose returns the refusal as its error.
+// refuse stops planning. Compose returns the refusal as its error.
 func refuse(code Code, at Position, hint, format string, args ...any) {
 	syntax.Refuse(code, at, hint, format, args...)
 }

@@ -9,13 +9,13 @@ import (
 	"github.com/intramuros/intramuros/planner/relational"
 )
 
-// What Expected notes of a number that no release gives as it is.
+// What Expected notes for a number that is not itself released.
 const (
 	noteComputed   = "computed from released numbers: its interval comes with the answer, and may be open"
 	noteNoInterval = "no interval: the order of noisy numbers decides it"
 )
 
-// Expected tells the error of each noisy number of the answer.
+// Expected returns the error to expect in each noisy number of the answer.
 func (p *Program) Expected(confidence float64) []Expected {
 	if p.post == nil {
 		return p.Releases[0].Expected(confidence)
@@ -36,7 +36,7 @@ func (p *Program) Expected(confidence float64) []Expected {
 	return all
 }
 
-// expectedOf gives the expected errors of a release by the names of its columns.
+// expectedOf returns the expected errors of a release, by the names of its columns.
 func (p *Program) expectedOf(i int, confidence float64) map[string]Expected {
 	of, release := map[string]Expected{}, p.Releases[i]
 	if s := p.lifeTables[i+1]; s != nil {
@@ -54,7 +54,7 @@ func (p *Program) expectedOf(i int, confidence float64) map[string]Expected {
 	return of
 }
 
-// expectedIn follows a column to the release that it is passed on from.
+// expectedIn finds the release column that a column passes on, and its expected error.
 func expectedIn(d *fragment.Query, name string, released []map[string]Expected) Expected {
 	unknown := Expected{HalfWidth: math.NaN(), Value: math.NaN(), Note: noteComputed}
 	if d.SetOp != "" {
@@ -66,7 +66,7 @@ func expectedIn(d *fragment.Query, name string, released []map[string]Expected) 
 		for _, arm := range d.Inputs[1:] {
 			switch x := expectedIn(arm, relational.Leaf(arm).Columns[at].Name, released); {
 			case math.IsNaN(x.HalfWidth) || math.IsNaN(widest.HalfWidth):
-				return unknown // the rows of one arm are wider than those of another
+				return unknown // the inputs of a set operation have different widths
 			case x.HalfWidth > widest.HalfWidth:
 				widest = x
 			}

@@ -8,8 +8,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Finish turns the cells of every release, and what every lookup found, into the answer. What is computed from
-// them is post-processing and costs nothing. computed says what intervals are.
+// Finish turns the cells of every release and the rows of every lookup into the answer. What it computes from them is
+// post-processing and costs nothing. Intervals are described at computed.
 func (p *Program) Finish(cells [][]Cell, confidence float64, found ...fragment.Rows) (*Answer, error) {
 	if len(cells) != len(p.Releases) || len(found) != len(p.Lookups) {
 		return nil, fmt.Errorf("the cells of %d releases and rows of %d lookups where the query has %d and %d", len(cells), len(found), len(p.Releases), len(p.Lookups))
@@ -22,7 +22,7 @@ func (p *Program) Finish(cells [][]Cell, confidence float64, found ...fragment.R
 		return nil, err
 	}
 	rows, err := p.post.Trace(p.tables(c, found), "")
-	if err != nil { // decided by numbers that are released
+	if err != nil { // released numbers decide how many rows are computed
 		return nil, tooMuchComputed()
 	}
 	answer := p.post.answer(p.Columns, rows, c)
@@ -37,7 +37,7 @@ func (p *Program) Finish(cells [][]Cell, confidence float64, found ...fragment.R
 	return answer, nil
 }
 
-// rows are a release's answer as a table.
+// rows writes a release's answer as a table.
 func (p *Plan) rows(a *Answer) fragment.Rows {
 	var rows fragment.Rows
 	names := p.released()
@@ -60,7 +60,7 @@ func (p *Plan) rows(a *Answer) fragment.Rows {
 	return rows
 }
 
-// answer orders and cuts the rows.
+// answer orders and limits the rows.
 func (a *postProcessing) answer(columns []Column, rows fragment.Rows, c *computed) *Answer {
 	at := map[string]int{}
 	for i, name := range rows.Names {

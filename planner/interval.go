@@ -10,29 +10,29 @@ import (
 	"github.com/intramuros/intramuros/planner/estimate"
 )
 
-// reading is a released expression, with all that its intervals need and that is
-// the same in each group.
+// reading is a released expression prepared for intervals: everything that is the same in each group.
 type reading struct {
 	plan       *Plan
 	expr       *expr.Expr
 	confidence float64
 	fit        *fitted
-	// inner is what ROUND, CAST and the quotient of two ints are of; an interval is theirs, and half wider, or truncated.
+	// inner is the argument of ROUND or CAST, or the exact quotient of two ints. The interval is computed for inner, and
+	// then widened by half a unit or truncated.
 	inner     *reading
 	half      float64
 	truncated bool
-	// smooth: arithmetic and nothing else, so that a simulation may serve.
+	// smooth: the expression is pure arithmetic, so it may be simulated.
 	smooth bool
-	// keyed: the expression reads group keys, so that bounds and quotient are each group's own.
+	// keyed: the expression reads group keys, so each group has its own bounds and quotient.
 	keyed      bool
-	aggregates []int // one for each time that the expression reads one
-	trees      bool  // one of them is of a tree
+	aggregates []int // listed as often as the expression reads them
+	trees      bool  // an aggregate among them reads a tree
 	bounds     expr.Range
 	quotient   *settledQuotient
 	simulation *simulation
 }
 
-// settledQuotient is a quotient with the partial aggregates that it reads and the noise on them.
+// settledQuotient is a quotient with the partial aggregates that it reads and their noise.
 type settledQuotient struct {
 	estimate.Quotient
 	used  []int
@@ -70,12 +70,12 @@ func (p *Plan) prepareFitted(e *expr.Expr, confidence float64, fit *fitted) *rea
 	return r
 }
 
-// untruncated is the quotient of two ints with its fraction.
+// untruncated is the quotient of two ints with its fraction kept.
 func untruncated(e *expr.Expr) *expr.Expr {
 	return &expr.Expr{Op: expr.OpDivide, Type: value.TypeFloat, Args: e.Args}
 }
 
-// settle finds out how the expression's interval is computed, in one group or in all.
+// settle decides how the expression's interval is computed, for one group or for all.
 func (r *reading) settle(g group) {
 	r.bounds, r.quotient = expr.RangeOf(r.expr, g.facts), nil
 	if q, ok := g.quotient(r.expr); ok && !q.Empty() {
@@ -90,7 +90,7 @@ func (r *reading) settle(g group) {
 	}
 }
 
-// limits are where the plan says that the expression lies, once it is settled; infinite where it says nothing.
+// limits are the bounds of a settled expression by the plan; infinite if the plan tells none.
 func (r *reading) limits() (low, high float64) {
 	switch {
 	case r.trees:
@@ -99,7 +99,7 @@ func (r *reading) limits() (low, high float64) {
 		return r.bounds.Lower, r.bounds.Upper
 	}
 	low, high = r.inner.limits()
-	if r.half > 0 { // ROUND moves the ends as well
+	if r.half > 0 { // the ends are rounded too
 		low, high = math.Floor(low/(2*r.half))*2*r.half, math.Ceil(high/(2*r.half))*2*r.half
 	}
 	if r.truncated {
@@ -108,7 +108,7 @@ func (r *reading) limits() (low, high float64) {
 	return low, high
 }
 
-// aggregatesOf lists the aggregates that an expression reads, once for each time that it does.
+// aggregatesOf lists the aggregates that an expression reads, each as often as it is read.
 func (p *Plan) aggregatesOf(e *expr.Expr) []int {
 	var all []int
 	e.Columns(func(relation, column string) {
@@ -119,7 +119,7 @@ func (p *Plan) aggregatesOf(e *expr.Expr) []int {
 	return all
 }
 
-// smooth reports whether an expression is made by arithmetic alone.
+// smooth reports whether an expression is pure arithmetic.
 func smooth(e *expr.Expr) bool {
 	switch e.Op {
 	case expr.OpLiteral, expr.OpColumn, expr.OpAdd, expr.OpSubtract, expr.OpMultiply, expr.OpDivide, expr.OpNegate, expr.OpCast:
@@ -128,14 +128,15 @@ func smooth(e *expr.Expr) bool {
 	return false
 }
 
-// interval covers the value of an expression over the clipped and bounded data with the reading's confidence.
+// interval covers the value of an expression with the reading's confidence. The value meant is that of the clipped and
+// bounded data.
 //
-//   - A quotient of two sums of partial aggregates (all that is made of counts, sums and averages with +, -,
-//     one division and constants) has Fieller's interval (dp.Ratio), which covers at any size of the counts.
-//   - Other arithmetic is simulated where all that it divides or multiplies by is sure to be far from 0; it is
-//     close to linear in the noise there, and the simulation covers.
-//   - Everything else is interval arithmetic over the aggregates' own intervals, each at a confidence that
-//     leaves the stated one for all (Bonferroni). It covers at least as often as stated.
+//   - A quotient of two sums of partial aggregates has Fieller's interval (dp.Ratio), which covers for any counts. Such
+//     are all expressions made of counts, sums and averages with +, -, one division and constants.
+//   - Other arithmetic is simulated if all its divisors and factors are surely far from 0. Then it is nearly linear in
+//     the noise, and the simulation covers.
+//   - Everything else is interval arithmetic over the aggregates' own intervals. Each has a higher confidence, so that
+//     all hold together with the stated one (Bonferroni). It covers at least as often as stated.
 func (g group) interval(r *reading) (low, high float64) {
 	if r.inner != nil {
 		low, high = g.interval(r.inner)
@@ -199,14 +200,14 @@ func (g group) apart(r *reading) (low, high float64) {
 	return f.Lower, f.Upper
 }
 
-// simulation covers an expression of any form: each point undoes one possible draw
-// of the noise, and the interval brackets the points' central part. It approximates; where
-// counts are small beside the noise, coverage may differ from the nominal.
+// simulation gives an interval for an expression of any form. Each point subtracts one possible draw of the noise, and
+// the interval is the central part of the points. It is an approximation: if counts are small beside the noise,
+// coverage may differ from the nominal one.
 type simulation struct {
 	expr       *expr.Expr
 	confidence float64
-	used       []int       // partials
-	noise      [][]float64 // of each of them, a draw a point
+	used       []int       // partials that the expression reads
+	noise      [][]float64 // by partial: one draw for each point
 }
 
 func newSimulation(p *Plan, e *expr.Expr, confidence float64) *simulation {

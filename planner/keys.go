@@ -11,7 +11,7 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// keys plans GROUP BY: ordinals, the query's own names, or expressions.
+// keys plans GROUP BY. A key is a position in SELECT, a name from SELECT, or an expression.
 func (b *builder) keys() {
 	for _, g := range b.grouping() {
 		t := b.key(g)
@@ -27,7 +27,7 @@ func (b *builder) keys() {
 		b.addKey(e, g.At)
 	}
 	b.determinedKeys()
-	// One order, whatever the query's: the same question has the same fragment.
+	// Keys have one order, whatever the query's, so that the same question has the same fragment.
 	slices.SortFunc(b.fragment.Keys, func(x, y fragment.Key) int {
 		return strings.Compare(scalar.Canonical(x.Expr), scalar.Canonical(y.Expr))
 	})
@@ -48,13 +48,13 @@ func (b *builder) addKey(e *expr.Expr, at Position) {
 		refuse(CodeNotSupported, at, "change WHERE, or the key", "by the catalog, no row that fulfils WHERE has a key to group by")
 	}
 	if slices.ContainsFunc(domain, func(v value.Value) bool { return v != expr.Cut(v, expr.MaxKey) }) {
-		domain = nil // what is cut is none of them
+		domain = nil // a shortened text is none of the declared values
 	}
 	b.fragment.Keys = append(b.fragment.Keys, fragment.Key{Expr: e, Domain: domain})
 }
 
-// determinedKeys groups by columns of public tables that the keys determine, as a concept's name is by its id, where
-// the query shows them, bare or as MAX(name): one group has one of them.
+// determinedKeys adds columns of public tables that the keys determine, such as a concept's name by its id. The query
+// must show them, bare or as MAX(name). Each group has one value of such a column.
 func (b *builder) determinedKeys() {
 	if len(b.fragment.Keys) == 0 {
 		return
@@ -80,13 +80,12 @@ func (b *builder) determinedKeys() {
 	}
 }
 
-// determined is the column that t is, or of which it is an extreme or any value, where the keys determine it; nil
-// elsewhere.
+// determined returns the column that t reads, bare or in MIN, MAX or ANY_VALUE, if the keys determine it; else nil.
 func (b *builder) determined(t *syntax.Expr) *expr.Expr {
 	if t.IsAggregate() && slices.Contains([]string{"min", "max", "any_value"}, t.Name) && len(t.Args) == 1 && t.Filter == nil && !t.Distinct {
 		e := b.determined(t.Args[0])
 		if e != nil && e.Type.Numeric() && t.Name != "any_value" {
-			return nil // has a tree
+			return nil // MIN and MAX of numbers are read from a tree
 		}
 		return e
 	}
@@ -120,10 +119,10 @@ func (b *builder) determined(t *syntax.Expr) *expr.Expr {
 	return nil
 }
 
-// key is what a number or a name of SELECT's stands for in GROUP BY.
+// key returns the term that a position or a name of SELECT stands for in GROUP BY.
 func (b *builder) key(t *syntax.Expr) *syntax.Expr { return b.GroupKey(b.syntax.Select.Items, t) }
 
-// grouping is the keys of GROUP BY.
+// grouping returns the keys of GROUP BY.
 func (b *builder) grouping() []*syntax.Expr {
 	if len(b.syntax.Select.GroupBy) == 0 {
 		return nil

@@ -13,9 +13,9 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// profiledRows is the limit of rows that the profile of the one table with patients advises: where totals are asked
-// for, that with which they err least, and otherwise that with which a mean does. 0: there is no profile, or other
-// tables besides.
+// profiledRows is the row limit that the profile of the only table with patients advises. For totals, it is the limit
+// with the smallest error of totals; otherwise that of a mean. It is 0 if there is no profile or there are other tables
+// with patients.
 func (b *builder) profiledRows() int {
 	l := b.ladder()
 	if len(l) == 0 {
@@ -30,7 +30,7 @@ func (b *builder) profiledRows() int {
 		return l.Quantile(0.99)
 	}
 	scale := float64(b.sites()) / b.query.Epsilon
-	groups := b.cells // each has its part of what is left out, and noise of its own
+	groups := b.cells // each loses its part of what is clipped and gets its own noise
 	if groups == 0 {
 		groups = undeclaredGroups
 	}
@@ -45,14 +45,15 @@ func (b *builder) profiledRows() int {
 	switch {
 	case counts > 0:
 		return max(1, l.Best(scale))
-	case b.syntax.Select.OnlySums(): // who is clipped has rows whose values add up to more than the limit's bounds, which are of more rows
+	// a clipped patient has values that sum to more than the bound of the limit's rows, which takes more rows than the
+	// limit
+	case b.syntax.Select.OnlySums():
 		return max(1, int(math.Ceil(float64(l.Best(scale))/roomy)))
 	}
 	return max(1, l.Best(scale*roomy))
 }
 
-// shares reports whether all that is asked for are shares of rows: means, or sums that are divided, of what is within
-// [0, 1]; or counts.
+// shares reports whether the query asks only for shares of rows: means or sums of values in [0, 1], or counts.
 func (b *builder) shares() bool {
 	all := b.syntax.Select.Aggregates()
 	for _, t := range all {
@@ -71,9 +72,9 @@ func (b *builder) shares() bool {
 	return len(all) > 0
 }
 
-// spreading is about how many times as wide as that of a count the noise is that is divided by the number of rows: of a
-// sum of values and how many there are; of spreads and quantiles a few times that; of correlations, whose sums are
-// divided by two spreads as well, of a quarter of the range or less, more.
+// spreading is roughly how much wider the noise of a result divided by the number of rows is than that of a count. A
+// mean has the noise of a sum and of a count. Standard deviations and quantiles have a few times more. Correlations
+// have still more: their sums are divided by two standard deviations, each a quarter of the range or less.
 func (b *builder) spreading() float64 {
 	spreading := 5 * math.Sqrt2
 	for _, t := range b.syntax.Select.Aggregates() {
@@ -87,8 +88,8 @@ func (b *builder) spreading() float64 {
 	return spreading
 }
 
-// profiledGroups is the limit of groups that the profile advises where patients are counted in groups; 0: there is no
-// profile, or it tells nothing of them.
+// profiledGroups is the group limit that the profile advises, if patients are counted in groups. It is 0 if there is no
+// profile or it tells nothing about the groups.
 func (b *builder) profiledGroups() int {
 	l := b.ladder()
 	if of := b.ladderOfKeys(); of != nil {
@@ -105,7 +106,7 @@ func (b *builder) profiledGroups() int {
 	return l.Groups(float64(b.sites())/b.query.Epsilon, groups, possible, b.fragment.Norm == fragment.L2)
 }
 
-// steadyGroups is 1 where all keys are made of columns of which a patient has one value, as the catalog says; else 0.
+// steadyGroups is 1 if all keys are made of columns that have one value for each patient, by the catalog; else 0.
 func (b *builder) steadyGroups() int {
 	if len(b.fragment.Keys) == 0 {
 		return 0
@@ -121,7 +122,7 @@ func (b *builder) steadyGroups() int {
 	return groups
 }
 
-// sites is at how many hospitals a patient may be.
+// sites is the largest number of hospitals that one patient may be known to.
 func (b *builder) sites() int {
 	if b.Catalog.MaxSites > 0 {
 		return min(len(b.federation.Hospitals), b.Catalog.MaxSites)
@@ -129,26 +130,26 @@ func (b *builder) sites() int {
 	return len(b.federation.Hospitals)
 }
 
-// What is supposed where nothing is known.
+// Assumptions where nothing is known.
 const (
-	roomy            = 4  // times the bound of a sum is of the values that it adds up
-	undeclaredGroups = 10 // that there are
+	roomy            = 4  // the bound of a sum, in multiples of the values that it adds up
+	undeclaredGroups = 10 // the number of groups
 
 	maxProfiledGroups = 1000
 )
 
-// LadderOfRows names, in Federation.Ladders, that of a table's rows with one value of a column, as it is written.
+// LadderOfRows is the key in Federation.Ladders for a table's rows with one value of a column, in its written form.
 func LadderOfRows(table, column, value string) string { return table + "." + column + " = " + value }
 
-// LadderOfGroups names that of how many values of a column patients have.
+// LadderOfGroups is the key in Federation.Ladders for how many values of a column patients have.
 func LadderOfGroups(table, column string) string { return table + "." + column }
 
-// ladder is what a profile tells of the one table with patients that the query reads, or of whose rows it reads as many
-// or fewer.
+// ladder is the profile of the only table with patients that the query reads. The query may also read a relation with
+// at most as many rows for each patient.
 func (b *builder) ladder() estimate.Ladder {
 	var l estimate.Ladder
 	for _, s := range b.Sources {
-		if s.Schema.Public || s.Schema.OneRowPerPatient || s.Alias == "" { // of no name: it is reached by keys
+		if s.Schema.Public || s.Schema.OneRowPerPatient || s.Alias == "" { // a source without a name is reached by keys
 			continue
 		}
 		base, _ := b.BaseTable(s.Relation, s.Schema)
@@ -165,7 +166,7 @@ func (b *builder) ladder() estimate.Ladder {
 	return l
 }
 
-// laddered says which rows the ladder is of: those that WHERE keeps may have another.
+// laddered names the rows that the ladder describes: the rows that WHERE keeps may differ from all rows.
 func (b *builder) laddered(l estimate.Ladder) string {
 	for _, s := range b.Sources {
 		base, _ := b.BaseTable(s.Relation, s.Schema)
@@ -180,7 +181,8 @@ func (b *builder) laddered(l estimate.Ladder) string {
 	return "all rows"
 }
 
-// ladderWhere is that of a table's rows with the one value that WHERE gives of a column, or what is known of all rows.
+// ladderWhere is the profile of the table's rows with the value that WHERE demands in a column. Without such a profile
+// it is that of all rows.
 func (b *builder) ladderWhere(s *relational.Source, all estimate.Ladder) estimate.Ladder {
 	for _, e := range expr.Conjuncts(b.Filter) {
 		if e.Op != expr.OpEqual {
@@ -197,10 +199,10 @@ func (b *builder) ladderWhere(s *relational.Source, all estimate.Ladder) estimat
 	return all
 }
 
-// ladderOfKeys is how many groups patients are in, where all keys are made of one column of a table with patients, or
-// of columns of a public table that it refers to, and a profile tells how many values of it patients have.
+// ladderOfKeys is how many groups patients are in. It is known if one column of a table with patients decides all keys,
+// itself or through a public table that it refers to, and a profile tells how many values of it patients have.
 func (b *builder) ladderOfKeys() estimate.Ladder {
-	var of []string // by name in Federation.Ladders
+	var of []string // names in Federation.Ladders
 	for _, k := range b.fragment.Keys {
 		k.Expr.Columns(func(relation, column string) {
 			if name := b.keyedBy(relation, column); !slices.Contains(of, name) {
@@ -214,8 +216,8 @@ func (b *builder) ladderOfKeys() estimate.Ladder {
 	return b.federation.Ladders[of[0]]
 }
 
-// keyedBy is the column of a table with patients that decides a key's column, as LadderOfGroups names it; "" where it
-// is not known.
+// keyedBy returns the column of a table with patients that decides a key's column, named as LadderOfGroups does; "" if
+// unknown.
 func (b *builder) keyedBy(relation, column string) string {
 	s := b.Of(relation)
 	if s.Query != nil {

@@ -7,17 +7,17 @@ import (
 	"github.com/intramuros/intramuros/planner/estimate"
 )
 
-// pay holds a release to the least price. What follows from an accuracy is raised to it; an epsilon that was asked for
-// is refused, with the epsilon at which the query costs enough.
+// pay makes sure that a release costs at least the least price. If the epsilon follows from an accuracy, it is raised.
+// If the researcher gave the epsilon, the query is refused, and the hint tells an epsilon that costs enough.
 //
-// The price is that of each release, not of the query: each is executed by itself, so that each tells whether it
-// failed.
+// The price is checked for each release, not for the query. Each release is executed by itself, so each of them reveals
+// whether it failed.
 func (b *builder) pay() {
 	if !b.tooCheap() {
 		return
 	}
 	asked, parts := b.query.Epsilon, max(1, b.query.parts)
-	at := func(epsilon float64) bool { // of the whole query
+	at := func(epsilon float64) bool { // epsilon is that of the whole query
 		b.query.Epsilon = epsilon
 		if parts > 1 {
 			b.query.Epsilon = dp.ShareEpsilon(epsilon, parts, b.federation.Accounting)
@@ -25,7 +25,7 @@ func (b *builder) pay() {
 		b.release()
 		return b.tooCheap()
 	}
-	low, high := asked, 2*asked // asked is a release's share, so that a query that asks for as much has too little
+	low, high := asked, 2*asked // asked is one release's share, so it is too little for the whole query
 	for at(high) {
 		low, high = high, 2*high
 	}
@@ -42,7 +42,7 @@ func (b *builder) pay() {
 	}
 	most := b.query.MaxEpsilon
 	if b.query.Accuracy != nil && b.query.Epsilon <= most {
-		return // more accurate than asked for
+		return // the answer is more accurate than asked for
 	}
 	query, hint := "the query", "ask with an epsilon of at least "+number(enough)
 	if parts > 1 {
@@ -57,5 +57,5 @@ func (b *builder) pay() {
 		query, strings.ToUpper(mechanism[:1])+mechanism[1:], number(asked))
 }
 
-// tooCheap reports whether the release, as it is priced now, costs less than it must.
+// tooCheap reports whether the release, at its present price, costs less than the least price.
 func (b *builder) tooCheap() bool { return b.federation.Accounting.Cheaper(b.plan.Loss, b.query.Least) }

@@ -11,10 +11,10 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// The columns of a life table, after the strata.
+// These are the columns of a life table, after the strata.
 var survivalColumns = []string{"time", "at_risk", "events", "survival", "std_err", "lower", "upper"}
 
-// table is the life table as a plan's columns, to be read as a release is.
+// table gives the life table the columns of a plan, so that it can be read like a release.
 func (s *survival) table(p *Plan) *Plan {
 	shown := &Plan{Columns: slices.Clone(p.Columns)}
 	for _, name := range survivalColumns {
@@ -23,7 +23,7 @@ func (s *survival) table(p *Plan) *Plan {
 	return shown
 }
 
-// rows computes the life table of every stratum.
+// rows computes the life table of each stratum.
 func (s *survival) rows(p *Plan, cells []Cell, confidence float64) fragment.Rows {
 	var out fragment.Rows
 	for _, name := range s.strata {
@@ -54,8 +54,8 @@ func (s *survival) rows(p *Plan, cells []Cell, confidence float64) fragment.Rows
 	return out
 }
 
-// expected is the error to expect of a table. That of survival depends on the number at risk, which only the answer
-// tells.
+// expected is the error to expect in a life table. The error of survival depends on the number at risk, which only the
+// answer tells.
 func (s *survival) expected(p *Plan, confidence float64) []Expected {
 	of := p.Fragment.Partials[s.partial]
 	t := p.tree(s.partial, of.Coordinates(make([]int64, of.Buckets.Leaves())))
@@ -67,7 +67,7 @@ func (s *survival) expected(p *Plan, confidence float64) []Expected {
 	}
 }
 
-// String tells what is made of the release.
+// String describes what is computed from the release.
 func (s *survival) String() string {
 	last := float64(s.Steps) * s.Step
 	strata := ""

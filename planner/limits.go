@@ -9,10 +9,10 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-// limits sets the length to which a patient is clipped: the query's, or the catalog's.
+// limits sets the length to which a patient's contribution is clipped, from the query or the catalog.
 func (b *builder) limits() {
 	b.fragment.Norm = fragment.L2
-	if b.federation.Accounting == dp.Pure { // which knows Laplace noise alone
+	if b.federation.Accounting == dp.Pure { // it allows Laplace noise only
 		b.fragment.Norm = fragment.L1
 	}
 	b.fragment.MaxGroups, b.fragment.MaxRows = b.query.MaxGroups, b.query.MaxRows
@@ -37,7 +37,7 @@ func (b *builder) limits() {
 	}
 }
 
-// groupsInFull is as how many rows in all a row in each group counts, of a patient who is in as many groups as may be.
+// groupsInFull is the largest contribution of a patient with one row in each group, measured in rows of one group.
 func (b *builder) groupsInFull() float64 {
 	groups := b.fragment.MaxGroups
 	if b.cells > 0 {
@@ -49,7 +49,7 @@ func (b *builder) groupsInFull() float64 {
 	return float64(groups)
 }
 
-// atMost is a limit, or how many rows a patient has in a group of the keys, if that is known to be fewer.
+// atMost is limit, or fewer if a patient is known to have fewer rows in a group of these keys.
 func (b *builder) atMost(limit int, keys ...*expr.Expr) int {
 	if most := fragment.MostRows(b.Relations(), b.Filter, b.Catalog.Catalog, b.Catalog.Memo, keys...); most < float64(limit) {
 		return max(1, int(most))

@@ -10,19 +10,19 @@ import (
 
 // Function is a function that queries may use.
 type Function struct {
-	Usage     string       // as a person writes it
-	Aggregate bool         // of rows of many patients
-	Table     bool         // stands in FROM, and makes released rows of a query; else, and if no aggregate, of the values of one row
-	Works     scalar.Works // of a function of a row; empty: another one
+	Usage     string       // the written form, for people
+	Aggregate bool         // computed from rows of many patients
+	Table     bool         // stands in FROM and turns a query's rows into released rows; if neither, it is a function of one row
+	Works     scalar.Works // the group of a function of one row; else empty
 }
 
-// Name is what stands before the function's arguments, in lower case.
+// Name is the function's name without its arguments, in lower case.
 func (f Function) Name() string {
 	name, _, _ := strings.Cut(f.Usage, "(")
 	return strings.ToLower(name)
 }
 
-// Functions lists all functions, by name: aggregates, those that stand in FROM, those of a row.
+// Functions lists all functions, ordered by name within each kind: aggregates, functions in FROM, functions of one row.
 func Functions() []Function {
 	var all []Function
 	for _, name := range slices.Sorted(maps.Keys(aggregates)) {
@@ -41,7 +41,7 @@ func Functions() []Function {
 	return all
 }
 
-// tableFunctions are how the functions in FROM are written.
+// tableFunctions are the written forms of the functions in FROM.
 var tableFunctions = []string{
 	"INCIDENCE_RATE((SELECT time, event, strata … FROM …), horizon => n [, per => n])",
 	"KAPLAN_MEIER((SELECT time, event, strata … FROM …), horizon => n [, step => n] [, every => n])",

@@ -7,8 +7,8 @@ import (
 	"github.com/intramuros/intramuros/planner/estimate"
 )
 
-// means are brackets of the group's means for an aggregate, each with the confidence. Each is Fieller's interval, so
-// that it holds at any size of the count.
+// means returns brackets of the means that an aggregate reads in this group, each with the confidence. Each is
+// Fieller's interval, so it holds for any count.
 func (g group) means(a *Aggregate, confidence float64) estimate.Means {
 	n, of := a.Partials[0], a.scale[0]
 	mean := func(i int) estimate.Bracket {
@@ -27,13 +27,11 @@ func (g group) means(a *Aggregate, confidence float64) estimate.Means {
 	}}
 }
 
-// sureDeviations is how many standard deviations of its noise a number must be away from 0, for what it divides or
-// multiplies to be close to linear in the noise, so that a simulation covers as it should; found by
-// TestIntervalCoverage.
+// sureDeviations is how many standard deviations of its noise a divisor or factor must be away from 0. Then the result
+// is nearly linear in the noise, and a simulation covers as it should. TestIntervalCoverage found the value.
 const sureDeviations = 8
 
-// determined reports whether all numbers by which the expression's aggregates divide, and all
-// that are multiplied, are far from 0.
+// determined reports whether the divisors and factors of these aggregates are all far from 0.
 func (g group) determined(all []int) bool {
 	for _, i := range all {
 		a := &g.plan.Aggregates[i]

@@ -11,10 +11,9 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// The least, the greatest and the most frequent of values that are known beforehand are read from the counts that
-// COUNT(DISTINCT x) is read from: what is released is how often each occurs, and the number read from it is a value's
-// place. So a text has a MIN where the catalog declares its values, and none else, since its least value may be one
-// patient's.
+// MIN, MAX and MODE of values that are known beforehand are read from the counts that COUNT(DISTINCT x) reads. The
+// release tells how often each value occurs, and the number read from it is the index of a value. So MIN of a text
+// works only if the catalog declares its values; otherwise the least value might be one patient's.
 
 var (
 	lowestOf  = &function{arguments: 1, whole: true, ofValues: true, partials: (*argument).values, bounds: (*argument).places, read: estimate.Lowest}
@@ -22,11 +21,11 @@ var (
 	mostOf    = &function{arguments: 1, whole: true, ofValues: true, partials: (*argument).values, bounds: (*argument).places, read: estimate.Most}
 )
 
-// places bound the place of a value among those of the argument, from 0.
+// places bound the index of a value in the argument's domain, from 0.
 func (a *argument) places() (lower, upper float64) { return 0, float64(max(1, len(a.domain)) - 1) }
 
-// placed plans MODE(x), BOOL_AND(c) and BOOL_OR(c), and MIN(x) and MAX(x) of texts and conditions, and reports whether
-// it is one.
+// placed plans MODE(x), BOOL_AND(c), BOOL_OR(c), and MIN(x) and MAX(x) of texts and conditions. It reports whether t is
+// one of these.
 func (b *builder) placed(a *argument, t *syntax.Expr, f *function) bool {
 	extreme := f == aggregates["min"] || f == aggregates["max"]
 	if !extreme && f != mostOf && f != lowestOf && f != highestOf {
@@ -54,7 +53,7 @@ func (b *builder) placed(a *argument, t *syntax.Expr, f *function) bool {
 		if f == mostOf {
 			hint = "write SELECT " + x + ", COUNT(*) AS n FROM … GROUP BY 1 ORDER BY n DESC LIMIT 1"
 		}
-		if strings.Contains(x, "…") { // of FILTER or CASE, which the hint could not write
+		if strings.Contains(x, "…") { // the hint could not write FILTER or CASE
 			x, hint = "this", "put the condition into WHERE, as a list of values where they are known: WHERE x IN ('a', 'b')"
 		}
 		refuse(CodeNotSupported, t.At, hint,
@@ -65,7 +64,7 @@ func (b *builder) placed(a *argument, t *syntax.Expr, f *function) bool {
 	return true
 }
 
-// valueAt is the value of whose place e is.
+// valueAt turns an index in the domain into its value.
 func valueAt(at Position, e *expr.Expr, domain []value.Value) *expr.Expr {
 	if domain[0].Type() == value.TypeBool {
 		return scalar.Apply(at, expr.OpEqual, e, expr.Literal(value.Int(1)))

@@ -10,12 +10,12 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// COUNT(DISTINCT visit_occurrence_id) counts things that one patient has each, such as
-// visits. So each is counted once among its patient's rows: the release reads a derived
-// relation with one row for each patient, group and visit, and counts its rows.
+// COUNT(DISTINCT visit_occurrence_id) counts things such as visits, each of which belongs to one patient. So each is
+// counted once among its patient's rows: the release reads a derived relation with one row for each patient, group and
+// visit, and counts its rows.
 
-// countOnce puts the derived relation between the rows and the release, where all
-// aggregates are COUNT(DISTINCT …) of one such key, or of the patient.
+// countOnce puts the derived relation between the rows and the release. It does so if all aggregates are COUNT(DISTINCT
+// …) of one such key, or of the patient.
 func (b *builder) countOnce() {
 	key := b.countedKey()
 	if key == nil {
@@ -25,7 +25,8 @@ func (b *builder) countOnce() {
 	d := &fragment.Query{Relations: rows.Relations(), Filter: rows.Filter, Grouped: true}
 	all := []*expr.Expr{rows.Patient, key}
 	for _, t := range b.grouping() {
-		if e := rows.Row(b.key(t)); relational.ReadsAny(e, rows.Has) { // what is alike in all rows of a hospital need not be told
+		// a key that is the same in all rows of a hospital is not needed
+		if e := rows.Row(b.key(t)); relational.ReadsAny(e, rows.Has) {
 			all = append(all, e)
 		}
 	}
@@ -74,20 +75,20 @@ func (b *builder) countedKey() *expr.Expr {
 	return key
 }
 
-// severalCounts reports whether a SELECT counts something distinct beside other aggregates.
+// severalCounts reports whether a SELECT has a COUNT(DISTINCT …) beside other aggregates.
 func severalCounts(s *syntax.Select) bool {
 	all := s.Aggregates()
 	return len(all) > 1 && slices.ContainsFunc(all, func(t *syntax.Expr) bool { return t.Name == "count" && t.Distinct })
 }
 
-// countedApart lists the counts of keys, COUNT(DISTINCT visit_occurrence_id), that no one release counts beside the
-// other aggregates of a SELECT: see countOnce. Each is a release of its own.
+// countedApart lists the counts of keys, such as COUNT(DISTINCT visit_occurrence_id), that cannot share a release with
+// the other aggregates of a SELECT: see countOnce. Each becomes a release of its own.
 func (c *programPlanner) countedApart(s *syntax.Select, rows *relational.Resolver) []*syntax.Expr {
 	if rows.Patient == nil || !severalCounts(s) {
 		return nil
 	}
 	var apart []*syntax.Expr
-	first, only := (*expr.Expr)(nil), true // which countOnce counts, if it may
+	first, only := (*expr.Expr)(nil), true // the key that countOnce counts, if there are no other aggregates
 	for _, t := range s.Aggregates() {
 		key, patients := rows.CountedBy(t)
 		switch {

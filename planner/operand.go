@@ -10,7 +10,7 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// operand is an argument over the rows, with what is known of it.
+// operand returns an argument over the rows, with what is known of it.
 func (b *builder) operand(t *syntax.Expr) operand {
 	e := b.Row(t)
 	o := operand{Expr: e, facts: b.facts(e), term: t, likely: b.likely(e)}
@@ -20,12 +20,12 @@ func (b *builder) operand(t *syntax.Expr) operand {
 	return o
 }
 
-// timesInFull is how many times as many rows a patient may have as count in full, where a tree of buckets is read,
-// which a wide range costs little.
+// timesInFull: if a tree of buckets is read, a patient's number of rows may be this many times the number that counts
+// in full. A wide range costs a tree little.
 const timesInFull = 16
 
-// bounded is an operand; one that is made of how many rows a patient has, of which nobody gives bounds, is clamped: as
-// many count as count in full, or in a tree more.
+// bounded returns an operand with bounds. If it is computed from how many rows a patient has and nothing bounds it, it
+// is clamped to the number of rows that counts in full, or to a multiple of it for a tree.
 func (b *builder) bounded(t *syntax.Expr, f *function) operand {
 	o := b.operand(t)
 	if o.facts.Bounded() || o.none != "" || !o.Type.Numeric() || f == aggregates["approx_bounds"] || f == aggregates["count"] {
@@ -56,10 +56,10 @@ func (b *builder) bounded(t *syntax.Expr, f *function) operand {
 	return o
 }
 
-// mostInFull is what whole numbers of that size and below are as float64.
+// mostInFull: whole numbers up to this are exact as float64.
 const mostInFull = 1 << 53
 
-// none tells why no row has a value of an operand; "" where some may.
+// none tells why an operand has no value in any row; "" if it may have one.
 func (b *builder) none(o operand) (why string) {
 	if d := o.facts.Domain; len(d) == 1 && d[0].IsNull() {
 		return alwaysNull
@@ -84,7 +84,7 @@ func (b *builder) none(o operand) (why string) {
 	return why
 }
 
-// likely is what was released of a column of a table before; nil where nothing was.
+// likely is what an earlier release told of a table's column; nil if there was none.
 func (b *builder) likely(e *expr.Expr) *Likely {
 	if e.Op != expr.OpColumn {
 		return nil

@@ -9,8 +9,8 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// distinct plans COUNT(DISTINCT patient), also as COUNT(DISTINCT CASE WHEN c THEN
-// patient END), and returns the condition c, or nil where every row counts.
+// distinct plans COUNT(DISTINCT patient), also as COUNT(DISTINCT CASE WHEN c THEN patient END). It returns the
+// condition c, or nil if every row counts.
 func (b *builder) distinct(t *syntax.Expr) *expr.Expr {
 	x := t.Args[0]
 	hint := "write COUNT(DISTINCT patient), which counts patients; or name the values: WHERE x IN (…); or count the values that enough of them have: " +
@@ -36,8 +36,8 @@ func (b *builder) distinct(t *syntax.Expr) *expr.Expr {
 	return b.patientColumn(x, hint)
 }
 
-// patientColumn checks that the term is the patient's id, and returns the
-// condition under which it is not NULL, or nil where it never is.
+// patientColumn checks that the term is the patient's id. It returns the condition under which the id is not NULL, or
+// nil if it never is.
 func (b *builder) patientColumn(t *syntax.Expr, hint string) *expr.Expr {
 	if t.Kind == syntax.Column && t.Qualifier == "" && t.Name == "patient" && !b.IsColumn(t) {
 		return nil

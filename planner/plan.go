@@ -13,54 +13,57 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// Query is what a researcher asks.
+// Query is a researcher's query and its settings.
 type Query struct {
 	SQL string
-	// Statement, if not nil, takes the place of SQL: what syntax.Parse reads of the text.
+	// Statement, if not nil, replaces SQL: it is what syntax.Parse made of the text.
 	Statement *syntax.Statement
 	Ask
-	// Parameters are the values of the text's parameters: of ? and $1 by their number,
-	// "1", of :name by their name.
+	// Parameters are the values of the text's parameters. The name of ? and $1 is their number, "1"; that of :name is
+	// "name".
 	Parameters map[string]value.Value
-	// MaxEpsilon is the largest epsilon that an Accuracy may come to.
+	// MaxEpsilon is the largest epsilon that an Accuracy may lead to.
 	MaxEpsilon float64
-	// Least is the least that each release may cost, deltas aside, under the federation's accounting; zero: anything.
-	// An Accuracy that would cost less is paid for with it; an Epsilon that would is refused.
+	// Least is the least that each release may cost under the federation's accounting, deltas aside; zero allows anything.
+	// If an Accuracy would cost less, it is charged Least. If an Epsilon would, it is refused.
 	Least dp.Loss
-	// Today is the day that CURRENT_DATE, NOW() and their like stand for, at UTC. Zero: they are refused.
+	// Today is the day, in UTC, that CURRENT_DATE, NOW() and the like stand for. Zero: they are refused.
 	Today time.Time
-	parts int // of how many releases the query is made, if more than one: Epsilon is then this release's
+	parts int // the number of the query's releases, if above 1: Epsilon is then the share of one
 }
 
-// Federation is what planning needs to know of the federation.
+// Federation is what planning needs to know about the federation.
 type Federation struct {
 	Catalog    *catalog.Catalog
 	Hospitals  []string // the nodes that will be asked, by name; at least 1
 	Accounting dp.Accounting
-	// Covered: each hospital covers its own numbers before they leave. Patients, neighbours and noise are as they are
-	// without; accounting must be zCDP. Groups that nobody declared are those that one of them names by its noise.
+	// Covered: each hospital adds its share of the noise before its numbers leave. Patients, neighbouring data and the
+	// total noise stay the same. Accounting must be zCDP. A group that is not declared is released if one hospital names
+	// it after noise.
 	Covered bool
-	// Masked: they can mask their numbers as well, so that each may rely on the others' noise.
+	// Masked: the hospitals can also mask their numbers, so that each may rely on the others' noise.
 	Masked bool
-	// Uncounted: the study may not count values, and so it is not measured how many of a distribution clipping leaves out.
+	// Uncounted: the study may not count values, so the plan does not measure how many values of a distribution clipping
+	// leaves out.
 	Uncounted bool
-	// Size is of how many hospitals the federation is; 0: as many as are asked.
+	// Size is the number of hospitals in the federation; 0: as many as are asked.
 	Size int
-	// Digest is the catalog's, for callers that plan while somebody types: computing it takes as long as
-	// planning. Empty: it is computed.
+	// Digest is the catalog's digest, for callers that plan while somebody types: computing it takes as long as planning.
+	// If empty, it is computed.
 	Digest string
-	// Likely are, by "table.column", where the values of a column without bounds lie, as far as that was released before:
-	// a refusal for want of bounds proposes them. No answer depends on them.
+	// Likely tells, by "table.column", where the values of a column without bounds lie, if an earlier release told it. A
+	// refusal for missing bounds proposes them. No answer depends on them.
 	Likely map[string]Likely
-	// Ladders are, by table, how many rows patients have, as far as that was released before: where a query does not say
-	// how many rows a patient counts with, they do. By LadderOfRows they tell of the rows with one value of a column, and
-	// by LadderOfGroups how many values of it patients have.
+	// Ladders tell, by table, how many rows patients have, if an earlier release told it. They set the row limit if a
+	// query gives none. A key of LadderOfRows is for the rows with one value of a column; a key of LadderOfGroups tells
+	// how many values of a column patients have.
 	Ladders map[string]estimate.Ladder
-	// memo is what is known of the statement's queries.
+	// memo keeps what was derived about the statement's queries.
 	memo *fragment.Memo
 }
 
-// Likely is where nearly all values of a column lie, up to powers of two, as was released on a day.
+// Likely is the range, up to powers of two, in which nearly all values of a column lie. It was released on a certain
+// day.
 type Likely struct {
 	Lower, Upper float64
 	Taken        string // the day, such as 2027-01-31
@@ -81,58 +84,57 @@ func (f Federation) digest() string {
 type Plan struct {
 	Fragment *fragment.Fragment
 	Proof    *fragment.Proof
-	// Sites is m: at how many of the hospitals one patient may be.
+	// Sites is m: the largest number of hospitals that one patient may be known to.
 	Sites int
-	// Noise covers all partial aggregates of all groups as one vector.
+	// Noise is added to all partial aggregates of all groups as one vector.
 	Noise dp.Noise
-	// Cover, if not nil, says that each hospital draws a share of that noise; else the coordinator draws it.
+	// Cover, if not nil, says that each hospital draws a share of that noise. Otherwise the coordinator draws all of it.
 	Cover *fragment.Cover
-	// Selection says how groups with undeclared keys are released; nil where all
-	// keys are declared.
+	// Selection says how groups with undeclared keys are released. It is nil if all keys are declared.
 	Selection *Selection
-	// Aggregates are the released aggregates, each from one or two partials.
+	// Aggregates are the released aggregates. Each reads one or more partials.
 	Aggregates []Aggregate
 	// Columns are the answer's columns, in order.
 	Columns []Column
-	// Loss is what an answer costs, at the coordinator and at each node.
+	// Loss is what the answer costs, at the coordinator and at each node.
 	Loss dp.Loss
 
 	// Warnings say which bias the limits and bounds are expected to cause, as far as the catalog tells.
 	Warnings []string
 
-	// ranks are the strategies of those partial aggregates that are released as such, by index; of others there is none.
+	// ranks are the strategies of the partial aggregates that are released as ranks, by index.
 	ranks map[int]*estimate.Ranks
-	// places of the partial aggregates in Cell.Noisy.
+	// places are where the partial aggregates stand in Cell.Noisy.
 	places []place
-	// measured, if not nil, tells how much of the data was left out of the answer by clipping.
+	// measured, if not nil, says how it is measured what clipping left out.
 	measured *measured
-	clamped  []clampCount // how much CLAMP moved, as measured
-	// inFull says which operands were clamped since they are made of how many rows a patient has.
+	clamped  []clampCount // how it is measured what CLAMP moved
+	// inFull says which operands were clamped because they depend on how many rows a patient has.
 	inFull []string
-	// noise on each partial aggregate, in its own unit; of a covered release with as many hospitals as were asked, until
-	// Answered tells how many did.
+	// noise is the noise on each partial aggregate, in its own unit. For a covered release it assumes that all hospitals
+	// that were asked will answer, until Answered tells how many did.
 	noise []dp.Distribution
-	// supposed is how many values are expected in each group, as far as is public; 0: unknown.
+	// supposed is the expected number of values in each group, as far as it is public; 0: unknown.
 	supposed float64
-	asked    int              // hospitals
-	naming   *fragment.Naming // where Selection is Local
-	// settled is what is evaluated in place of each released expression: divisions have a column of their own.
+	asked    int              // the number of hospitals asked
+	naming   *fragment.Naming // set if Selection is Local
+	// settled is what is evaluated instead of each released expression: divisions are columns of their own in it.
 	settled   map[*expr.Expr]*expr.Expr
 	divisions []division
-	emptiness map[int]float64 // of each tree of values, how many noise alone may make it count
+	emptiness map[int]float64 // by tree of values: how many values noise alone may make it count
 	having    *expr.Expr
 	order     []fragment.Order
 	limit     int // -1: all
 	offset    int
 }
 
-// Selection releases a group if its noisy number of patients reaches Threshold.
+// Selection releases a group if its noisy number of patients is at least Threshold.
 type Selection struct {
 	Partial   int     // index of the patients partial in the fragment
-	Place     int     // and in Cell.Noisy
+	Place     int     // index of the same in Cell.Noisy
 	Delta     float64 // spent on it
 	Threshold int64   // patients
-	// Local: in one hospital, which names the group; else in all together.
+	// Local: the number is of one hospital, which names the group; otherwise of all hospitals together.
 	Local bool `json:",omitempty"`
 }
 
@@ -140,21 +142,19 @@ type Selection struct {
 type Column struct {
 	Name string
 	Type value.Type
-	// Noisy: the column depends on released aggregates and has intervals; else it
-	// is made of group keys.
+	// Noisy: the column depends on released aggregates and has intervals. Otherwise it is made of group keys.
 	Noisy bool
 	expr  *expr.Expr
 }
 
-// Ranged tells whether the column's values have an interval: noisy numbers, dates and timestamps.
+// Ranged reports whether the column's values have an interval. Noisy numbers, dates and timestamps do.
 func (c Column) Ranged() bool {
 	return c.Noisy && (c.Type.Numeric() || c.Type == value.TypeDate || c.Type == value.TypeTimestamp)
 }
 
 type place struct{ start, end int }
 
-// Cell is one group and its noisy partial aggregates: the Coordinates of each, in
-// the fragment's order.
+// Cell is one group with its noisy partial aggregates: the Coordinates of each, in the fragment's order.
 type Cell struct {
 	Keys  []value.Value
 	Noisy []int64
@@ -164,24 +164,25 @@ type Cell struct {
 type Answer struct {
 	Columns []Column
 	Rows    [][]Estimate
-	// Bias says how much of the data clipping left out, as measured, for people; empty: none.
+	// Bias says, for people, how much of the data clipping left out, as measured. It is empty if there is none.
 	Bias []string
-	// Notes say why numbers are missing, for people.
+	// Notes say, for people, why numbers are missing.
 	Notes []string
 }
 
-// Estimate is one released value; Low and High are valid where the column is Ranged.
+// Estimate is one released value. Low and High are valid if the column is Ranged.
 type Estimate struct {
 	Value, Low, High value.Value
 }
 
-// Shares are the hospitals' shares of a covered release's noise, by partial aggregate, where so many answer.
+// Shares are the shares of noise that each hospital adds to a covered release, by partial aggregate, if that many
+// answer.
 func (p *Plan) Shares(hospitals int) ([]*dp.Share, error) {
 	return p.Fragment.Shares(*p.Cover, hospitals, p.Noise, p.Proof)
 }
 
-// Answered tells that so many hospitals' numbers are in the release. A covered one has as many shares of noise; to any
-// other it makes no difference.
+// Answered tells the plan how many hospitals' numbers are in the release. A covered release then has that many shares
+// of noise. Other releases do not depend on it.
 func (p *Plan) Answered(hospitals int) error {
 	if p.Cover == nil {
 		return nil
@@ -194,33 +195,34 @@ func (p *Plan) Answered(hospitals int) error {
 	return err
 }
 
-// What the numbers of one group must be to each other, whatever the noise: MIN ≤ median ≤ MAX, a share of a whole
-// between 0 and 1, no mean of nothing. All of it is computed from released numbers and the plan, so it costs nothing.
+// The types below describe how the numbers of one group must relate to each other, whatever the noise: MIN ≤ median ≤
+// MAX, a share of a whole is between 0 and 1, a mean of nothing has no value. All of it is computed from released
+// numbers and the plan, so it costs nothing.
 
-// division is an expression that divides or subtracts released numbers, and where the plan says that its value lies.
+// division is an expression that divides or subtracts released numbers, with the bounds of its value by the plan.
 type division struct {
 	expr         *expr.Expr
-	lower, upper float64 // infinite where the plan says nothing
+	lower, upper float64 // infinite if the plan tells none
 	bottom       []bottomTerm
-	constant     float64 // added to the bottom's terms
-	noise        float64 // how far noise may move the bottom
+	constant     float64 // added to the terms of the divisor
+	noise        float64 // how far noise may move the divisor
 }
 
-// bottomTerm is a partial aggregate that an expression is divided by, and its weight.
+// bottomTerm is a partial aggregate in a divisor, with its weight.
 type bottomTerm struct {
 	partial int
 	weight  float64
 }
 
-// measured says which partial aggregate tells how much clipping left out, and of which.
+// measured says which partial aggregate (beyond) tells how much clipping left out of which other (of).
 type measured struct{ of, beyond int }
 
-// clampCount is a CLAMP within a sum, or an average and its like, that may move values, and the partial aggregate that
-// counts those.
+// clampCount is a CLAMP within a sum, an average or the like that may move values, and the partial aggregate that
+// counts those values.
 type clampCount struct {
 	partial int
-	of      int          // the partial aggregate that counts all of which some are moved; -1: there is none
+	of      int          // the partial aggregate that counts all values, moved or not; -1 if there is none
 	sums    []*expr.Expr // what is added up
-	moved   *expr.Expr   // of the rows in which a value is moved
-	what    string       // what CLAMP moves, and from where to where
+	moved   *expr.Expr   // the condition that a value is moved
+	what    string       // what CLAMP moves, from where to where
 }

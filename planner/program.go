@@ -11,18 +11,17 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// maxReleases bounds the releases of one query.
+// maxReleases bounds the number of releases of one query.
 const maxReleases = fragment.MaxReleases
 
-// Program is a query ready to run: its releases, each charged by itself, and what
-// is computed from them afterwards, which costs nothing.
+// Program is a query ready to run: its releases, each charged by itself, and what is computed from them afterwards, at
+// no cost.
 type Program struct {
-	Releases   []*Plan           // none of a query of public tables alone
-	Lookups    []*lookup.Lookup  // of public tables, at no cost
-	Columns    []Column          // of the answer, in order
+	Releases   []*Plan           // none if the query reads public tables only
+	Lookups    []*lookup.Lookup  // reads of public tables, at no cost
+	Columns    []Column          // the answer's columns, in order
 	lifeTables map[int]*survival // by the number of the release, from 1
-	// post computes the answer from the releases' rows; nil where the answer is that of
-	// the one release.
+	// post computes the answer from the releases' rows. It is nil if the answer is that of the only release.
 	post *postProcessing
 }
 
@@ -34,21 +33,21 @@ type postProcessing struct {
 	offset  int
 }
 
-// outputColumn is one column of the answer: what it is called, and its name in the Query.
+// outputColumn is one column of the answer: its label for people, and its name in the Query.
 type outputColumn struct{ label, name string }
 
 // programPlanner plans the releases of one query and what is computed from them.
 type programPlanner struct {
 	query      Query
 	federation Federation
-	catalog    *relational.Vocabulary // with each release as a public table
+	catalog    *relational.Vocabulary // contains each release as a public table
 	releases   []*builder
 	lookups    *lookup.Planner
 	lifeTables map[int]*survival    // by the number of the release, from 1
-	exactly    map[exactColumn]bool // what exact found
+	exactly    map[exactColumn]bool // results of exact
 	noisy      map[noisyColumn]bool
 	kinds      map[*syntax.Query]kind
-	derived    map[*syntax.Query]*relational.Derived // what derive has planned
+	derived    map[*syntax.Query]*relational.Derived // what Derive has planned
 }
 
 // exactColumn is a column of a derived relation.
@@ -60,12 +59,11 @@ type exactColumn struct {
 // noisyColumn is a column of a release's table that depends on noise.
 type noisyColumn struct{ table, column string }
 
-// The ends of a released number's interval stand beside it in the release's rows, by names that are no column's.
+// In a release's rows, the ends of a number's interval stand beside it, under names that no column can have.
 func lowEnd(name string) string  { return syntax.Internal(name + " low") }
 func highEnd(name string) string { return syntax.Internal(name + " high") }
 
-// Describe writes the plan for a person: each release, and what is computed from
-// them. It reads no data.
+// Describe writes the plan for a person: each release, and what is computed from them. It reads no data.
 func (p *Program) Describe() string {
 	if p.post == nil {
 		return p.Releases[0].Describe()
@@ -91,21 +89,21 @@ func (p *Program) Describe() string {
 	return b.String()
 }
 
-// Each query is classified once, before it is planned and after those within it, by what its rows are.
+// Each query is classified once, by what its rows are: before it is planned, and after its inner queries.
 
 // kind is what the rows of a query are.
 type kind int
 
 const (
-	kindConstants kind = iota + 1 // of the text alone
-	kindRows                      // of one patient each, or public
-	kindRelease                   // aggregates over patients, or computed from such
+	kindConstants kind = iota + 1 // constants of the text
+	kindRows                      // rows of one patient each, or of public tables
+	kindRelease                   // rows that aggregate over patients, or are computed from such
 )
 
-// survival makes of one release, which is a tree of times, a life table for each stratum.
+// survival computes a life table for each stratum, from one release that is a tree of times.
 type survival struct {
 	estimate.LifeTable
-	partial int      // the tree
-	strata  []string // the names of the keys' columns, in the order of the SELECT
-	keys    []int    // and their places among the fragment's keys
+	partial int      // index of the tree
+	strata  []string // names of the keys' columns, in the order of the SELECT
+	keys    []int    // their indexes among the fragment's keys
 }

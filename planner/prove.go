@@ -46,8 +46,7 @@ func (b *builder) canonicalize() {
 	}
 }
 
-// prove checks the fragment as each node will, and takes from the proof how much
-// a patient can change.
+// prove checks the fragment as each node will. The proof tells how much one patient can change.
 func (b *builder) prove() {
 	p := b.plan
 	b.fragment.Filter, b.fragment.Patient = b.Filter, b.Patient
@@ -77,12 +76,12 @@ func (b *builder) prove() {
 	}
 }
 
-// Fingerprint identifies what the noisy partial aggregates depend on besides the
-// data: the fragment and the noise, not what is computed from them afterwards.
-// Queries that share it can share stored cells, at no cost.
+// Fingerprint identifies what the noisy partial aggregates depend on besides the data: the fragment and the noise. What
+// is computed from them afterwards does not count. Queries with the same fingerprint can share stored cells, at no
+// cost.
 func (p *Plan) Fingerprint() string {
 	asked := *p.Fragment
-	asked.Version = 1 // how it is said on the wire changes from release to release, what is asked does not
+	asked.Version = 1 // the wire version changes from release to release, the question does not
 	sum := sha256.Sum256([]byte(scalar.Canonical(struct {
 		Fragment  *fragment.Fragment
 		Sites     int

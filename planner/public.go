@@ -10,7 +10,7 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// public plans a query of public tables alone.
+// public plans a query that reads public tables only.
 func (c *programPlanner) public(q *syntax.Query, within *relational.Scope) *postProcessing {
 	a := c.postProcess(q, within)
 	r := fragment.Reading{Relation: a.Query, Limit: fragment.MaxLookupRows + 1, Offset: a.offset}
@@ -26,8 +26,8 @@ func (c *programPlanner) public(q *syntax.Query, within *relational.Scope) *post
 	return a
 }
 
-// Read tells what to ask of public tables for the program's i-th lookup, given its releases' cells and what the lookups
-// before it found; nil: no row can matter. It reads no data.
+// Read tells what to ask of public tables for the program's i-th lookup, given its releases' cells and what earlier
+// lookups found. It is nil if no row can matter. It reads no data.
 func (p *Program) Read(i int, cells [][]Cell, confidence float64, found []fragment.Rows) (*fragment.Reading, error) {
 	l := p.Lookups[i]
 	if !l.Bounded() {
@@ -44,7 +44,7 @@ func (p *Program) Read(i int, cells [][]Cell, confidence float64, found []fragme
 	return reading, nil
 }
 
-// tables gives the rows of releases and lookups by their names.
+// tables returns the rows of releases and lookups by their names.
 func (p *Program) tables(c *computed, found []fragment.Rows) func(name string) fragment.Rows {
 	return func(name string) fragment.Rows {
 		if n, ok := relational.Lookup.Of(name); ok {

@@ -9,7 +9,7 @@ import (
 	"github.com/intramuros/intramuros/planner/estimate"
 )
 
-// tree is a partial aggregate's, of what was released of it; nil: of nothing yet.
+// tree builds a partial aggregate's tree from its released counts; nil counts: nothing is released yet.
 func (p *Plan) tree(partial int, counts []int64) estimate.Tree {
 	of := p.Fragment.Partials[partial]
 	var t estimate.Tree
@@ -22,8 +22,8 @@ func (p *Plan) tree(partial int, counts []int64) estimate.Tree {
 	return t
 }
 
-// strategies finds which partial aggregates are released as ranks: the buckets that quantiles and extremes are read
-// from, where noise is Gaussian and the coordinator's. A hospital that covers its own numbers covers a tree's.
+// strategies decides which trees are released as ranks. Ranks serve quantiles and extremes if the noise is Gaussian and
+// the coordinator draws it. A hospital that adds its own noise adds it to a tree.
 func (b *builder) strategies() {
 	b.plan.ranks = map[int]*estimate.Ranks{}
 	for _, a := range b.plan.Aggregates {
@@ -36,7 +36,7 @@ func (b *builder) strategies() {
 
 func (b *builder) ranked() bool { return b.fragment.Norm == fragment.L2 && !b.federation.Covered }
 
-// Coordinates is what is released of a partial aggregate, but for noise: its one integer, a tree's counts, or ranks.
+// Coordinates returns what is released of a partial aggregate before noise: its one integer, a tree's counts, or ranks.
 func (p *Plan) Coordinates(partial int, exact []int64) []int64 {
 	if r := p.ranks[partial]; r != nil {
 		return r.Sums(exact)
@@ -44,9 +44,9 @@ func (p *Plan) Coordinates(partial int, exact []int64) []int64 {
 	return p.Fragment.Partials[partial].Coordinates(exact)
 }
 
-// Coordinate returns what the noise on a partial aggregate's numbers depends on. In a tree of as many levels rows count
-// once on each; ranks are one vector, that many rows of a patient move by no more than as many times the length of
-// their weights, so that it has what is the levels' in the length that is paid for.
+// Coordinate returns what the noise on a partial aggregate's numbers depends on. In a tree, a row counts once on each
+// level. Ranks are one vector: a row moves it by at most the length of its weights. Its weight is that of all levels of
+// the tree that it replaces, so it costs the same.
 func (p *Plan) Coordinate(partial int) dp.Coordinate {
 	c := p.Fragment.Coordinate(p.Proof, p.Sites, partial)
 	if r := p.ranks[partial]; r != nil {
@@ -55,10 +55,9 @@ func (p *Plan) Coordinate(partial int) dp.Coordinate {
 	return c
 }
 
-// Extremes and quantiles of one tree are in order. A quantile's estimate rises with its share where the tree counts
-// something, for each crossing is of a sum that falls with the share. An extreme's is the first edge that noise alone
-// cannot explain, which may lie beyond the median, or beyond a quantile that the answer shows; there it is moved back,
-// and its interval, which reaches to the public bound, holds it still.
+// Extremes and quantiles of one tree must be in order. Quantiles are: a larger share gives a larger estimate. An
+// extreme is the first edge of a bucket that noise alone cannot explain. It may lie beyond the median or beyond a
+// quantile that the answer shows. Then it is moved back; its interval reaches to the public bound, so it still holds.
 func (g group) ordered(a *Aggregate) float64 {
 	t := g.tree(a)
 	x, _, _ := a.read(*t, a.argument, surely)
@@ -80,7 +79,7 @@ func (g group) ordered(a *Aggregate) float64 {
 			x = math.Max(x, beside)
 		}
 	}
-	switch { // of days, and seconds, that of which the bucket holds is told
+	switch { // for days and seconds: the one that contains the edge
 	case a.of != "" && least:
 		return math.Floor(x)
 	case a.of != "":

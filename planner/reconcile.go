@@ -12,26 +12,26 @@ import (
 	"github.com/intramuros/intramuros/planner/scalar"
 )
 
-// Totals and their groups, bought in one query (GROUPING SETS, ROLLUP, CUBE, a scalar subquery, arms of UNION ALL), are
-// several releases of the same rows by other keys. What they tell together is estimated by least squares
-// (estimate.Marginals), so that totals agree with their groups and both err less. All of it is computed from released
-// numbers, and costs nothing.
+// If one query buys totals and their groups (GROUPING SETS, ROLLUP, CUBE, a scalar subquery, inputs of UNION ALL), it
+// makes several releases of the same rows by different keys. The numbers are estimated together by least squares
+// (estimate.Marginals). So totals agree with their groups, and both have smaller errors. This is computed from released
+// numbers and costs nothing.
 //
-// Numbers add up over groups where every patient has one row, in one group, and every group is declared and released.
-// Rows whose key is outside of a declared domain are in a total and in no group. Where tables differ by more than
-// noise explains, they stand as they were released, and the answer says so.
+// Numbers add up over groups if every patient has one row, in one group, and every group is declared and released. Rows
+// with a key outside the declared domain are in a total but in no group. If tables differ by more than noise explains,
+// they stay as they were released, and the answer says so.
 
-// family are the releases of one partial aggregate over the same rows, each by some of the same keys.
+// family is the releases of one partial aggregate over the same rows, each by some of the same keys.
 type family struct {
 	members   []member
-	cells     [][]Cell // of each member, by position
+	cells     [][]Cell // by member; the cells are in the order of their positions
 	marginals *estimate.Marginals
 }
 
 // member is a partial aggregate of a release.
 type member struct{ release, partial int }
 
-// fitted are a release's partial aggregates as its family estimates them.
+// fitted holds a release's partial aggregates as its family estimates them.
 type fitted struct {
 	positions overlap.Positions
 	tables    map[int]*fittedTable // by partial
@@ -39,13 +39,13 @@ type fitted struct {
 
 type fittedTable struct {
 	family    *family
-	table     int // of the family's marginals
+	table     int // index in the family's marginals
 	estimates []float64
-	shown     []float64 // whole, and not below 0 where a count cannot be
+	shown     []float64 // rounded, and at least 0 for a count
 	noise     []dp.RatioTerm
 }
 
-// of is the fitted table of a partial aggregate; nil where there is none.
+// of is the fitted table of a partial aggregate; nil if there is none.
 func (f *fitted) of(partial int) *fittedTable {
 	if f == nil {
 		return nil
@@ -53,7 +53,7 @@ func (f *fitted) of(partial int) *fittedTable {
 	return f.tables[partial]
 }
 
-// terms is the noise on a partial aggregate with these weights.
+// terms is the noise on a partial aggregate, with these weights.
 func (f *fitted) terms(p *Plan, partial int, numerator, denominator float64) []dp.RatioTerm {
 	t := f.of(partial)
 	if t == nil {
@@ -76,7 +76,7 @@ func (g group) halfWidth(partial int, confidence float64) float64 {
 	return high
 }
 
-// fitOf is what is fitted of rows, which are of one release.
+// fitOf returns the fitted tables of rows of one release.
 func fitOf(rows []groupRow) *fitted {
 	if len(rows) == 0 {
 		return nil
@@ -84,14 +84,14 @@ func fitOf(rows []groupRow) *fitted {
 	return rows[0].fit
 }
 
-// maxFitted bounds the numbers of a family, times the sets of its keys.
+// maxFitted bounds the numbers of a family times the number of its key sets.
 const maxFitted = 4_000_000
 
-// tooFar is how many standard deviations tables may differ by. Normal noise does so once in 1e9 comparisons, Laplace
-// noise once in 5,000.
+// tooFar is how many standard deviations tables may differ by. Normal noise differs by more once in 1e9 comparisons,
+// Laplace noise once in 5,000.
 const tooFar = 6
 
-// reconcile finds the families, and fits them.
+// reconcile finds the families and fits them.
 func (c *computed) reconcile() {
 	if c.fits = make([]*fitted, len(c.cells)); len(c.cells) < 2 {
 		return
@@ -136,8 +136,8 @@ func (p *Plan) addsUp(cells []Cell) bool {
 	return p.Proof.OneRow && p.Selection == nil && n > 0 && n == len(cells)
 }
 
-// fit estimates a family's numbers, unless its tables are by keys of other domains, are too many, or contradict each
-// other.
+// fit estimates a family's numbers. It does nothing if the keys have different domains, there are too many numbers, or
+// the tables contradict each other.
 func (c *computed) fit(f *family) {
 	var keys []string
 	for _, m := range f.members {
@@ -150,7 +150,7 @@ func (c *computed) fit(f *family) {
 	if len(keys) > estimate.MaxKeys {
 		return
 	}
-	slices.Sort(keys) // as positions are
+	slices.Sort(keys) // positions are ordered like this
 	sizes := make([]int, len(keys))
 	domains := map[string][]value.Value{}
 	numbers, axes := 0, make([][]int, len(f.members))
@@ -174,7 +174,7 @@ func (c *computed) fit(f *family) {
 		}
 		for _, cell := range cells {
 			if cell.Noisy == nil {
-				return // not every group is there
+				return // a group is missing
 			}
 			values[i] = append(values[i], float64(cell.Noisy[p.places[m.partial].start]))
 		}
@@ -196,11 +196,11 @@ func (c *computed) fit(f *family) {
 	c.show(f, f.marginals.Fit(values))
 }
 
-// show puts a family's estimates in the place of what was released.
+// show replaces the released numbers of a family by its estimates.
 func (c *computed) show(f *family, estimates [][]float64) {
 	first := f.members[0]
 	partial := c.program.Releases[first.release].Fragment.Partials[first.partial]
-	shown := estimates // of sums from a centre nobody sees the number
+	shown := estimates // nobody sees the number of a sum from a centre
 	if partial.Kind != fragment.PartialSum || partial.Grid.Center == 0 {
 		shown = f.marginals.Settle(estimates, partial.Kind != fragment.PartialSum || partial.Grid.Lower >= 0)
 	}

@@ -14,14 +14,13 @@ import (
 	"github.com/intramuros/intramuros/planner/estimate"
 )
 
-// splitBudget gives each partial aggregate its share of the budget: the largest weight of the
-// columns that read it, all divided by what they have in common.
+// splitBudget gives each partial aggregate its share of the budget. A share is the largest weight of the columns that
+// read it. All shares are divided by their greatest common divisor.
 //
-// Without weights all shares are equal, which is close to the best. Let the error of a column be
-// sum a_p*e_p, in units of each partial's bound; then shares proportional to |a_p| make
-// the expected square the smallest under Gaussian noise. A mean has a = 1 for its sum and
-// a = (mean - centre)/bound for its count, of mean square 1/3 where the mean may be anywhere within
-// its bounds; the best shares, 1 to 0.58, then have 7 % less variance than equal ones.
+// Without weights all shares are equal, which is close to the best. Let the error of a column be sum a_p*e_p, in units
+// of each partial's bound. Under Gaussian noise, shares proportional to |a_p| make the expected square smallest. A mean
+// has a = 1 for its sum and a = (mean - centre)/bound for its count, with mean square 1/3 if the mean may be anywhere
+// within its bounds. The best shares, 1 to 0.58, then have 7 % less variance than equal ones.
 func (b *builder) splitBudget() {
 	p := b.plan
 	if len(b.query.Weights) == 0 {
@@ -66,7 +65,7 @@ func (b *builder) splitBudget() {
 	for i := range shares {
 		p.Fragment.Partials[i].Share = shares[i] / common
 	}
-	if !slices.ContainsFunc(shares, func(s int) bool { return s != common }) { // equal: as if none were given
+	if !slices.ContainsFunc(shares, func(s int) bool { return s != common }) { // equal shares are the default
 		for i := range shares {
 			p.Fragment.Partials[i].Share = 0
 		}
@@ -83,8 +82,8 @@ func (p *Plan) noisyNames() []string {
 	return names
 }
 
-// solveEpsilon finds the smallest epsilon, to three digits, at which every noisy column is
-// expected to be as accurate as asked for.
+// solveEpsilon finds the smallest epsilon, to three digits, with which every noisy column is expected to reach the
+// asked accuracy.
 func (b *builder) solveEpsilon(a Accuracy) {
 	start := Position{Line: 1, Column: 1}
 	if !(a.HalfWidth > 0) || !(a.Confidence > 0 && a.Confidence < 1) || !(b.query.MaxEpsilon > 0) || !(a.Of >= 0) || math.IsInf(a.Of, 1) {
@@ -97,7 +96,7 @@ func (b *builder) solveEpsilon(a Accuracy) {
 		refuse(CodeAccuracy, start, "say how many values to expect in each group, such as `accuracy = 5 % of 1000`, or ask for a half-width in the unit of the answer, such as 50 patients",
 			"a share of an answer that nobody knows yet cannot be promised, and the catalog does not tell how many patients there are")
 	}
-	// errorAt is the widest half-width in units of what is asked for.
+	// errorAt is the widest half-width, as a multiple of the asked one.
 	errorAt := func(epsilon float64) (widest float64) {
 		b.query.Epsilon = epsilon
 		b.release()
@@ -144,7 +143,7 @@ func (b *builder) release() {
 	p.noise = p.noise[:0]
 	for i := range p.Fragment.Partials {
 		p.noise = append(p.noise, p.Noise.Distribution(p.Coordinate(i)))
-		if math.IsInf(p.noise[i].Scale, 1) && p.Noise.Validate() == nil { // Adder refuses
+		if math.IsInf(p.noise[i].Scale, 1) && p.Noise.Validate() == nil { // Adder would refuse it
 			refuse(CodeParameter, at, "ask with a larger epsilon, or lower max_rows", "the noise would be too wide to be drawn exactly")
 		}
 	}
@@ -167,7 +166,7 @@ func (b *builder) release() {
 	}
 }
 
-// cover has each hospital add its share of the noise, where that is possible.
+// cover lets each hospital add its share of the noise, if that is possible.
 func (b *builder) cover() {
 	p, at := b.plan, b.syntax.At
 	if p.Noise.Mechanism != dp.Gaussian {
@@ -180,7 +179,7 @@ func (b *builder) cover() {
 		masked := *p.Cover
 		masked.Colluders, masked.Among = fragment.LeastColluders(max(asked, b.federation.Size)), b.federation.Hospitals
 		_, numbers := masked.Parts(p.Noise)
-		lost := numbers.Epsilon / p.Noise.Epsilon                       // to the names
+		lost := numbers.Epsilon / p.Noise.Epsilon                       // the part of epsilon spent on naming groups
 		if float64(masked.Honest(asked))*lost*lost > float64(p.Sites) { // else masks make nothing more accurate
 			p.Cover = &masked
 		}
@@ -201,7 +200,7 @@ func (b *builder) cover() {
 	}
 }
 
-// expectedCounts finds out how many values each group holds, where that is public: all of one table, of which the
+// expectedCounts finds the number of values in each group if it is public: the query reads all of one table, and the
 // catalog tells how many patients it has.
 func (b *builder) expectedCounts() {
 	if len(b.Sources) != 1 || b.Sources[0].Query != nil || b.fragment.Filter != nil || b.cells == 0 {
@@ -212,7 +211,7 @@ func (b *builder) expectedCounts() {
 	b.plan.supposed = float64(t.ExpectedPatients) * float64(rows) / float64(b.cells)
 }
 
-// biasWarnings tells of the bias that limits and bounds are expected to cause, as far as public information goes.
+// biasWarnings tells which bias the limits and bounds are expected to cause, as far as public information goes.
 func (b *builder) biasWarnings() {
 	p, proof := b.plan, b.plan.Proof
 	p.Warnings = nil
@@ -227,7 +226,7 @@ func (b *builder) biasWarnings() {
 		patients = patients || partial.Kind == fragment.PartialPatients
 	}
 	ladder := b.ladder()
-	grouped := false // rows of the profile's table, of which several may count as one
+	grouped := false // rows of the profiled table, of which several may count as one
 	for _, s := range b.Sources {
 		_, one := b.BaseTable(s.Relation, s.Schema)
 		grouped = grouped || one
@@ -264,7 +263,8 @@ func (b *builder) biasWarnings() {
 	for _, text := range b.unmeasured() {
 		warn("%s", text)
 	}
-	bounds := sync.OnceValue(func() *expr.RangeAnalysis { return b.scope().BoundsWhere(b.Filter) }) // for all: clamps stand within clamps
+	// shared by all, as a CLAMP may contain others
+	bounds := sync.OnceValue(func() *expr.RangeAnalysis { return b.scope().BoundsWhere(b.Filter) })
 	for _, text := range p.inFull {
 		warn("%s", text)
 	}
@@ -291,10 +291,10 @@ func (b *builder) biasWarnings() {
 	}
 }
 
-// vanishing is how many rows a patient may have at least, all in one group, and still count where groups are not
-// declared.
+// vanishing is the number of rows above which a patient may count in no group at all. All the rows are assumed to be in
+// one group, and the groups are not declared.
 func (p *Plan) vanishing() int {
-	all, rows := 0.0, 0.0 // weights
+	all, rows := 0.0, 0.0 // sums of weights
 	for _, partial := range p.Fragment.Partials {
 		share := float64(partial.ShareOrOne())
 		switch {

@@ -11,7 +11,7 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// sameKeys is the condition that a release's row is of the same group as the first release's.
+// sameKeys is the condition that a release's row has the same keys as the first release's row.
 func sameKeys(r *relational.Resolver, s *relational.Source, keys int, at Position) *expr.Expr {
 	var all []*expr.Expr
 	for k := range keys {
@@ -23,10 +23,10 @@ func sameKeys(r *relational.Resolver, s *relational.Source, keys int, at Positio
 	return scalar.Conjunction(all)
 }
 
-// another is a release beside the first: of one row, or of rows that have the first's keys.
+// another is a release beside the first. It has one row, or the first release's keys.
 type another struct {
 	query *syntax.Query
-	keys  int // of GROUP BY, called by keyAlias
+	keys  int // the number of GROUP BY keys, which are named by keyAlias
 	// counts is the COUNT(DISTINCT key) that it releases.
 	counts *syntax.Expr
 }
@@ -37,9 +37,9 @@ var releasedAlias, countedAlias = syntax.Internal("released"), syntax.Internal("
 
 func otherAlias(i int) string { return syntax.Internal("released " + strconv.Itoa(i)) }
 
-// split divides a SELECT into the release that it needs, and what it computes with
-// the release's rows: windows, QUALIFY, DISTINCT, and scalar subqueries that are releases,
-// the others. inner is nil where nothing is. COUNT(DISTINCT key) beside other aggregates is a release of its own, too.
+// split divides a SELECT into the release that it needs and the computation over the release's rows: windows, QUALIFY
+// and DISTINCT. others are its scalar subqueries that are releases, and each COUNT(DISTINCT key) that stands beside
+// other aggregates. inner is nil if nothing is computed.
 func (c *programPlanner) split(q *syntax.Query, within *relational.Scope) (inner *syntax.Query, outer *syntax.Select, others []another) {
 	s := q.Select
 	if !c.computes(q, within) {
@@ -50,7 +50,7 @@ func (c *programPlanner) split(q *syntax.Query, within *relational.Scope) (inner
 	in.Items, in.Distinct, in.Qualify = nil, false, nil
 	out := &syntax.Select{At: s.At, Distinct: s.Distinct}
 	var keys []*syntax.Expr
-	if len(s.GroupBy) == 1 { // numbers and names of items, which will be others
+	if len(s.GroupBy) == 1 { // positions and names refer to items that will change
 		for _, t := range s.GroupBy[0] {
 			keys = append(keys, around.GroupKey(s.Items, t))
 		}
@@ -62,7 +62,7 @@ func (c *programPlanner) split(q *syntax.Query, within *relational.Scope) (inner
 			in.Items = append(in.Items, syntax.Item{Term: t, Alias: keyAlias(k)})
 		}
 	}
-	// What has no window within is a column of the release.
+	// A term without a window inside becomes a column of the release.
 	move := func(t *syntax.Expr) *syntax.Expr {
 		if t.Kind == syntax.Literal {
 			return t
@@ -105,7 +105,7 @@ func (c *programPlanner) split(q *syntax.Query, within *relational.Scope) (inner
 	if s.Qualify != nil {
 		out.Qualify = s.Qualify.Rewrite(aliased).Rewrite(move)
 	}
-	if c.havingComputes(s, around) { // it compares with another release, so it comes after both
+	if c.havingComputes(s, around) { // HAVING compares with another release, so it is applied after both
 		in.Having, out.Where = nil, s.Having.Rewrite(aliased).Rewrite(move)
 	}
 	inner = &syntax.Query{At: q.At, With: q.With, Select: &in}
@@ -124,7 +124,7 @@ func (c *programPlanner) computes(q *syntax.Query, within *relational.Scope) boo
 	})
 }
 
-// havingComputes reports whether HAVING compares with another release; around nil: whether it may.
+// havingComputes reports whether HAVING compares with another release. If around is nil, it reports whether it may.
 func (c *programPlanner) havingComputes(s *syntax.Select, around *relational.Resolver) bool {
 	return s.Having != nil && holdsSubquery(s.Having) && (around == nil || c.scalarWithin(s.Having, around))
 }
@@ -133,8 +133,7 @@ func holdsSubquery(t *syntax.Expr) bool {
 	return t.Find(func(t *syntax.Expr) bool { return t.Kind == syntax.Subquery }) != nil
 }
 
-// scalarWithin reports whether a term holds, outside of its aggregates, a subquery
-// that is a release.
+// scalarWithin reports whether a term has, outside its aggregates, a subquery that is a release.
 func (c *programPlanner) scalarWithin(t *syntax.Expr, around *relational.Resolver) (found bool) {
 	t.Walk(func(t *syntax.Expr) bool {
 		found = found || t.Kind == syntax.Subquery && c.isScalarRelease(t.Query, around)

@@ -14,7 +14,7 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// TableFunction plans a function in FROM, whose first argument is a query of one row a patient.
+// TableFunction plans a function in FROM. Its first argument is a query with one row for each patient.
 func (c *programPlanner) TableFunction(t *syntax.Expr, within *relational.Scope) *relational.Derived {
 	options := lifetable.ReadOptions(t)
 	if t.Name == "incidence_rate" {
@@ -23,8 +23,7 @@ func (c *programPlanner) TableFunction(t *syntax.Expr, within *relational.Scope)
 	return c.kaplanMeier(t, options, within)
 }
 
-// subjects plans the query that a table function reads, up to its keys: time, event,
-// and the strata.
+// subjects plans the query that a table function reads, up to its keys: time, event and strata.
 func (c *programPlanner) subjects(t *syntax.Expr, within *relational.Scope) (b *builder, timeColumn, event *syntax.Expr, strata []syntax.Item) {
 	s := &syntax.Select{At: t.At, From: []syntax.From{{At: t.Args[0].At, Query: t.Args[0].Query, Alias: "subjects"}}}
 	q := &syntax.Query{At: t.At, Select: s}
@@ -42,7 +41,7 @@ func (c *programPlanner) subjects(t *syntax.Expr, within *relational.Scope) (b *
 	if len(subjects.Named) < 2 {
 		refuse(CodeType, t.Args[0].At, "select the time, the event, and then the strata, if any", "%s needs a time and an event", strings.ToUpper(t.Name))
 	}
-	// By number, since columns need no names to be read here.
+	// Columns are read by number, since they need no names here.
 	b.syntax.Select.From[0].Columns = nil
 	for i := range subjects.Named {
 		name := subjects.Named[i].Name
@@ -91,8 +90,8 @@ func (c *programPlanner) kaplanMeier(t *syntax.Expr, options lifetable.Options, 
 	return c.table(s.table(b.plan))
 }
 
-// incidence plans events per person-time: sum of events / sum of time, by stratum. The
-// time of one subject counts up to the horizon.
+// incidence plans events per person-time, sum of events / sum of time, by stratum. A subject's time counts up to the
+// horizon.
 func (c *programPlanner) incidence(t *syntax.Expr, options lifetable.Options, within *relational.Scope) *relational.Derived {
 	b, timeTerm, event, strata := c.subjects(t, within)
 	s := &syntax.Select{At: t.At, From: b.syntax.Select.From, GroupBy: lifetable.Grouped(strata)}

@@ -10,7 +10,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// abridged leaves out the middle of a very long text.
+// abridged removes the middle of a very long text.
 func abridged(s string) string {
 	const most = 300
 	r := []rune(s)
@@ -31,7 +31,7 @@ func whole(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }
 
 func number(x float64) string { return fmt.Sprintf("%.4g", x) }
 
-// plain is a number with four digits that count, and no exponent where it can do without.
+// plain writes a number with four significant digits, without an exponent if possible.
 func plain(x float64) string {
 	rounded, err := strconv.ParseFloat(number(x), 64)
 	if err != nil || math.Abs(rounded) >= 1e15 || math.Abs(rounded) < 1e-4 {
@@ -59,7 +59,7 @@ func unmeasured(limit string) string {
 	return "how much is beyond " + limit + " and left out is not measured: ask for a count beside it; intervals hold the value without that part"
 }
 
-// divisor is the greatest common one.
+// divisor is the greatest common divisor.
 func divisor(a, b int) int {
 	for b > 0 {
 		a, b = b, a%b
