@@ -8,8 +8,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// TestCaps cuts the rows of a patient that would multiply beyond the limit, and no others. That engines do the same is
-// in enginetest.
+// TestCaps cuts the rows of a patient that would multiply beyond the limit, and no others. enginetest checks that
+// engines do the same.
 func TestCaps(t *testing.T) {
 	c := testCatalog(t)
 	table := func(string) Rows {
@@ -25,7 +25,7 @@ func TestCaps(t *testing.T) {
 	for name, at := range map[string]struct {
 		on     *expr.Expr
 		filter *expr.Expr
-		want   [2][3]int // rows of each patient that stay, of either relation
+		want   [2][3]int // remaining rows of each patient, for either relation
 	}{
 		"alike":    {eq(t, personID("a"), personID("b")), nil, [2][3]int{{1000, 800, 1}, {1000, 800, 1}}},
 		"uneven":   {exprtest.New(t, expr.OpAnd, eq(t, personID("a"), personID("b")), exprtest.New(t, expr.OpLess, days, expr.Literal(value.Int(75)))), nil, [2][3]int{{1111, 800, 1}, {900, 600, 1}}},

@@ -78,10 +78,10 @@ func TestProofs(t *testing.T) {
 			Proof{KeysPerPatient: true, Groups: 1, Rows: 10, Cells: 2}},
 		{"joined where the patient is the same", keyed(base(stay, joined(person, JoinLeft, eq(t, personID("stay"), personID("person")))), sex),
 			Proof{KeysPerPatient: true, Groups: 1, Rows: 10, Cells: 2}},
-		// Whether the left join finds the patient's row differs from stay to stay.
+		// Some stays of a patient find the patient's row by the left join, and others do not.
 		{"joined where a stay says so", keyed(base(stay, joined(person, JoinLeft, exprtest.New(t, expr.OpAnd, eq(t, personID("stay"), personID("person")), exprtest.New(t, expr.OpLess, exprtest.Int(5), days.Expr)))), sex),
 			Proof{Groups: 2, Rows: 10, Cells: 2}},
-		// So does the patient's id there, which is NULL where it does not.
+		// The same holds for the patient's id there: it is NULL if the join finds nothing.
 		{"the patient's id where a stay says so", keyed(base(stay, joined(person, JoinLeft, exprtest.New(t, expr.OpAnd, eq(t, personID("stay"), personID("person")), exprtest.New(t, expr.OpLess, exprtest.Int(5), days.Expr)))), Key{Expr: personID("person")}),
 			Proof{Groups: 5, Rows: 10, Cells: 0}},
 		{"the patient's id", keyed(base(stay), Key{Expr: personID("stay")}), Proof{KeysPerPatient: true, Groups: 1, Rows: 10, Cells: 0}},
@@ -224,8 +224,8 @@ func TestGridKeepsSumsWithin64Bits(t *testing.T) {
 	}
 }
 
-// FuzzBuckets: of buckets that are accepted, each value has one, the higher the value the higher; the ends are in the
-// first and the last, and an edge is within one bucket of its own.
+// FuzzBuckets: among accepted buckets each value has one, and a higher value never has a lower bucket. The ends are in
+// the first and the last bucket, and an edge is within one bucket of its own.
 func FuzzBuckets(f *testing.F) {
 	f.Add(0.0, 1.0, 16, 3, 0.5)
 	f.Add(-math.MaxFloat64, math.MaxFloat64, 2, 1, 0.0)
@@ -235,7 +235,7 @@ func FuzzBuckets(f *testing.F) {
 	f.Add(1.0, math.Nextafter(1, 2), 2, 1, 1.0)
 	f.Fuzz(func(t *testing.T, lower, upper float64, branching, levels int, x float64) {
 		b := Buckets{Lower: lower, Upper: upper, Branching: branching, Levels: levels}
-		if b.Validate() != nil || math.IsNaN(x) || math.IsInf(x, 0) { // expressions have neither
+		if b.Validate() != nil || math.IsNaN(x) || math.IsInf(x, 0) { // expressions never have these values
 			return
 		}
 		last := b.Leaves() - 1

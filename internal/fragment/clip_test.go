@@ -32,8 +32,9 @@ func clipped(t *testing.T, r *rand.Rand) (*Fragment, *Proof) {
 	return &f, p
 }
 
-// TestClip: whatever a patient's rows add up to, what counts of it is exactly within the norm that noise is for, levels
-// of trees included; who is within it is whole; and who is beyond it is not far below.
+// TestClip: whatever a patient's rows add up to, the counted part is exactly within the norm that the noise is for, on
+// each level of a tree too. A patient within the norm counts as a whole, and a patient beyond it is clipped to just
+// below it.
 func TestClip(t *testing.T) {
 	r := rand.New(rand.NewPCG(12, 2))
 	whole, far := 0, 0
@@ -54,7 +55,7 @@ func TestClip(t *testing.T) {
 				}
 				g = append(g, counts...)
 			}
-			for _, beyond := range f.Partials[5:] { // of the same rows
+			for _, beyond := range f.Partials[5:] { // computed from the same rows
 				i := slices.IndexFunc(f.Partials, func(p Partial) bool { return p.Kind == beyond.Of })
 				g = append(g, new(big.Int).Set(g[i]))
 			}
@@ -69,7 +70,7 @@ func TestClip(t *testing.T) {
 		wide.Unclipped = true
 		raw := lengthOf(f, p, wide.Clip(f, groups))
 		switch share, _ := new(big.Rat).Quo(length, limit).Float64(); {
-		case raw.Cmp(big.NewRat(9*int64(p.Groups), 10)) < 0: // each block is within its own limit
+		case raw.Cmp(big.NewRat(9*int64(p.Groups), 10)) < 0: // each block has its own limit
 			whole++
 			for g, part := range wide.Clip(f, groups) {
 				for i := range part {
@@ -78,7 +79,7 @@ func TestClip(t *testing.T) {
 					}
 				}
 			}
-		case len(groups) == 1 && raw.Cmp(new(big.Rat).Mul(limit, big.NewRat(100, 1))) > 0 && share < 0.2 && (share > 0 || p.Cells > 0): // 0: makes no group appear
+		case len(groups) == 1 && raw.Cmp(new(big.Rat).Mul(limit, big.NewRat(100, 1))) > 0 && share < 0.2 && (share > 0 || p.Cells > 0): // share 0: the patient makes no group appear
 			far++
 		}
 	}
@@ -87,7 +88,7 @@ func TestClip(t *testing.T) {
 	}
 }
 
-// lengthOf measures clipped parts, in rational numbers and level by level, as the lemma of package dp needs it.
+// lengthOf computes the norm of clipped parts in rational numbers, level by level, as in the lemma of package dp.
 func lengthOf(f *Fragment, p *Proof, parts [][]int64) *big.Rat {
 	sum := new(big.Rat)
 	add := func(weight, x, size int64) {
@@ -119,8 +120,8 @@ func lengthOf(f *Fragment, p *Proof, parts [][]int64) *big.Rat {
 	return sum
 }
 
-// TestFactor: the factor never makes a vector longer than its limit, at any norm, and is at most one step of float64
-// below the best.
+// TestFactor: the factor never leaves a vector longer than its limit, at any norm. It is at most one step of float64
+// below the best factor.
 func TestFactor(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 200_000 {
@@ -129,7 +130,7 @@ func TestFactor(t *testing.T) {
 		if r.IntN(3) == 0 {
 			n.Lsh(n, uint(r.IntN(25)))
 		}
-		if r.IntN(3) == 0 { // just beyond
+		if r.IntN(3) == 0 { // just beyond the limit
 			n.SetInt64(c.Limit + r.Int64N(3))
 		}
 		if n.Sign() == 0 {

@@ -16,7 +16,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// coverFragment has 2 × 2 groups of a count of weight 2, a sum and a tree of 3 + 9 counts.
+// coverFragment has 2 × 2 groups of a count of weight 2, a sum, and a tree of 3 + 9 counts.
 func coverFragment() (*Fragment, *Proof) {
 	f := &Fragment{
 		Keys: []Key{
@@ -39,8 +39,8 @@ func coverRecord(t *testing.T, f *Fragment, keys []value.Value, partials []int64
 	return b.NewRecord()
 }
 
-// Every number of the vector, each count of each level of a tree, has its own noise, as wide as its share says; also
-// where nobody is.
+// Every number of the vector, and each count of each level of a tree, has its own noise of its share's width. That is
+// so in empty groups too.
 func TestCoverReachesEveryNumber(t *testing.T) {
 	f, proof := coverFragment()
 	cover, noise := Cover{Sites: 2}, dp.Noise{Mechanism: dp.Gaussian, Epsilon: 1, Limit: 2 * 5}
@@ -50,21 +50,21 @@ func TestCoverReachesEveryNumber(t *testing.T) {
 	}
 	leaves := []int64{1, 2, 3, 40, 50, 60, 700, 800, 900}
 	exact := NewDense(f)
-	for range 2 { // of one group in two records
+	for range 2 { // one group in two records
 		r := coverRecord(t, f, []value.Value{value.Text("m"), value.Null(value.TypeBool)}, append([]int64{7, -70}, leaves...))
 		if err := exact.Add(r); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if err := exact.Add(coverRecord(t, f, []value.Value{value.Text("x"), value.Bool(true)}, make([]int64, 11))); err != nil {
-		t.Fatal(err) // no group that is declared
+		t.Fatal(err) // the group is not declared
 	}
 	empty := make([]float64, 14)
-	want := append(append(append(append([]float64{}, empty...), empty...), empty...), // f true, f NULL, m true
+	want := append(append(append(append([]float64{}, empty...), empty...), empty...), // the groups f true, f NULL, m true
 		14, -140, 12, 300, 4800, 2, 4, 6, 80, 100, 120, 1400, 1600, 1800)
 	var wide []float64
 	for range 4 {
-		wide = append(wide, 1/math.Sqrt(2), 500/math.Sqrt(2)) // patients of weight 2; the others of 1 for each of 2 groups
+		wide = append(wide, 1/math.Sqrt(2), 500/math.Sqrt(2)) // patients have weight 2; the other numbers have weight 1 for each of 2 groups
 		for range 12 {
 			wide = append(wide, 2/math.Sqrt(2))
 		}
@@ -97,7 +97,7 @@ func TestCoverReachesEveryNumber(t *testing.T) {
 	}
 }
 
-// Covering a long vector ends with the call.
+// Adding noise to a long vector ends when its context ends.
 func TestCoveringEnds(t *testing.T) {
 	f, proof := coverFragment()
 	shares, err := f.Shares(Cover{Sites: 2}, 2, dp.Noise{Mechanism: dp.Gaussian, Epsilon: 1, Limit: 2 * 5}, proof)
@@ -146,7 +146,7 @@ func TestCoveredTravels(t *testing.T) {
 	}); err != nil || records != 2 || !cmp.Equal(got, vector) {
 		t.Errorf("%v, in %d records", err, records)
 	}
-	// One number too many, and a record of another form.
+	// Two records are refused: one with one number too many, and one of another form.
 	err := WriteCovered(vector, alloc, func(r arrow.Record) error {
 		_, err := ReadCovered(r, nil, coveredBatch-1)
 		return err

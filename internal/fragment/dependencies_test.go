@@ -13,7 +13,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// TestClosure draws dependencies and compares their closure with what adding one after the other gives.
+// TestClosure draws dependencies, and compares their closure with the result of adding them one after the other.
 func TestClosure(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 2000 {
@@ -29,7 +29,7 @@ func TestClosure(t *testing.T) {
 		for range r.IntN(10) {
 			o := one{to: r.IntN(n)}
 			for range r.IntN(4) {
-				o.from = append(o.from, r.IntN(n)) // twice the same, too
+				o.from = append(o.from, r.IntN(n)) // sometimes twice the same
 			}
 			d.add(o.to, o.from...)
 			all = append(all, o)
@@ -54,7 +54,7 @@ func TestClosure(t *testing.T) {
 	}
 }
 
-// joins draws selects over small tables, and rows of these that keep what the catalog promises.
+// joins draws selects over small tables, and rows of these tables that keep the promises of the catalog.
 type joins struct {
 	*rand.Rand
 	t       *testing.T
@@ -67,7 +67,7 @@ func newJoins(t *testing.T, seed uint64) *joins {
 		testcatalog.Public("place", "place", "a: {type: int}")))}
 }
 
-// table draws rows of a table: of ints up to 2, and of NULLs where they may be.
+// table draws rows of a table: ints up to 2, and NULLs where they are allowed.
 func (j *joins) table(name string) Rows {
 	var out Rows
 	t, _ := j.catalog.Table(name)
@@ -96,7 +96,7 @@ func (j *joins) table(name string) Rows {
 	return out
 }
 
-// query is a derived relation: rows as they are, groups, or a list of values.
+// query is a derived relation: plain rows, groups, or a list of values.
 func (j *joins) query() *Query {
 	at := []string{"stay", "lab", "person"}[j.IntN(3)]
 	id, a := col(at, "id", value.TypeInt), col(at, "a", value.TypeInt)
@@ -164,9 +164,9 @@ func (j *joins) relations() (all []Relation, filter *expr.Expr) {
 	return all, filter
 }
 
-// TestDependenciesHold draws joins and rows: what Check says of any rows holds of these. It says of a relation that its
-// rows are the patient's, and that the patient, or rows of other relations, determine its row. It says of a column that
-// the patient determines its value.
+// TestDependenciesHold draws joins and rows, and checks that the claims of Check hold for these rows. There are three
+// kinds of claims: the rows of a relation belong to the patient; the patient, or rows of other relations, determine its
+// row; and the patient determines the value of a column.
 func TestDependenciesHold(t *testing.T) {
 	t.Parallel()
 	said := map[string]int{}
@@ -238,7 +238,7 @@ func TestDependenciesHold(t *testing.T) {
 	t.Log(said)
 }
 
-// claims remembers what was found of each thing that is said to be one.
+// claims records, for each thing that must be unique, the value that was found.
 type claims struct {
 	t    *testing.T
 	said map[string]int
@@ -262,8 +262,8 @@ func describedJoins(relations []Relation, filter *expr.Expr) string {
 	return strings.ReplaceAll(d.String(), "\n", "\n  ")
 }
 
-// TestOptionalPublicRows joins rows that multiply with a public row, which some of them may not find: what such a join
-// says of them, it says of those that find it alone.
+// TestOptionalPublicRows joins rows that multiply with a public row, which some of them may not find. The condition of
+// such a join only says something of the rows that find it.
 func TestOptionalPublicRows(t *testing.T) {
 	j := newJoins(t, 1)
 	number := func(relation, column string) *expr.Expr { return col(relation, column, value.TypeInt) }

@@ -10,8 +10,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// What may leave out a guard follows from the SQL alone. The same expressions are known better where the catalog and
-// the filters are believed, which is for accuracy.
+// Only what follows from the SQL alone may remove a guard. More is known of the same expressions if the catalog and the
+// filters are believed; that serves accuracy.
 func TestEnforced(t *testing.T) {
 	c := testcatalog.Parse(t, `
 catalog: promises

@@ -9,7 +9,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// TestEqual changes each field of what is compared, in turn, so that a field that is added and not compared is found.
+// TestEqual changes each field of the compared values in turn, so it finds a new field that Equal does not compare.
 func TestEqual(t *testing.T) {
 	x, y := expr.Column("t", "x", value.TypeInt), expr.Column("t", "y", value.TypeInt)
 	window := func() *Window {
@@ -27,7 +27,7 @@ func TestEqual(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name  string
-		of    func() reflect.Value // a new one, to be changed
+		of    func() reflect.Value // a new value, to be changed
 		equal func(a, b reflect.Value) bool
 	}{
 		{"query", func() reflect.Value { return reflect.ValueOf(query()).Elem() }, func(a, b reflect.Value) bool {

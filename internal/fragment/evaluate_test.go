@@ -14,7 +14,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// released are tables of n rows that a coordinator holds: k repeats, n does not, and both are NULL at times.
+// released has tables of n rows that a coordinator holds: k repeats, n does not, and both are sometimes NULL.
 func released(n int) func(string) Rows {
 	return func(name string) Rows {
 		r := rand.New(rand.NewPCG(uint64(n), uint64(len(name))))
@@ -32,8 +32,8 @@ func released(n int) func(string) Rows {
 	}
 }
 
-// TestJoinsByHash compares joins that look up equal values with the same ones in which the conditions are hidden, so
-// that each row is compared with each.
+// TestJoinsByHash compares joins that look up equal values with the same joins under hidden conditions, where each row
+// is compared with each.
 func TestJoinsByHash(t *testing.T) {
 	column := func(relation, name string) *expr.Expr {
 		return expr.Column(relation, name, map[string]value.Type{"k": value.TypeInt, "n": value.TypeInt, "s": value.TypeText}[name])
@@ -83,7 +83,7 @@ func texts(r Rows) (all []string) {
 	return all
 }
 
-// TestTraceIsBounded computes what is much from released rows, and refuses what is too much, in bounded time.
+// TestTraceIsBounded computes large results from released rows, and refuses too large ones, in bounded time.
 func TestTraceIsBounded(t *testing.T) {
 	n, k := expr.Column("a", "n", value.TypeInt), expr.Column("a", "k", value.TypeInt)
 	one := []Relation{{Name: "a", Table: "a"}}

@@ -14,7 +14,7 @@ func ofPlace(columns ...Output) *Query {
 	return &Query{Relations: []Relation{{Name: "place", Table: "place"}}, Columns: columns}
 }
 
-// What a coordinator might send to read of patients by a lookup, which costs nothing.
+// A hostile coordinator might send these lookups, which cost nothing, to read of patients.
 func TestReadingIsPublic(t *testing.T) {
 	id, region := col("place", "id", value.TypeInt), col("place", "region", value.TypeText)
 	name := plainOutput("region", region)
@@ -63,7 +63,7 @@ func TestReadingIsPublic(t *testing.T) {
 	}
 }
 
-// A lookup's rows come back as they left, whatever is in them.
+// A lookup's rows arrive as they were sent, whatever they contain.
 func TestFoundKeepsValues(t *testing.T) {
 	d := ofPlace(plainOutput("region", col("place", "region", value.TypeText)), plainOutput("id", col("place", "id", value.TypeInt)))
 	table, err := d.Table("answer", testCatalog(t), NewMemo(expr.NewBudget()))

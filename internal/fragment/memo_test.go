@@ -12,7 +12,7 @@ import (
 	"github.com/intramuros/intramuros/internal/expr/exprtest"
 )
 
-// described is all that a table of a query says, or why there is none.
+// described is everything that a table of a query says, or the reason why there is none.
 func described(d *Query, c *catalog.Catalog, m *Memo) string {
 	t, err := d.Table("d", c, m)
 	if err != nil {
@@ -26,7 +26,7 @@ func described(d *Query, c *catalog.Catalog, m *Memo) string {
 	return fmt.Sprintf("%+v", *t) + columns
 }
 
-// memoQuery numbers the rows of a list of values that are joined with a table, within two queries.
+// memoQuery numbers the rows of a list of values that are joined with a table, inside two queries.
 func memoQuery(t *testing.T) (outer, inner, values *Query) {
 	id, days, stay := stayColumn("id"), stayColumn("days"), stayColumn("stay")
 	real := exprtest.Cast(t, days, "float")
@@ -39,8 +39,8 @@ func memoQuery(t *testing.T) (outer, inner, values *Query) {
 	return outer, inner, values
 }
 
-// TestMemoOfWhatChanges changes each part of queries whose properties are kept: what is then said of them is what a
-// memo says that has kept nothing.
+// TestMemoOfWhatChanges changes each part of queries whose properties are cached. The answers must be those of an empty
+// memo.
 func TestMemoOfWhatChanges(t *testing.T) {
 	c := testCatalog(t)
 	zero, days := exprtest.Int(0), stayColumn("days")
@@ -88,7 +88,7 @@ func TestMemoOfWhatChanges(t *testing.T) {
 	}
 }
 
-// TestMemoOfAnotherCatalog asks of the same query over tables that promise less.
+// TestMemoOfAnotherCatalog asks about the same query over tables that promise less.
 func TestMemoOfAnotherCatalog(t *testing.T) {
 	c, m := testCatalog(t), NewMemo(nil)
 	d := ofStay(plainOutput("id", stayColumn("id")), plainOutput("stay", stayColumn("stay")))
@@ -108,7 +108,7 @@ func TestMemoOfAnotherCatalog(t *testing.T) {
 	}
 }
 
-// TestMemoIsNotShared changes the table that a memo gave.
+// TestMemoIsNotShared changes a table that a memo returned.
 func TestMemoIsNotShared(t *testing.T) {
 	c, m := testCatalog(t), NewMemo(nil)
 	d := ofStay(plainOutput("id", stayColumn("id")), plainOutput("stay", stayColumn("stay")))
@@ -123,8 +123,8 @@ func TestMemoIsNotShared(t *testing.T) {
 	}
 }
 
-// TestMemoSpends reads a query as often as the limits allow, and once more, with a memo that keeps it and one after the
-// other with one that has kept nothing: what is kept is as dear.
+// TestMemoSpends reads a query as often as the limits allow, and once more. It does so with one memo that caches it,
+// and with a new memo each time: a cached query costs the same.
 func TestMemoSpends(t *testing.T) {
 	c := testCatalog(t)
 	d := &Query{Relations: []Relation{{Name: "person", Table: "person"}}, Patient: "id", Columns: []Output{{Name: "id", Expr: personID("person")}}}

@@ -9,7 +9,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// What all rows of a patient hold alike makes one group a patient, also where it has passed through derived relations.
+// A value that all rows of a patient share gives one group per patient, also after it has passed through derived
+// relations.
 func TestKeysOfDerivedRelations(t *testing.T) {
 	text := func(relation, column string) *expr.Expr { return col(relation, column, value.TypeText) }
 	person, stay := Relation{Name: "person", Table: "person"}, Relation{Name: "stay", Table: "stay"}
@@ -52,7 +53,7 @@ func TestKeysOfDerivedRelations(t *testing.T) {
 		if err != nil || p.KeysPerPatient != c.one {
 			t.Errorf("%s: %+v, %v", name, p, err)
 		}
-		// Where a left join finds nothing, it is NULL, and where it finds something it is not.
+		// The value is NULL where a left join finds nothing, and not NULL where it finds something.
 		left := Relation{Name: "d", Query: c.d, Join: JoinLeft, On: exprtest.New(t, expr.OpAnd, eq(t, personID("stay"), col("d", "id", value.TypeInt)), exprtest.New(t, expr.OpLess, stayColumn("days"), expr.Literal(value.Int(3))))}
 		f = base(stay, left)
 		f.Keys = []Key{{Expr: text("d", "k")}}
@@ -62,7 +63,7 @@ func TestKeysOfDerivedRelations(t *testing.T) {
 	}
 }
 
-// How many rows a patient has, as far as keys and filters tell.
+// The number of rows of a patient, as far as keys and filters tell.
 func TestMostRows(t *testing.T) {
 	n := col("d", "n", value.TypeInt)
 	first := ofStay(plainOutput("id", stayColumn("id")), plainOutput("days", stayColumn("days")), numbered(stayColumn("stay")))
@@ -77,7 +78,8 @@ func TestMostRows(t *testing.T) {
 	both := func(how SetOp, inputs ...*Query) []Relation {
 		return derived(&Query{SetOp: how, Inputs: inputs, Patient: "id"})
 	}
-	// As a FULL JOIN is written out: each side with what it finds on the other, and of the second what finds nothing.
+	// A FULL JOIN is written out as each side with what it finds on the other; rows of the second side come in only if
+	// they find nothing.
 	ids := func(also ...Output) *Query {
 		d := ofStay(append([]Output{plainOutput("id", stayColumn("id"))}, also...)...)
 		d.Grouped = true
@@ -130,7 +132,7 @@ func TestMostRows(t *testing.T) {
 	}
 }
 
-// A condition on what is made of columns holds of it, wherever it stands.
+// A condition on a computed expression restricts that expression wherever it occurs.
 func TestConditionsOnExpressions(t *testing.T) {
 	s, err := NewScope([]Relation{{Name: "stay", Table: "stay"}}, testCatalog(t))
 	if err != nil {
@@ -146,7 +148,7 @@ func TestConditionsOnExpressions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f := enforced.Range(more); f.Lower != 1 || f.Upper != 201 || !f.Nullable { // nothing is believed of a filter
+	if f := enforced.Range(more); f.Lower != 1 || f.Upper != 201 || !f.Nullable { // an enforced analysis does not believe filters
 		t.Errorf("%+v", f)
 	}
 }

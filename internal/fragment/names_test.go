@@ -64,9 +64,8 @@ func numbers(t testing.TB, s *Sparse, by naming, asked [][]value.Value) []int64 
 
 func group(sex, city string) []value.Value { return []value.Value{value.Text(sex), value.Text(city)} }
 
-// What a hospital names are groups that it has, by the very number that it then sends of them: of each group that is
-// asked for, named or not, that number is above the threshold just where it was named. So nobody sees two draws of one
-// number.
+// A hospital names groups that it has, by the noisy number that it then sends. So for each requested group, named or
+// not, that number is above the threshold exactly if the group was named. Nobody sees two draws of one number.
 func TestNamesAreReadOffWhatIsSent(t *testing.T) {
 	f, proof := namesFragment()
 	by := namesOf(t, f, Cover{Sites: 2, Names: true}, namesNoise(f, proof, 1), proof, 1)
@@ -88,7 +87,7 @@ func TestNamesAreReadOffWhatIsSent(t *testing.T) {
 			}
 		}
 		if err := s.Add(coverRecord(t, f, group("x", "many"), []int64{1, 1 << 20, 1, 2, 3, 4})); err != nil {
-			t.Fatal(err) // no value that is declared
+			t.Fatal(err) // the value is not declared
 		}
 		names := map[string]bool{}
 		own := s.Names(by.Naming)
@@ -117,8 +116,7 @@ func TestNamesAreReadOffWhatIsSent(t *testing.T) {
 	}
 }
 
-// Every number of every group that is asked for has noise as wide as its share says, whether the hospital has it or
-// not.
+// Every number of every requested group has noise of its share's width, whether the hospital has the group or not.
 func TestNamedGroupsAreCovered(t *testing.T) {
 	f, proof := namesFragment()
 	noise := namesNoise(f, proof, 1)
@@ -159,8 +157,8 @@ func TestNamedGroupsAreCovered(t *testing.T) {
 	}
 }
 
-// Where names are a release of their own, they and the numbers cost no more together than the whole, and the numbers
-// have noise of their own: what a name tells of its draw tells nothing of them.
+// If names are a release of their own, names and numbers together cost no more than the whole. The numbers have new
+// noise, so a name tells nothing of it.
 func TestNamesOfTheirOwn(t *testing.T) {
 	f, proof := namesFragment()
 	c := Cover{Sites: 1, Names: true, Colluders: 1, Among: []string{"a", "b", "c", "d"}}
@@ -201,9 +199,9 @@ func TestNamesOfTheirOwn(t *testing.T) {
 	}
 }
 
-// A seized coordinator asks for a group of few patients, named or not, and keeps what is named and what is sent. It
-// learns no more than the price and the threshold's delta; of noise a fifth too narrow it does, and so it does where
-// the number is drawn twice.
+// A seized coordinator asks for a group of few patients, named or not, and keeps the names and the numbers. It learns
+// no more than the price and the threshold's delta. The audit detects noise a fifth too narrow, and a number that is
+// drawn twice.
 func TestAuditNames(t *testing.T) {
 	f, proof := namesFragment()
 	f.Partials, proof.Sizes, proof.Units = f.Partials[1:2], []int64{1}, []int64{1}
@@ -231,7 +229,7 @@ func TestAuditNames(t *testing.T) {
 			s.Names(by.Naming)
 			score += float64(numbers(t, s, by, asked)[0])
 			if again {
-				s.Names(by.Naming) // a second draw
+				s.Names(by.Naming) // a second draw of the noise
 				score += float64(numbers(t, s, by, asked)[0])
 			}
 			return score
@@ -254,7 +252,7 @@ func TestAuditNames(t *testing.T) {
 	}
 }
 
-// Nobody else's group is named, but with probability delta.
+// A group that only one patient has is named with probability at most delta.
 func TestNamesOfOne(t *testing.T) {
 	f, proof := namesFragment()
 	c, noise := Cover{Sites: 1, Names: true}, namesNoise(f, proof, 1)
@@ -283,7 +281,7 @@ func TestNamesOfOne(t *testing.T) {
 	}
 }
 
-// Too many groups end an answer before they end the hospital's memory.
+// An answer of too many groups fails before it uses up the hospital's memory.
 func TestSparseIsBounded(t *testing.T) {
 	f, proof := namesFragment()
 	s := NewSparse(f, proof)
@@ -381,8 +379,8 @@ func FuzzReadNames(f *testing.F) {
 	})
 }
 
-// TestPresenceOfHostileShares: shares by which eight times the norm of a patient wraps around 64 bits have no
-// threshold, and not that of a patient who makes few groups appear.
+// TestPresenceOfHostileShares: with these shares, eight times the norm of a patient exceeds 64 bits. Then there is no
+// threshold; an overflow would give the threshold of a patient who makes few groups appear.
 func TestPresenceOfHostileShares(t *testing.T) {
 	f := &Fragment{Norm: L2, Partials: []Partial{{Kind: PartialPatients}, {Kind: PartialBeyond, Of: PartialPatients, Most: 1, Share: MaxShare}}}
 	for range 10 {

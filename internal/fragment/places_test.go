@@ -30,8 +30,8 @@ func declaredKeys() *Fragment {
 	return f
 }
 
-// TestPlaces: each declared group has a place of its own, in the order of the keys, and is found there again; what is
-// not declared is left out.
+// TestPlaces: each declared group has its own place, in the order of the keys, and is found there again. A group that
+// is not declared is left out.
 func TestPlaces(t *testing.T) {
 	f := declaredKeys()
 	p, want := f.Places(), f.Groups()

@@ -45,7 +45,7 @@ func tied(o Output, ties ...*expr.Expr) Output {
 	return o
 }
 
-// What a coordinator might send to make a node believe of rows what is not so.
+// A hostile coordinator might send these queries to make a node believe something false of rows.
 func TestCheckRefusesHostileDerived(t *testing.T) {
 	id, days, stay := stayColumn("id"), stayColumn("days"), stayColumn("stay")
 	patient := plainOutput("id", id)
@@ -108,7 +108,7 @@ func TestCheckRefusesHostileDerived(t *testing.T) {
 	}
 }
 
-// What private rows are joined to must not depend on how a database reads public ones either.
+// Nor may public rows that are joined to private ones depend on how a database reads them.
 func TestCheckRefusesUnorderedPublicRows(t *testing.T) {
 	id, region := col("place", "id", value.TypeInt), col("place", "region", value.TypeText)
 	last := func(ties ...*expr.Expr) Output {
@@ -138,7 +138,7 @@ func TestCheckRefusesUnorderedPublicRows(t *testing.T) {
 	}
 }
 
-// list is rows of constants, of the columns k and x.
+// list has rows of constants, with the columns k and x.
 func list(how SetOp, rows ...[2]value.Value) *Query {
 	d := &Query{SetOp: how}
 	for _, r := range rows {
@@ -150,7 +150,7 @@ func list(how SetOp, rows ...[2]value.Value) *Query {
 	return d
 }
 
-// What a list of values tells of a patient's rows that are joined to it, and what is no such list.
+// What a list of values tells of the patient's rows that are joined to it, and what does not count as such a list.
 func TestLists(t *testing.T) {
 	one, two, null := value.Int(1), value.Int(2), value.Null(value.TypeInt)
 	a, b := value.Text("a"), value.Text("b")
@@ -215,8 +215,7 @@ func TestLists(t *testing.T) {
 	}
 }
 
-// A column beside the patient's that a careless comparison of names would take for it:
-// if it were the patient, each stay would be one.
+// A careless comparison of names would take the first column for the patient's, and then each stay would be a patient.
 func TestCheckRefusesDoublesOfThePatient(t *testing.T) {
 	for _, names := range [][2]string{{"s", "s"}, {"S", "s"}, {"ſ", "s"}, {"K", "k"}, {"İ", "i"}} {
 		d := ofStay(plainOutput(names[0], stayColumn("stay")), plainOutput(names[1], stayColumn("id")))
@@ -229,7 +228,7 @@ func TestCheckRefusesDoublesOfThePatient(t *testing.T) {
 	}
 }
 
-// What holds of derived relations' rows, and what would be too much to believe.
+// What is proved of derived relations' rows, and what must not be believed.
 func TestProofsOfDerived(t *testing.T) {
 	id, days, stay := stayColumn("id"), stayColumn("days"), stayColumn("stay")
 	patient := plainOutput("id", id)
@@ -244,7 +243,7 @@ func TestProofsOfDerived(t *testing.T) {
 		f    Fragment
 		once bool // a patient has one row
 	}{
-		// Of a patient's stays, some find the patient and some do not: two groups, of the id and of NULL.
+		// Some of a patient's stays find the patient and some do not: these are two groups, of the id and of NULL.
 		"a group an optional patient": {over(&Query{Relations: []Relation{{Name: "stay", Table: "stay"}, {Name: "person", Table: "person", Join: JoinLeft,
 			On: exprtest.New(t, expr.OpAnd, eq(t, id, personID("person")), exprtest.New(t, expr.OpLess, days, exprtest.Int(5)))}}, Columns: []Output{patient, plainOutput("other", personID("person")), count}, Grouped: true, Patient: "id"}), false},
 		"rows as they are":                       {over(ofStay(patient, plainOutput("days", days))), false},
@@ -285,8 +284,7 @@ func selfJoined(t *testing.T, d *Query, on *expr.Expr) Fragment {
 	return f
 }
 
-// A coordinator's grid bounds a sum whatever the numbers' own bounds are; and without
-// keys, a group may be of no row.
+// A coordinator's grid bounds a sum whatever the bounds of the numbers are. Without keys, a group may have no row.
 func TestFactsOfOutputs(t *testing.T) {
 	c := testCatalog(t)
 	x := col("vital", "x", value.TypeFloat)
@@ -323,7 +321,7 @@ func TestFactsOfOutputs(t *testing.T) {
 	}
 }
 
-// The largest fragments that fit through the wire are checked within seconds.
+// The largest fragments that the wire allows are checked within seconds.
 func TestCheckIsBounded(t *testing.T) {
 	days := stayColumn("days")
 	var all []*expr.Expr
@@ -341,7 +339,7 @@ func TestCheckIsBounded(t *testing.T) {
 	}
 	d := ofStay(columns...)
 	d.Filter = filter
-	// Operations whose values could be enumerated, one by one: as many as fit.
+	// As many operations as fit, whose values could be listed one by one.
 	products := ofStay(plainOutput("id", stayColumn("id")))
 	products.Filter = exprtest.New(t, expr.OpLess, days, exprtest.Int(99)) // 99 times 99 values each
 	for range 120 {
@@ -366,8 +364,7 @@ func TestCheckIsBounded(t *testing.T) {
 	}
 }
 
-// FuzzCheck: whatever comes through the wire is checked in time, and what passes can be
-// described and evaluated.
+// FuzzCheck: whatever the wire brings is checked in time. An accepted fragment can be described and evaluated.
 func FuzzCheck(f *testing.F) {
 	id, days := stayColumn("id"), stayColumn("days")
 	d := ofStay(plainOutput("id", id), plainOutput("days", days))
@@ -420,7 +417,7 @@ func FuzzCheck(f *testing.F) {
 	})
 }
 
-// one is a value of a type.
+// one is a value of type t.
 func one(t value.Type) value.Value {
 	text := "1"
 	switch t {
@@ -431,12 +428,12 @@ func one(t value.Type) value.Value {
 	}
 	v, err := value.Parse(t, text)
 	if err != nil {
-		panic(err) // the test's own
+		panic(err) // a mistake in the test
 	}
 	return v
 }
 
-// A left join that finds nothing yields NULL, though a column's domain has none and more than its bounds is not known.
+// A left join that finds nothing yields NULL, also for a column whose domain has no NULL.
 func TestOptionalColumnsMayBeNull(t *testing.T) {
 	never := exprtest.New(t, expr.OpAnd, expr.Literal(value.Bool(false)), expr.Literal(value.Null(value.TypeBool)))
 	d := ofStay(plainOutput("id", stayColumn("id")), plainOutput("c", never))

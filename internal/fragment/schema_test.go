@@ -93,7 +93,7 @@ func TestReadRecordRefuses(t *testing.T) {
 	retyped := append([]arrow.Field(nil), fields...)
 	retyped[0].Type = arrow.PrimitiveTypes.Float32
 	two := build(good, func(b *array.RecordBuilder) { row(1, "a", true)(b); row(1, "a", true)(b) })
-	offsets := memory.NewBufferBytes([]byte{0, 0, 0, 0, 9, 0, 0, 0, 2, 0, 0, 0}) // Arrow itself checks the last one alone
+	offsets := memory.NewBufferBytes([]byte{0, 0, 0, 0, 9, 0, 0, 0, 2, 0, 0, 0}) // Arrow itself checks only the last one
 	wild := array.NewStringData(array.NewData(arrow.BinaryTypes.String, 2, []*memory.Buffer{nil, offsets, memory.NewBufferBytes([]byte("ab"))}, nil, 0, 0))
 	short := array.NewRecord(good, []arrow.Array{two.Column(0), wild, two.Column(2)}, 2)
 	for name, r := range map[string]arrow.Record{

@@ -20,7 +20,7 @@ func listOf(n, equal int) *Query {
 	return d
 }
 
-// TestSpread bounds by how much joins with public relations multiply rows, however they are nested.
+// TestSpread bounds how much joins with public relations multiply rows, however they are nested.
 func TestSpread(t *testing.T) {
 	c := testCatalog(t)
 	stay := Relation{Name: "stay", Table: "stay"}
@@ -29,7 +29,7 @@ func TestSpread(t *testing.T) {
 		return Relation{Name: name, Query: d, Join: join, On: on}
 	}
 	less := func(name string) *expr.Expr { return exprtest.New(t, expr.OpLess, col(name, "k", value.TypeInt), days) }
-	within := func(rs ...Relation) *Query { // a patient's rows beside lists
+	within := func(rs ...Relation) *Query { // a patient's rows joined with lists
 		return &Query{Relations: rs, Patient: "id", Columns: []Output{{Name: "id", Expr: personID("stay")}, {Name: "days", Expr: days}}}
 	}
 	public := func(rs ...Relation) *Query {
@@ -49,7 +49,7 @@ func TestSpread(t *testing.T) {
 	for name, at := range map[string]struct {
 		relations []Relation
 		static    bool // refused by Check
-		measured  bool // refused where tables are known
+		measured  bool // refused if tables are known
 	}{
 		"one list":             {relations: []Relation{stay, list("a", listOf(1000, 1), JoinCross, nil)}},
 		"by a condition":       {relations: []Relation{stay, list("a", listOf(1000, 1), JoinInner, less("a")), list("b", listOf(11, 1), JoinInner, less("b"))}, static: true},

@@ -10,7 +10,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// TestTexts spends what texts one row may make, over derived relations that are each within the limit.
+// TestTexts uses up the limit on the texts of one row with derived relations that are each within it.
 func TestTexts(t *testing.T) {
 	c := testCatalog(t)
 	grown := func(n int) *expr.Expr {

@@ -18,14 +18,14 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// wireWords are the types of strings that a request says, and the folders of their packages.
+// wireWords are the types of strings that a request uses, and the folders of their packages.
 var wireWords = map[string]string{
 	"Op": "../expr", "Unit": "../expr", "Field": "../expr",
 	"Join": ".", "PartialKind": ".", "SetOp": ".", "Function": ".", "Norm": ".",
 	"Mechanism": "../../dp", "Type": "../value",
 }
 
-// said is everything that a request can say: fields, by the types of Go, and words.
+// said lists everything that a request can say: fields, by their Go types, and words.
 func said(t *testing.T) map[string]bool {
 	t.Helper()
 	all := map[string]bool{}
@@ -35,7 +35,7 @@ func said(t *testing.T) map[string]bool {
 		for x.Kind() == reflect.Pointer || x.Kind() == reflect.Slice {
 			x = x.Elem()
 		}
-		// A value says {"type", "value"}, whatever its own fields are.
+		// A value is always written as {"type", "value"}, whatever its Go fields are.
 		if x.Kind() != reflect.Struct || seen[x] || x == reflect.TypeFor[value.Value]() {
 			return
 		}
@@ -49,7 +49,7 @@ func said(t *testing.T) map[string]bool {
 			if name == "" {
 				t.Errorf("%s.%s has no name on the wire", x.Name(), f.Name)
 			}
-			// The list calls a request's own types by this package, wherever Go has them.
+			// The list names the types of a request as types of this package, whichever Go package they are in.
 			all[fmt.Sprintf("%s.%s %s", x.Name(), name, strings.ReplaceAll(f.Type.String(), "expr.", "fragment."))] = true
 			walk(f.Type)
 		}
@@ -63,7 +63,7 @@ func said(t *testing.T) map[string]bool {
 	return all
 }
 
-// wordsOf gives the values of a package's string constants of one type.
+// wordsOf lists the values of a package's string constants of one type.
 func wordsOf(t *testing.T, folder, name string) (words []string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(folder, "*.go"))
@@ -101,8 +101,8 @@ func wordsOf(t *testing.T, folder, name string) (words []string) {
 	return words
 }
 
-// TestWire: everything that a request can say stands in the golden list with the version since which it is, and what is
-// newer than Oldest has an entry in later, so that a hospital of an earlier release is not asked what it cannot read.
+// TestWire: the golden list has everything that a request can say, with its first version. Whatever is newer than
+// Oldest has an entry in later, so that a hospital of an earlier release is not asked what it cannot read.
 func TestWire(t *testing.T) {
 	const golden = "testdata/wire.golden"
 	b, err := os.ReadFile(golden)
@@ -140,7 +140,7 @@ func TestWire(t *testing.T) {
 	}
 }
 
-// TestOldRequests reads requests that earlier releases wrote. These files are added to, and never edited.
+// TestOldRequests reads requests that earlier releases wrote. Files are added there, and never edited.
 func TestOldRequests(t *testing.T) {
 	files, err := filepath.Glob("testdata/wire/*/*.json")
 	if err != nil || len(files) == 0 {
@@ -176,7 +176,7 @@ func TestOldRequests(t *testing.T) {
 	}
 }
 
-// A version fixes what may be said in it: what came later is refused, and counts for Least.
+// A version fixes what may be said in it. What is newer is refused, and counts for Least.
 func TestVersionFixesWhatIsSaid(t *testing.T) {
 	old := later
 	defer func() { later = old }()
