@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// StoreAnswer keeps a released answer, so that the same query on the same data version gives it again
-// at no cost. The key stands for both. It is on the disk when StoreAnswer returns nil. An answer is
-// never replaced: if another one is stored, the error is ErrAnswerExists.
+// StoreAnswer keeps a released answer, so that the same query on the same data version gets it again at no cost. The
+// key stands for both. The answer is on the disk when StoreAnswer returns nil. An answer is never replaced: if another
+// one is stored, the error is ErrAnswerExists.
 func (l *Ledger) StoreAnswer(ctx context.Context, key string, value []byte) error {
 	if key == "" || len(value) == 0 {
 		return fmt.Errorf("%w: an answer needs a key and a value", ErrEntry)
@@ -28,7 +28,7 @@ func (l *Ledger) StoreAnswer(ctx context.Context, key string, value []byte) erro
 	})
 }
 
-// store keeps an answer, and tells whether another one is stored under the key.
+// store keeps an answer. It reports whether another one is stored under the key.
 func (l *Ledger) store(ctx context.Context, tx *sql.Tx, key string, value []byte) (another bool, err error) {
 	done, err := l.exec(ctx, tx, addAnswer, key, formatTime(l.now()), value)
 	if err != nil {
@@ -42,9 +42,9 @@ func (l *Ledger) store(ctx context.Context, tx *sql.Tx, key string, value []byte
 	return err == nil && !bytes.Equal(stored, value), err
 }
 
-// Release is StoreAnswer, Record of the entry, which is of kind answer, and Keep of the checkpoints, in one write: all
-// that is to be on the disk before an answer leaves. Where another answer is stored under the key, it stays, all else
-// is recorded, and the error is ErrAnswerExists.
+// Release combines three writes in one: StoreAnswer, Record of the entry, which has kind answer, and Keep of the
+// checkpoints. All of this must be on the disk before an answer leaves. If another answer is stored under the key, that
+// one stays, everything else is recorded, and the error is ErrAnswerExists.
 func (l *Ledger) Release(ctx context.Context, key string, value []byte, e Entry, peers ...Checkpoint) error {
 	if key == "" || len(value) == 0 || e.Kind != KindAnswer {
 		return fmt.Errorf("%w: an answer needs a key, a value and an entry", ErrEntry)
@@ -72,7 +72,7 @@ func (l *Ledger) Release(ctx context.Context, key string, value []byte, e Entry,
 	return err
 }
 
-// Answer gives the answer stored under a key, and whether there is one.
+// Answer returns the answer stored under a key, and whether there is one.
 func (l *Ledger) Answer(ctx context.Context, key string) (value []byte, ok bool, err error) {
 	err = l.read.QueryRowContext(ctx, `SELECT value FROM answers WHERE key = ?`, key).Scan(&value)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -81,7 +81,7 @@ func (l *Ledger) Answer(ctx context.Context, key string) (value []byte, ok bool,
 	return value, err == nil, l.readError(err)
 }
 
-// AnswersOf gives the answers whose keys begin with a text, in the order in which they were stored.
+// AnswersOf returns the answers whose keys have a prefix, in the order in which they were stored.
 func (l *Ledger) AnswersOf(ctx context.Context, prefix string) ([][]byte, error) {
 	rows, err := l.read.QueryContext(ctx, `SELECT value FROM answers WHERE substr(key, 1, length(?1)) = ?1 ORDER BY created, key`, prefix)
 	if err != nil {

@@ -12,15 +12,15 @@ import (
 	"time"
 )
 
-// ErrBackup says that a file is no earlier state of the ledger, so that it is not made its backup.
+// ErrBackup says that a file is not an earlier state of the ledger, so it does not become its backup.
 var ErrBackup = errors.New("the file there is no earlier state of this ledger")
 
-// Backup brings the file at path to the state that the ledger has now, also while a daemon writes the ledger, and tells
-// how many entries that took. A file that is there must be an earlier state, and what came since is added to it, so
-// that a backup every few seconds costs what happened in between; else it is made. What is added is verified, and on
-// the disk when Backup returns nil.
+// Backup brings the file at path to the present state of the ledger, also while a daemon writes the ledger. It returns
+// the number of entries that it added. An existing file must be an earlier state, and Backup adds what is newer, so
+// frequent backups cost only what happened in between. A missing file is created. The added entries are verified, and
+// are on the disk when Backup returns nil.
 //
-// Errors: ErrBackup, ErrLocked (a daemon runs on the file there), *BrokenError.
+// Errors: ErrBackup, ErrLocked (a daemon uses the file at path), *BrokenError.
 func (l *Ledger) Backup(ctx context.Context, path string) (added int64, err error) {
 	path, err = resolve(path)
 	if err != nil {
@@ -74,7 +74,7 @@ func (l *Ledger) Backup(ctx context.Context, path string) (added int64, err erro
 	return end.sequence - at.sequence, err
 }
 
-// earlier gives the last entry of a copy, which must be one of the ledger's.
+// earlier returns the last entry of a copy, which must be an entry of the ledger.
 func (l *Ledger) earlier(ctx context.Context, copied *sql.DB) (head, error) {
 	owner, at, err := readHead(ctx, copied)
 	if err != nil {
@@ -96,17 +96,17 @@ func (l *Ledger) earlier(ctx context.Context, copied *sql.DB) (head, error) {
 	return at, nil
 }
 
-// clockSlack is by how much a clock may have been set back without an answer being left out of a backup.
+// clockSlack is the largest step back of the clock for which no answer is left out of a backup.
 const clockSlack = 24 * time.Hour
 
-// add copies what came after an entry, in one transaction.
+// add copies everything after an entry, in one transaction.
 func (l *Ledger) add(ctx context.Context, copied *sql.DB, at head) (head, error) {
 	tx, err := copied.BeginTx(ctx, nil)
 	if err != nil {
 		return at, err
 	}
 	defer tx.Rollback()
-	// Answers first: what an entry says was released is then there, or comes with the next backup.
+	// Answers come first: then an answer that an entry names is there, or comes with the next backup.
 	if err := l.addAnswers(ctx, tx); err != nil {
 		return at, err
 	}
@@ -156,7 +156,7 @@ func (l *Ledger) addAnswers(ctx context.Context, tx *sql.Tx) error {
 	return rows.Err()
 }
 
-// copyTo writes a whole copy and verifies it, before it takes its name.
+// copyTo writes a whole copy and verifies it before it renames it to path.
 func (l *Ledger) copyTo(ctx context.Context, path string) (Report, error) {
 	part := path + ".part"
 	if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -166,7 +166,7 @@ func (l *Ledger) copyTo(ctx context.Context, path string) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	defer os.Remove(part) // fails once renamed
+	defer os.Remove(part) // fails after the rename
 	defer f.Close()
 	if _, err := l.read.ExecContext(ctx, `VACUUM INTO ?`, part); err != nil {
 		return Report{}, l.readError(err)
@@ -202,9 +202,9 @@ func syncFolder(path string) error {
 	return dir.Sync()
 }
 
-// Restore puts a verified copy of the ledger at from to path, where nothing may be: neither a ledger, which would be
-// lost, nor SQLite's companion of one, which would be taken for the copy's. Errors: fs.ErrExist, ErrLocked,
-// *BrokenError.
+// Restore copies the backup at from to path and verifies it. There must be nothing at path: neither a ledger, which
+// would be lost, nor SQLite's companion file of one, which would be taken for the copy's. Errors: fs.ErrExist,
+// ErrLocked, *BrokenError.
 func Restore(ctx context.Context, from, path string) (_ Report, err error) {
 	if path, err = resolve(path); err != nil {
 		return Report{}, err

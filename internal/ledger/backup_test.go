@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// A backup is made and brought up to date while the ledger is written, is whole each time, and has the answers too.
+// A backup is made and updated while the ledger is written. It is complete each time, with its answers.
 func TestBackup(t *testing.T) {
 	dir := t.TempDir()
 	path, copied := filepath.Join(dir, "node.ledger"), filepath.Join(dir, "backup.ledger")
@@ -59,7 +59,7 @@ func TestBackup(t *testing.T) {
 		t.Errorf("mode %v", info.Mode())
 	}
 
-	// Restored, it goes on where it was.
+	// The restored ledger continues where the backup ended.
 	restored := filepath.Join(dir, "new", "node.ledger")
 	check(t, os.Mkdir(filepath.Dir(restored), 0o700))
 	report, err := Restore(t.Context(), copied, restored)
@@ -79,7 +79,7 @@ func TestBackup(t *testing.T) {
 		t.Error("over a running daemon's: ", err)
 	}
 
-	// A ledger that went its own way is no backup's, and a backup that is ahead is kept.
+	// A ledger with another history does not continue a backup, and a backup that is ahead is kept.
 	if _, err := again.Backup(t.Context(), path); !errors.Is(err, ErrLocked) {
 		t.Error("onto a running daemon's: ", err)
 	}
@@ -107,7 +107,7 @@ func TestBackup(t *testing.T) {
 	}
 }
 
-// An entry that was changed is not copied.
+// A changed entry is not copied.
 func TestBackupOfABrokenLedger(t *testing.T) {
 	dir := t.TempDir()
 	path, copied := filepath.Join(dir, "node.ledger"), filepath.Join(dir, "backup.ledger")

@@ -8,14 +8,14 @@ import (
 	"github.com/intramuros/intramuros/dp"
 )
 
-// The scopes over which losses add up.
+// The scopes for which losses are added up.
 const (
 	scopeAll        = "node"
 	scopeStudy      = "study:"
 	scopeResearcher = "researcher:"
 )
 
-// covers tells whether losses of this study and researcher count in a scope.
+// covers reports whether losses of this study and researcher count in a scope.
 func covers(scope, study, researcher string) bool {
 	return scope == scopeAll || scope == scopeStudy+study || scope == scopeResearcher+researcher
 }
@@ -31,30 +31,30 @@ func scopeWords(scope string) string {
 	return "all studies together"
 }
 
-// balance is what the entries add up to. It is only ever changed by apply, entry by entry, whether
-// the entries come from the disk or are being written, so that the two cannot drift.
+// balance is the sum of the entries. Only apply changes it, entry by entry, both for entries read from the disk and for
+// new ones, so that the two cannot differ.
 type balance struct {
 	charged map[string]dp.Loss    // by scope
-	live    map[string]Entry      // reserve entries that neither a charge nor an abandon follows, by id
-	peers   map[string]Checkpoint // of other ledgers, by owner: the latest
+	live    map[string]Entry      // reserve entries without a charge or an abandon after them, by id
+	peers   map[string]Checkpoint // the latest checkpoint of each other ledger, by owner
 	lost    *lost
 }
 
-// lost is what the custodian acknowledged to have been lost with a part of this ledger.
+// lost is the loss that was acknowledged when a part of this ledger was lost.
 type lost struct {
 	loss  dp.Loss
-	until Checkpoint // the last one acknowledged
+	until Checkpoint // the last acknowledged checkpoint
 }
 
 func newBalance() balance {
 	return balance{charged: map[string]dp.Loss{}, live: map[string]Entry{}, peers: map[string]Checkpoint{}, lost: &lost{}}
 }
 
-// spent is what was charged in a scope, and what was lost: nobody knows whose that was, so it
-// counts in every one.
+// spent is the charged loss in a scope plus the lost one. Nobody knows whose the lost one was, so it counts in every
+// scope.
 func (b balance) spent(scope string) (dp.Loss, error) { return b.charged[scope].Plus(b.lost.loss) }
 
-// apply counts the next entry in. An error says why the entry cannot follow the earlier ones.
+// apply adds the next entry to the balance. An error says why the entry cannot follow the earlier ones.
 func (b balance) apply(e Entry) error {
 	switch e.Kind {
 	case KindReserve:
@@ -111,10 +111,10 @@ func (b balance) apply(e Entry) error {
 	return nil
 }
 
-// reservations are those that are open, by id: their reserve entries, which are recorded with their charge.
+// reservations are the open reservations, by id: their reserve entries, which are recorded with their charge.
 type reservations map[string]Entry
 
-// sum adds up those of a scope that have not run out.
+// sum adds up the reservations of a scope that have not expired.
 func (rs reservations) sum(scope string, now time.Time) (dp.Loss, error) {
 	var sum dp.Loss
 	for _, r := range rs {

@@ -14,29 +14,29 @@ import (
 	"github.com/intramuros/intramuros/dp"
 )
 
-// Checkpoint is how far a ledger is, signed by its owner. Kept by somebody else, it vouches for every
-// entry up to Sequence: an old copy of the ledger lacks that entry, and another history has another
-// entry there.
+// Checkpoint is the present end of a ledger, signed by its owner. If somebody else keeps it, it vouches for every entry
+// up to Sequence: an old copy of the ledger lacks that entry, and another history has a different entry there.
 type Checkpoint struct {
 	Owner    string    `json:"owner"`
 	Sequence int64     `json:"sequence"` // of the last entry
 	Head     string    `json:"head"`     // its hash, hexadecimal
 	Time     time.Time `json:"time"`     // UTC
-	Charged  dp.Loss   `json:"charged"`  // over all studies, what was lost included
+	Charged  dp.Loss   `json:"charged"`  // over all studies, with what was lost
 	// Recovered is the head of the last checkpoint whose history was lost and acknowledged; usually empty.
 	Recovered string            `json:"recovered,omitempty"`
-	Key       ed25519.PublicKey `json:"key"`       // the owner's, by which a peer knows the next checkpoint to be the same owner's
-	Signature []byte            `json:"signature"` // Ed25519, over the prefix and the JSON without it
+	Key       ed25519.PublicKey `json:"key"`       // the owner's; a peer checks that the next checkpoint has the same key
+	Signature []byte            `json:"signature"` // Ed25519, over the prefix and the JSON without the signature
 }
 
 const checkpointPrefix = "intramuros/ledger/checkpoint/1\n"
 
 var (
-	// ErrCheckpoint says that a checkpoint is malformed or not signed by the key it should be.
+	// ErrCheckpoint says that a checkpoint is malformed, or not signed by the expected key.
 	ErrCheckpoint = errors.New("not a checkpoint of this ledger's owner")
-	// ErrBehind says that a checkpoint is ahead of the ledger: entries were lost, as with an old backup.
+	// ErrBehind says that a checkpoint is ahead of the ledger: entries were lost, for example by restoring an old
+	// backup.
 	ErrBehind = errors.New("the ledger lacks entries that its own checkpoint vouches for: an old copy was restored, or its end was cut off")
-	// ErrDiverged says that a checkpoint is of another history.
+	// ErrDiverged says that a checkpoint belongs to another history.
 	ErrDiverged = errors.New("the ledger has another history than its own checkpoint vouches for")
 )
 
@@ -46,7 +46,7 @@ func (c Checkpoint) message() ([]byte, error) {
 	return append([]byte(checkpointPrefix), b...), err
 }
 
-// Verify returns nil if this key, the owner's, signed the checkpoint.
+// Verify returns nil if key, the owner's, signed the checkpoint.
 func (c Checkpoint) Verify(key ed25519.PublicKey) error {
 	if err := c.check(); err != nil {
 		return err
@@ -84,7 +84,7 @@ func parseCheckpoint(b []byte) (Checkpoint, error) {
 	return c, c.check()
 }
 
-// Checkpoint signs how far the ledger is.
+// Checkpoint signs the present end of the ledger.
 func (l *Ledger) Checkpoint(ctx context.Context, key ed25519.PrivateKey) (Checkpoint, error) {
 	if l.write == nil {
 		return Checkpoint{}, ErrReadOnly
@@ -109,9 +109,9 @@ func (l *Ledger) Checkpoint(ctx context.Context, key ed25519.PrivateKey) (Checkp
 	return c, nil
 }
 
-// Compare returns nil if a checkpoint of this ledger is of its history, or of one whose loss was
-// acknowledged. Otherwise the error wraps ErrBehind or ErrDiverged. The signature is the caller's to check; of
-// a ledger of OpenReadOnly, so is the chain (Verify).
+// Compare returns nil if a checkpoint of this ledger belongs to its history, or to one whose loss was acknowledged.
+// Otherwise the error wraps ErrBehind or ErrDiverged. The caller must check the signature, and for a ledger of
+// OpenReadOnly the chain too (Verify).
 func (l *Ledger) Compare(ctx context.Context, c Checkpoint) error {
 	if c.Owner != l.owner {
 		return fmt.Errorf("%w: it is of %q", ErrCheckpoint, c.Owner)
@@ -140,7 +140,7 @@ func (l *Ledger) Compare(ctx context.Context, c Checkpoint) error {
 	return err
 }
 
-// acknowledged is the checkpoint of the last recover entry, as the file has it.
+// acknowledged is the checkpoint of the last recover entry in the file.
 func (l *Ledger) acknowledged(ctx context.Context) (Checkpoint, error) {
 	var detail string
 	err := l.read.QueryRowContext(ctx, `SELECT detail FROM entries WHERE kind = ? ORDER BY sequence DESC LIMIT 1`, string(KindRecover)).Scan(&detail)
@@ -169,8 +169,8 @@ func (l *Ledger) compare(ctx context.Context, c Checkpoint, end head) error {
 	return nil
 }
 
-// Keep records the latest checkpoints of other ledgers, whose signatures the caller has checked. One
-// that is kept already, or older than what is kept, is left out.
+// Keep records the latest checkpoints of other ledgers. The caller must have checked their signatures. A checkpoint
+// that is kept already, or is older than the kept one, is left out.
 func (l *Ledger) Keep(ctx context.Context, peers ...Checkpoint) error {
 	if err := l.takeToWrite(ctx); err != nil {
 		return err
@@ -186,7 +186,7 @@ func (l *Ledger) Keep(ctx context.Context, peers ...Checkpoint) error {
 	return l.append(ctx, nil, entries...)
 }
 
-// later are the entries that keep the checkpoints which follow those that are kept.
+// later returns entries for those checkpoints that are later than the kept ones.
 func (l *Ledger) later(peers []Checkpoint) ([]Entry, error) {
 	var entries []Entry
 	for _, c := range peers {
@@ -202,8 +202,8 @@ func (l *Ledger) later(peers []Checkpoint) ([]Entry, error) {
 	return entries, nil
 }
 
-// Follows tells whether c is later than an earlier checkpoint of the same owner and key: further in the same
-// history, or after the loss of a history was acknowledged.
+// Follows reports whether c is later than an earlier checkpoint of the same owner and key: further in the same history,
+// or after the loss of a history was acknowledged.
 func (c Checkpoint) Follows(earlier Checkpoint) bool {
 	if c.Owner != earlier.Owner || !c.Key.Equal(earlier.Key) {
 		return false
@@ -222,8 +222,8 @@ func (c Checkpoint) entry() (Entry, error) {
 	return Entry{Kind: KindCheckpoint, Text: fmt.Sprintf("The ledger of %s is at entry %d.", c.Owner, c.Sequence), Detail: detail}, err
 }
 
-// Kept is the latest checkpoint of another ledger, and whether there is one. Of a ledger of OpenReadOnly,
-// ask Checkpoints.
+// Kept returns the latest checkpoint of another ledger, and whether there is one. For a ledger of OpenReadOnly, use
+// Checkpoints.
 func (l *Ledger) Kept(ctx context.Context, owner string) (c Checkpoint, ok bool, err error) {
 	if err := l.take(ctx); err != nil {
 		return Checkpoint{}, false, err
@@ -233,10 +233,10 @@ func (l *Ledger) Kept(ctx context.Context, owner string) (c Checkpoint, ok bool,
 	return c, ok, nil
 }
 
-// Recover acknowledges that this ledger lost the history that its own checkpoint vouches for. What was
-// charged there and is not here counts from now on in every scope, since nobody knows whose it was. An
-// old copy is restored after the checkpoint was signed, so entries from before that time are common to
-// both histories. by and reason are the custodian's.
+// Recover acknowledges that this ledger lost the history that its own checkpoint vouches for. Charges of that history
+// that are missing here count from now on in every scope, since nobody knows whose they were. An old copy is restored
+// after the checkpoint was signed, so both histories share the entries from before that time. by and reason are the
+// custodian's.
 func (l *Ledger) Recover(ctx context.Context, c Checkpoint, by, reason string) (dp.Loss, error) {
 	found := l.Compare(ctx, c)
 	if !errors.Is(found, ErrBehind) && !errors.Is(found, ErrDiverged) {
@@ -256,7 +256,7 @@ func (l *Ledger) Recover(ctx context.Context, c Checkpoint, by, reason string) (
 	return loss, l.append(ctx, nil, e)
 }
 
-// recovery is the entry that acknowledges what a checkpoint vouches for beyond what is here and what was found
+// recovery is the entry that acknowledges the loss that a checkpoint vouches for beyond what is here and what was found
 // elsewhere.
 func (l *Ledger) recovery(ctx context.Context, c Checkpoint, found dp.Loss, by, reason string) (loss dp.Loss, e Entry, err error) {
 	have := found
@@ -282,7 +282,7 @@ func (l *Ledger) recovery(ctx context.Context, c Checkpoint, found dp.Loss, by, 
 	return loss, e, e.check()
 }
 
-// Checkpoints gives all checkpoints that this ledger keeps of an owner, oldest first.
+// Checkpoints returns all checkpoints of an owner that this ledger keeps, oldest first.
 func (l *Ledger) Checkpoints(ctx context.Context, owner string) ([]Checkpoint, error) {
 	var all []Checkpoint
 	err := l.Entries(ctx, 1, func(e Entry) error {

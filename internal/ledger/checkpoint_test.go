@@ -46,7 +46,7 @@ func TestCheckpoint(t *testing.T) {
 	spendOne(t, l, 100)
 	check(t, l.Compare(t.Context(), c)) // of an earlier entry
 
-	// Every field is under the signature.
+	// The signature covers every field.
 	for name, change := range map[string]func(*Checkpoint){
 		"owner":     func(c *Checkpoint) { c.Owner = "node brest" },
 		"sequence":  func(c *Checkpoint) { c.Sequence++ },
@@ -159,7 +159,7 @@ func TestKeep(t *testing.T) {
 	}
 	before := count()
 	check(t, mine.Keep(t.Context(), second))
-	check(t, mine.Keep(t.Context(), first, second)) // older, and known
+	check(t, mine.Keep(t.Context(), first, second)) // older, or already known
 	if count() != before+1 {
 		t.Errorf("%d entries for one checkpoint", count()-before)
 	}
@@ -208,10 +208,10 @@ func TestReconcile(t *testing.T) {
 	charge(node, "04", "ana", 100, "")  // never charged
 	charge(hub, "05", "ana", 100, both) // in another's name
 	charge(node, "05", "ben", 100, "")  //
-	charge(hub, "06", "ana", 100, both) // cheaper there
+	charge(hub, "06", "ana", 100, both) // the coordinator's charge is smaller
 	charge(node, "06", "ana", 101, "")  //
-	charge(node, "01", "ana", 100, "")  // again
-	charge(node, "02", "ana", 100, "")  // asked in secret
+	charge(node, "01", "ana", 100, "")  // charged again
+	charge(node, "02", "ana", 100, "")  // the coordinator's charge does not name this hospital
 	found, err := Reconcile(t.Context(), node, hub)
 	check(t, err)
 	var got []string

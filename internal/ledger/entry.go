@@ -14,7 +14,7 @@ import (
 	"github.com/intramuros/intramuros/dp"
 )
 
-// Kind is what an entry records.
+// Kind says what an entry records.
 type Kind string
 
 // The kinds. The ledger itself writes Open, Reserve, Charge, Abandon, Checkpoint and Recover; Record
@@ -22,19 +22,19 @@ type Kind string
 const (
 	KindOpen       Kind = "open"       // the ledger was created, or opened again
 	KindStudy      Kind = "study"      // a study was opened, changed or closed
-	KindReserve    Kind = "reserve"    // a loss was set aside, for what; recorded with its charge
+	KindReserve    Kind = "reserve"    // a loss was set aside, and for what; recorded with its charge
 	KindCharge     Kind = "charge"     // a loss was spent; the only kind whose loss counts
 	KindAbandon    Kind = "abandon"    // a reservation that an earlier version recorded was given back; its loss is zero
-	KindRefuse     Kind = "refuse"     // a query was refused; a loss is what it would have cost, as earlier versions noted
-	KindAnswer     Kind = "answer"     // something left this machine, or a query that was charged was ended by who asked
-	KindFailure    Kind = "failure"    // a query failed after it was charged: that is told, and counts against the study's allowance
+	KindRefuse     Kind = "refuse"     // a query was refused; earlier versions noted as loss what it would have cost
+	KindAnswer     Kind = "answer"     // something left this machine, or a charged query was ended by the person who asked
+	KindFailure    Kind = "failure"    // a query failed after its charge; the failure is told, and counts against the study's allowance
 	KindConfig     Kind = "config"     // the configuration changed
 	KindData       Kind = "data"       // the data changed
-	KindCheckpoint Kind = "checkpoint" // another daemon showed how far its own ledger is
-	KindRecover    Kind = "recover"    // a lost part of this ledger was acknowledged; its loss counts in every scope
+	KindCheckpoint Kind = "checkpoint" // another daemon sent a checkpoint of its own ledger
+	KindRecover    Kind = "recover"    // the loss of a part of this ledger was acknowledged; it counts in every scope
 )
 
-// Entry is one line of the ledger. Study, Researcher, Query and Reservation are empty where they do not apply.
+// Entry is one line of the ledger. Study, Researcher, Query and Reservation are empty if they do not apply.
 type Entry struct {
 	Sequence    int64     // 1, 2, 3, …; set by the ledger
 	Time        time.Time // UTC; set by the ledger
@@ -42,21 +42,21 @@ type Entry struct {
 	Study       string
 	Researcher  string
 	Query       string    // the query's id, hexadecimal
-	Reservation string    // joins a reserve with its charge or abandon; set by the ledger
+	Reservation string    // links a reserve with its charge or abandon; set by the ledger
 	Expires     time.Time // of a reserve, UTC; otherwise zero
 	Loss        dp.Loss
 	Text        string          // one sentence for a custodian, in plain words
 	Detail      json.RawMessage // the fragment, the SQL that ran, sizes; never private values; may be empty
-	// Salt is 32 random hexadecimal digits; set by the ledger. Without, a hash, which other daemons are shown, would tell
-	// what an entry says to who can guess it: an exact number of groups, a time. Entries before format 3 have none.
+	// Salt is 32 random hexadecimal digits, set by the ledger. Other daemons see hashes. Without a salt, a hash would
+	// confirm a guess of the entry, such as an exact number of groups or a time. Entries before format 3 have none.
 	Salt     string
 	Previous [sha256.Size]byte // set by the ledger
 	Hash     [sha256.Size]byte // set by the ledger
 }
 
-// Bytes is about what the entry takes on the disk, and not less.
+// Bytes estimates the size of the entry on the disk. It is never too low.
 func (e Entry) Bytes() int {
-	const fixed = 600 // numbers, times, hashes, the row's and the index's own
+	const fixed = 600 // numbers, times, hashes, and the overhead of the row and the index
 	return fixed + len(e.Study) + len(e.Researcher) + len(e.Query) + len(e.Reservation) + len(e.Text) + len(e.Detail)
 }
 
@@ -89,7 +89,7 @@ func parseHash(s string) (sum [sha256.Size]byte, err error) {
 	return [sha256.Size]byte(b), nil
 }
 
-// check refuses what could not be read back as it was written.
+// check refuses an entry that could not be read back as it was written.
 func (e Entry) check() error {
 	for _, f := range [...]struct{ name, value string }{
 		{"study", e.Study}, {"researcher", e.Researcher}, {"query", e.Query}, {"text", e.Text}, {"detail", string(e.Detail)},
@@ -113,7 +113,7 @@ func (e Entry) check() error {
 	return nil
 }
 
-// genesis is what the first entry has as its previous hash. It binds the chain to its owner.
+// genesis is the previous hash of the first entry. It binds the chain to its owner.
 func genesis(owner string) [sha256.Size]byte {
 	d := digest{sha256.New()}
 	d.text("intramuros/ledger/owner/1")
@@ -121,11 +121,10 @@ func genesis(owner string) [sha256.Size]byte {
 	return d.sum()
 }
 
-// sum is the hash that the entry must have: SHA-256 over its fields in the order of the table. A
-// number is 8 bytes, big-endian; a text is preceded by its length as such a number, so that no two
-// entries have the same encoding.
+// sum is the hash that the entry must have: SHA-256 over its fields in the order of the table. A number is 8 bytes,
+// big-endian. A text is preceded by its length as such a number, so that no two entries have the same encoding.
 //
-// An entry without a salt, as formats 1 and 2 wrote it, has the hash that it had.
+// An entry without a salt, from formats 1 and 2, keeps its old hash.
 func (e Entry) sum() [sha256.Size]byte {
 	d := digest{sha256.New()}
 	if e.Salt == "" {
@@ -168,7 +167,7 @@ func (d digest) sum() [sha256.Size]byte { return [sha256.Size]byte(d.Sum(nil)) }
 const columns = `sequence, time, kind, study, researcher, query, reservation, expires,
 	epsilon, rho, noise_delta, delta, text, detail, previous, hash, salt`
 
-// unsalted are the columns of a file that is older than the column salt.
+// unsalted are the columns of a file without the column salt.
 var unsalted = strings.TrimSuffix(columns, "salt") + "''"
 
 // row gives the entry's columns.
@@ -178,8 +177,8 @@ func (e Entry) row() []any {
 		hex.EncodeToString(e.Previous[:]), hex.EncodeToString(e.Hash[:]), e.Salt}
 }
 
-// scan reads what row wrote. Any other spelling of the same entry is an error, as the hash would not
-// see it. The sequence is set even then, where it can be read.
+// scan reads what row wrote. Any other spelling of the same entry is an error, because the hash would not cover it. If
+// the sequence can be read, it is set even then.
 func scan(rows interface{ Scan(...any) error }) (Entry, error) {
 	var e Entry
 	var at, kind, expires, detail, previous, sum string

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// survivors opens what the disk holds and checks it against what was acknowledged. It returns the entries.
+// survivors opens a copy of the files on the disk, and checks it against what was acknowledged. It returns the entries.
 func survivors(t *testing.T, path string, charged []string) []Entry {
 	t.Helper()
 	l := open(t, copyFiles(t, path), new(clock))
@@ -61,7 +61,7 @@ func TestDiskFull(t *testing.T) {
 	}
 	survivors(t, l.path, charged)
 
-	// With room again, the ledger goes on where it was.
+	// When there is room again, the ledger goes on.
 	check(t, l.write.QueryRow(`PRAGMA max_page_count = 100000`).Scan(&pages))
 	id := reserve(t, l, reservation("heart", "ana", 1, cap))
 	check(t, l.Charge(ctx, id, nil))
@@ -74,8 +74,8 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
-// TestEveryWriteFails lets each operation write one more piece to the disk than the time before, until it succeeds.
-// It runs in a process of its own: the limit holds for every file of a process, and go test writes some too.
+// TestEveryWriteFails lets each operation write one more piece to the disk than the time before, until it succeeds. It
+// runs in a process of its own, because the limit holds for every file of a process, and go test writes files too.
 func TestEveryWriteFails(t *testing.T) {
 	const inside = "INTRAMUROS_LEDGER_FAULTS"
 	if os.Getenv(inside) == "" {
@@ -149,7 +149,7 @@ func TestEveryWriteFails(t *testing.T) {
 	}
 }
 
-// A ledger whose file was moved away must not go on writing where nobody will look.
+// A ledger whose file was moved away must not go on writing to a place where nobody looks.
 func TestMovedFile(t *testing.T) {
 	l, _ := fresh(t)
 	id := reserve(t, l, reservation("heart", "ana", 600, Cap{"node", pure(1000)}))

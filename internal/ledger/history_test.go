@@ -12,9 +12,9 @@ import (
 	"github.com/intramuros/intramuros/dp"
 )
 
-// TestConcurrentHistories lets many callers loose on one ledger and compares it with a model that knows only
-// sums of epsilon: what is charged and reserved together fits every cap at all times, what callers were told is
-// what holds, and each charge they were told of, and nothing else, is recorded.
+// TestConcurrentHistories runs many callers on one ledger, and compares it with a model that knows only sums of
+// epsilon. What is charged and reserved together fits every cap at all times. What callers were told is true. Exactly
+// the charges that were acknowledged are recorded.
 func TestConcurrentHistories(t *testing.T) {
 	const callers, steps = 16, 25
 	studyCap, nodeCap := int64(120), int64(300)
@@ -25,7 +25,7 @@ func TestConcurrentHistories(t *testing.T) {
 		type fate struct {
 			study   string
 			epsilon int64
-			what    string // the last that was acknowledged
+			what    string // the last acknowledged operation
 		}
 		told := map[string]fate{} // by id
 		refusals := 0
@@ -64,7 +64,7 @@ func TestConcurrentHistories(t *testing.T) {
 					case n < 8 && len(held) > 0:
 						id := held[len(held)-1]
 						held = held[:len(held)-1]
-						// Twice at once: one charge.
+						// Two charges at the same time are one charge.
 						var errs [2]error
 						var both sync.WaitGroup
 						for i := range errs {
@@ -107,7 +107,7 @@ func TestConcurrentHistories(t *testing.T) {
 		}
 		wg.Wait()
 
-		used := map[string]int64{} // by study, charged and reserved
+		used := map[string]int64{} // charged and reserved, by study
 		for _, f := range told {
 			if f.what != "abandon" {
 				used[f.study] += f.epsilon

@@ -26,12 +26,12 @@ var (
 	ErrClosed = errors.New("the ledger is closed")
 	// ErrReadOnly says that a ledger of OpenReadOnly was asked to write.
 	ErrReadOnly = errors.New("the ledger is open for reading only")
-	// ErrStopped says that a write may or may not be on the disk, or that the file changed under the
-	// ledger. Nothing is recorded, and so nothing may be executed, until it is opened again.
+	// ErrStopped says that a write may or may not be on the disk, or that the file changed under the ledger. Nothing is
+	// recorded, and so nothing may be executed, until the ledger is opened again.
 	ErrStopped = errors.New("the ledger has stopped; look at the disk and restart the daemon")
 	// ErrEntry says that an entry or a reservation lacks something or is malformed.
 	ErrEntry = errors.New("not a ledger entry")
-	// ErrUnknownReservation says that no reservation with this id is held, and none was charged.
+	// ErrUnknownReservation says that no reservation with this id is open, and none was charged.
 	ErrUnknownReservation = errors.New("no such reservation is held: it ran out, was given back, or was never made; prepare the query again")
 	// ErrReservationExpired says that the reservation has just run out; reserve again.
 	ErrReservationExpired = errors.New("the reservation ran out; prepare the query again")
@@ -52,14 +52,14 @@ type Ledger struct {
 	path  string
 	owner string
 	now   func() time.Time
-	file  fs.FileInfo // what path named at Open
+	file  fs.FileInfo // the file at path when it was opened
 	lock  *os.File    // nil if read-only
 	write *sql.DB     // one connection; nil if read-only
 	read  *sql.DB
-	// prepared are the statements of each query; nil until the tables are there.
+	// prepared has the compiled statements; nil until the tables exist.
 	prepared map[string]*sql.Stmt
 
-	turn    chan struct{} // holds one token: who has it may use what follows
+	turn    chan struct{} // holds one token; its holder may use the fields below
 	head    head
 	balance balance
 	held    reservations
@@ -67,12 +67,12 @@ type Ledger struct {
 	closed  bool
 }
 
-// Open opens the ledger at path for writing, and creates it, readable by its owner only, if nothing
-// is there. owner names the daemon, as in "node rennes"; a ledger of another owner is refused. now is
-// the clock of entries and expiries.
+// Open opens the ledger at path for writing. If nothing is there, it creates the file, readable by its owner only.
+// owner names the daemon, as in "node rennes"; a ledger of another owner is refused. now is the clock of entries and
+// expiries.
 //
-// Open verifies the whole chain, since the sums of what was spent come from it: about 10 µs an entry.
-// Errors: ErrLocked, *BrokenError.
+// Open verifies the whole chain, since the sums of what was spent come from it: about 10 µs per entry. Errors:
+// ErrLocked, *BrokenError.
 func Open(ctx context.Context, path, owner string, now func() time.Time) (_ *Ledger, err error) {
 	if owner == "" {
 		return nil, fmt.Errorf("%w: the ledger's owner has no name", ErrEntry)
@@ -115,14 +115,14 @@ func Open(ctx context.Context, path, owner string, now func() time.Time) (_ *Led
 	return l, nil
 }
 
-// The statements of each query. Their triggers make them dear to compile.
+// The statements that write. Their triggers make them slow to compile.
 const (
 	addEntry  = `INSERT INTO entries (` + columns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
 	moveHead  = `UPDATE head SET sequence = ?, hash = ? WHERE sequence = ? AND hash = ?`
 	addAnswer = `INSERT INTO answers (key, created, value) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`
 )
 
-// prepare compiles them, for the one connection that writes. They are closed with it.
+// prepare compiles the statements for the only connection that writes. They are closed with it.
 func prepare(ctx context.Context, write *sql.DB) (map[string]*sql.Stmt, error) {
 	all := map[string]*sql.Stmt{}
 	for _, text := range []string{addEntry, moveHead, addAnswer} {
@@ -135,8 +135,8 @@ func prepare(ctx context.Context, write *sql.DB) (map[string]*sql.Stmt, error) {
 	return all, nil
 }
 
-// exec runs a statement in a transaction, compiled already where it can be: the first entries are written with the
-// tables. It does not end with ctx, as append does not.
+// exec runs a statement in a transaction, compiled if it can be: the first entries are written together with the
+// tables. It does not end with ctx, for the same reason as append.
 func (l *Ledger) exec(ctx context.Context, tx *sql.Tx, text string, args ...any) (sql.Result, error) {
 	ctx = context.WithoutCancel(ctx)
 	if s := l.prepared[text]; s != nil {
@@ -145,8 +145,8 @@ func (l *Ledger) exec(ctx context.Context, tx *sql.Tx, text string, args ...any)
 	return tx.ExecContext(ctx, text, args...)
 }
 
-// OpenReadOnly opens a ledger to show or verify it, also beside the daemon that writes it, and also a
-// broken one. Expiries follow the machine's clock.
+// OpenReadOnly opens a ledger to show or verify it. The ledger may be broken, and a daemon may be writing it. Expiries
+// follow the machine's clock.
 func OpenReadOnly(ctx context.Context, path string) (_ *Ledger, err error) {
 	if path, err = resolve(path); err != nil {
 		return nil, err
@@ -165,8 +165,8 @@ func OpenReadOnly(ctx context.Context, path string) (_ *Ledger, err error) {
 	}
 	err = checkVersion(ctx, l.read, path)
 	if code := (sqlite3.Error{}); errors.As(err, &code) && (code.Code == sqlite3.ErrReadonly || code.Code == sqlite3.ErrCantOpen) {
-		// SQLite wants to make a "-shm" companion. Where it may not, as on a read-only medium, and no
-		// write-ahead log is there, nobody writes and the file is all there is.
+		// SQLite wants to create a "-shm" companion file. On a read-only medium it may not. If there is no write-ahead
+		// log either, nobody writes and the file is complete.
 		if _, statErr := os.Stat(path + "-wal"); errors.Is(statErr, fs.ErrNotExist) {
 			l.read.Close()
 			if l.read, err = sql.Open("sqlite3", dsn(path, "mode=ro&immutable=1")); err != nil {
@@ -185,7 +185,7 @@ func OpenReadOnly(ctx context.Context, path string) (_ *Ledger, err error) {
 	return l, nil
 }
 
-// dsn is a path as an SQLite URI, whatever characters it has.
+// dsn writes a path, with any characters, as an SQLite URI.
 func dsn(path, parameters string) string {
 	return (&url.URL{Scheme: "file", Path: path, RawQuery: parameters}).String()
 }
@@ -202,7 +202,7 @@ func (l *Ledger) start(ctx context.Context) error {
 	if err := checkVersion(ctx, l.write, l.path); err != nil {
 		return err
 	}
-	// From here on the file may hold what an earlier version does not know, and would call broken.
+	// From here on the file may contain things that an earlier version does not know and would call broken.
 	upgrade := func(tx *sql.Tx) error {
 		v, err := formatOf(ctx, tx)
 		if err == nil && v < salted {
@@ -257,7 +257,7 @@ func newSalt() string {
 	return hex.EncodeToString(b)
 }
 
-// take waits for the ledger's turn; give must follow. It fails if ctx ends first or the ledger is closed.
+// take waits for the ledger's token; give must follow. It fails if ctx ends first or the ledger is closed.
 func (l *Ledger) take(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -276,7 +276,7 @@ func (l *Ledger) take(ctx context.Context) error {
 
 func (l *Ledger) give() { l.turn <- struct{}{} }
 
-// takeToWrite is take for those that write.
+// takeToWrite is take for methods that write.
 func (l *Ledger) takeToWrite(ctx context.Context) error {
 	if l.write == nil {
 		return ErrReadOnly
@@ -291,9 +291,9 @@ func (l *Ledger) takeToWrite(ctx context.Context) error {
 	return nil
 }
 
-// append records entries in one transaction, after what first does in it. The caller has the turn.
+// append records entries in one transaction, after first has run in it. The caller holds the token.
 //
-// It does not end with ctx: a write that is cut short would be neither recorded nor not recorded.
+// It does not end with ctx: after an interrupted write nobody would know whether it was recorded.
 func (l *Ledger) append(ctx context.Context, first func(*sql.Tx) error, entries ...Entry) error {
 	next := l.head
 	now := l.now()
@@ -338,9 +338,9 @@ func (l *Ledger) append(ctx context.Context, first func(*sql.Tx) error, entries 
 	return nil
 }
 
-// commit runs one transaction to its durable end. On an error nothing of it is recorded, or the ledger has stopped.
+// commit runs one transaction until it is durable. After an error nothing of it is recorded, or the ledger has stopped.
 func (l *Ledger) commit(ctx context.Context, do func(*sql.Tx) error) error {
-	// SQLite would go on writing to a file that was moved or deleted, and all of it would be lost.
+	// SQLite would go on writing to a file that was moved or deleted, and everything written would be lost.
 	if info, err := os.Stat(l.path); err != nil || !os.SameFile(info, l.file) {
 		return fmt.Errorf("%w: %s was moved or replaced", l.stop(), l.path)
 	}
@@ -350,15 +350,15 @@ func (l *Ledger) commit(ctx context.Context, do func(*sql.Tx) error) error {
 		return fmt.Errorf("the ledger %s cannot be written now: %w", l.path, err)
 	}
 	if err := do(tx); err != nil {
-		// A full disk makes SQLite roll back by itself, after which it refuses to do so again.
+		// If the disk is full, SQLite rolls back by itself and then refuses another rollback.
 		if undo := tx.Rollback(); undo != nil && !full(err) {
 			return fmt.Errorf("%w: %w, %w", l.stop(), err, undo)
 		}
 		return fmt.Errorf("the ledger %s was not written: %w", l.path, err)
 	}
 	if err := tx.Commit(); err != nil {
-		// A full disk shows before the transaction's end is written. After any other failure, as of a
-		// sync, the disk may hold it or not.
+		// A full disk is reported before the end of the transaction is written. After any other failure, such as a
+		// failed sync, the transaction may be on the disk or not.
 		if !full(err) {
 			return fmt.Errorf("%w: %w", l.stop(), err)
 		}
@@ -367,7 +367,7 @@ func (l *Ledger) commit(ctx context.Context, do func(*sql.Tx) error) error {
 	return nil
 }
 
-// full tells whether an error is that of a full disk.
+// full reports whether an error means that the disk is full.
 func full(err error) bool {
 	code := sqlite3.Error{}
 	return errors.As(err, &code) && code.Code == sqlite3.ErrFull
@@ -382,10 +382,10 @@ func (l *Ledger) stop() error {
 // Owner names the daemon whose ledger this is.
 func (l *Ledger) Owner() string { return l.owner }
 
-// Record adds an entry that says what happened and spends nothing: of kind study, refuse, answer, failure,
-// config or data. Kind, Text and what else applies are the caller's; the ledger sets Sequence, Time and the
-// hashes. An answer or a failure may name the reservation whose end it is. It is on the disk when Record returns nil.
-// Errors: ErrEntry, ErrReadOnly, ErrStopped, ErrClosed.
+// Record adds an entry that says what happened and spends nothing. Its kind is study, refuse, answer, failure, config
+// or data. The caller sets Kind, Text and whatever else applies; the ledger sets Sequence, Time and the hashes. An
+// answer or a failure may name the reservation that it ends. The entry is on the disk when Record returns nil. Errors:
+// ErrEntry, ErrReadOnly, ErrStopped, ErrClosed.
 func (l *Ledger) Record(ctx context.Context, e Entry) error {
 	switch e.Kind {
 	case KindAnswer, KindFailure:
@@ -405,8 +405,8 @@ func (l *Ledger) Record(ctx context.Context, e Entry) error {
 	return l.append(ctx, nil, e)
 }
 
-// Entries calls fn for each entry from the given sequence on, in order, as the file has them at the
-// call; it does not verify them. It ends with the first error of fn, and returns that.
+// Entries calls fn for each entry from the given sequence on, in order, as the file has them at the time of the call.
+// It does not verify them. It stops at the first error of fn, and returns that error.
 func (l *Ledger) Entries(ctx context.Context, from int64, fn func(Entry) error) error {
 	whole, err := selectEntries(ctx, l.read)
 	if err != nil {
@@ -429,14 +429,14 @@ func (l *Ledger) Entries(ctx context.Context, from int64, fn func(Entry) error) 
 	return rows.Err()
 }
 
-// Head is the last entry's sequence and hash, as the file has them. Kept elsewhere, they vouch for
-// all entries up to this one; see the package's comment.
+// Head returns the last entry's sequence and hash, as the file has them. Kept elsewhere, they vouch for all entries up
+// to this one; see the package's comment.
 func (l *Ledger) Head(ctx context.Context) (sequence int64, hash [sha256.Size]byte, err error) {
 	_, h, err := readHead(ctx, l.read)
 	return h.sequence, h.hash, l.readError(err)
 }
 
-// readError names ErrClosed where a read came after Close.
+// readError returns ErrClosed for a read after Close.
 func (l *Ledger) readError(err error) error {
 	if err == nil {
 		return nil
@@ -464,7 +464,7 @@ func readHead(ctx context.Context, q querier) (owner string, h head, err error) 
 	return owner, h, nil
 }
 
-// Close waits for a write under way and closes the file. A second Close does nothing.
+// Close waits for a running write, and closes the file. A second Close does nothing.
 func (l *Ledger) Close() error {
 	<-l.turn
 	defer l.give()
@@ -475,8 +475,8 @@ func (l *Ledger) Close() error {
 	return l.release()
 }
 
-// release closes what is open; the lock last, and the writer after the readers, so that it folds the
-// write-ahead log into the file.
+// release closes what is open. The writer comes after the readers, so that it folds the write-ahead log into the file,
+// and the lock comes last.
 func (l *Ledger) release() error {
 	var errs []error
 	if l.read != nil {

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv("LEDGER_TEST_CHARGE_FOREVER"); path != "" {
 		chargeForever(path)
 	}
-	// glog, which dp's noise library brings, starts one goroutine for the life of the process.
+	// glog, a dependency of dp's noise library, starts one goroutine for the life of the process.
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
 }
 
@@ -60,7 +60,7 @@ func fresh(t *testing.T) (*Ledger, *clock) {
 	return open(t, filepath.Join(t.TempDir(), "node.ledger"), c), c
 }
 
-// loss is that of one Laplace release: ε thousandths, and ρ = ε²/2 rounded up.
+// loss is the loss of one Laplace release: ε in thousandths, and ρ = ε²/2 rounded up.
 func loss(thousandths int64) dp.Loss {
 	return dp.Loss{Epsilon: thousandths * 1_000_000, Rho: (thousandths*thousandths*1_000 + 1) / 2, Delta: 1_000}
 }
@@ -114,7 +114,7 @@ func kinds(entries []Entry) string {
 	return strings.Join(out, " ")
 }
 
-// copyFiles makes the files as a crash at this moment would leave them.
+// copyFiles copies the files as a crash at this moment would leave them.
 func copyFiles(t *testing.T, path string) string {
 	t.Helper()
 	to := filepath.Join(t.TempDir(), "copy.ledger")
@@ -152,7 +152,7 @@ func TestLifeOfALoss(t *testing.T) {
 	wantErr(t, l.Charge(ctx, "nobody", nil), ErrUnknownReservation)
 	wantErr(t, l.Charge(ctx, "", nil), ErrUnknownReservation)
 
-	// Another study has room of its own, but the node has not.
+	// Another study has room, but the node has none.
 	_, err = l.Reserve(ctx, reservation("lung", "ben", 950, Cap{"study:lung", pure(1000)}, node))
 	wantErr(t, err, dp.ErrBudgetExhausted)
 	third := reserve(t, l, reservation("lung", "ana", 300, Cap{"researcher:ana", pure(900)}))
@@ -190,7 +190,7 @@ func TestLifeOfALoss(t *testing.T) {
 	}
 }
 
-// An expired reservation gives its room to the next one for good, even if the clock goes back.
+// An expired reservation frees its room for good, even if the clock goes back.
 func TestExpiryIsFinal(t *testing.T) {
 	l, c := fresh(t)
 	cap := Cap{"node", pure(1000)}
@@ -240,7 +240,7 @@ func TestReserveRefusesWhatIsLeftOut(t *testing.T) {
 	wantErr(t, l.Record(t.Context(), Entry{Kind: KindCharge, Text: "x", Loss: loss(1)}), ErrEntry)
 }
 
-// What cannot be counted is refused when it is reserved, never when it is charged.
+// A loss that cannot be counted is refused when it is reserved, never when it is charged.
 func TestOverflowIsRefusedInTime(t *testing.T) {
 	l, _ := fresh(t)
 	ctx := t.Context()
@@ -277,8 +277,8 @@ func TestHundredWantTheLastBudget(t *testing.T) {
 	}
 }
 
-// What costs nothing writes nothing: neither reservations that are given back or run out, nor those that a cap refuses,
-// nor the end of the ledger with some open.
+// What costs nothing writes nothing: reservations that are given back or expire, reservations that a cap refuses, and
+// closing the ledger while some are open.
 func TestWhatIsFreeIsNotWritten(t *testing.T) {
 	l, c := fresh(t)
 	ctx := t.Context()
@@ -319,8 +319,8 @@ func TestWhatIsFreeIsNotWritten(t *testing.T) {
 	}
 }
 
-// A ledger of the version before, which recorded reservations by themselves, opens, verifies and adds up; what was open
-// in it is given back.
+// A ledger of the previous version, which recorded reservations by themselves, opens, verifies and adds up. Its open
+// reservations are given back.
 func TestEarlierVersion(t *testing.T) {
 	b, err := os.ReadFile("testdata/recorded-reservations.ledger")
 	check(t, err)
@@ -346,19 +346,19 @@ func TestEarlierVersion(t *testing.T) {
 	}
 	_, err = l.Verify(t.Context())
 	check(t, err)
-	var format int // an earlier version refuses it by this, and does not call a failure a broken chain
+	var format int // by this number an earlier version refuses the file, instead of calling a failure a broken chain
 	check(t, l.write.QueryRow(`PRAGMA user_version`).Scan(&format))
 	if format != version {
 		t.Errorf("its format is still %d", format)
 	}
-	for i, e := range all(t, l) { // what was there keeps its hash, what is added has a salt
+	for i, e := range all(t, l) { // old entries keep their hash, new ones have a salt
 		if salted := len(e.Salt) == 32; salted != (i >= 8) {
 			t.Errorf("entry %d has the salt %q", e.Sequence, e.Salt)
 		}
 	}
 }
 
-// A hash tells nothing of what an entry says: who can guess all of it, to the nanosecond, cannot find it out from a
+// A hash tells nothing of the entry: even a correct guess of all fields, to the nanosecond, cannot be confirmed with a
 // checkpoint.
 func TestSalt(t *testing.T) {
 	at := func() time.Time { return time.Unix(0, 0) }
@@ -409,7 +409,7 @@ func TestCrash(t *testing.T) {
 	reserve(t, again, reservation("heart", "ana", 400, node))
 }
 
-// chargeForever is the child of TestKill: it prints the id of each charge that Charge acknowledged.
+// chargeForever is the child process of TestKill. It prints the id of each charge that Charge acknowledged.
 func chargeForever(path string) {
 	l, err := Open(context.Background(), path, owner, time.Now)
 	for err == nil {
@@ -591,8 +591,8 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// What is on the disk before an answer leaves is one write: the answer, the entry that it leaves, and what other
-// ledgers vouch for.
+// One write puts everything on the disk before an answer leaves: the answer, its entry, and the checkpoints of other
+// ledgers.
 func TestRelease(t *testing.T) {
 	l, c := fresh(t)
 	other, _ := fresh(t)
@@ -629,7 +629,7 @@ func TestRelease(t *testing.T) {
 	}
 }
 
-// The sums in memory are those of the entries, and stay quick to keep.
+// The sums in memory equal those of the entries, and stay fast to maintain.
 func TestSumsAreIncremental(t *testing.T) {
 	l, c := fresh(t)
 	ctx := t.Context()
@@ -707,7 +707,7 @@ func TestListings(t *testing.T) {
 	}
 }
 
-// No cell of the table is a formula, whichever separator a spreadsheet takes; what is none is as it was.
+// No cell of the table is a formula, whichever separator a spreadsheet uses. Other texts stay as they are.
 func TestSpreadsheet(t *testing.T) {
 	for in, want := range map[string]string{
 		"=HYPERLINK(\"http://x\")": "'=HYPERLINK(\"http://x\")", "+1": "'+1", "-1+cmd|' /C calc'!A0": "'-1+cmd|' /C calc'!A0", "@SUM(A1)": "'@SUM(A1)",

@@ -16,8 +16,9 @@ import (
 	"github.com/intramuros/intramuros/dp"
 )
 
-// WriteText lists entries for a custodian, two lines each: number, time, kind, study, researcher and
-// loss, in parentheses if it was not spent; then the sentence. What a terminal would obey rather than show is replaced.
+// WriteText lists entries for a custodian, two lines each. The first has number, time, kind, study, researcher and
+// loss, in parentheses if the loss was not spent; the second has the sentence. Control characters, which a terminal
+// would obey, are replaced.
 func WriteText(w io.Writer, entries ...Entry) error {
 	for _, e := range entries {
 		line := []string{strconv.FormatInt(e.Sequence, 10), e.Time.Format("2006-01-02 15:04:05 MST"), string(e.Kind)}
@@ -37,7 +38,7 @@ func WriteText(w io.Writer, entries ...Entry) error {
 	return nil
 }
 
-// lossWords writes a loss so that nobody adds up what was not spent.
+// lossWords writes a loss in such a way that nobody adds up losses that were not spent.
 func lossWords(kind Kind, l dp.Loss) string {
 	parts := make([]string, 0, 3)
 	if l.Epsilon != 0 {
@@ -46,7 +47,7 @@ func lossWords(kind Kind, l dp.Loss) string {
 	if l.Rho != 0 {
 		parts = append(parts, "ρ = "+rho(l.Rho))
 	}
-	if noise := l.NoiseDelta; noise != math.MaxInt64 && noise+l.Delta != 0 { // of a former version's Gaussian noise
+	if noise := l.NoiseDelta; noise != math.MaxInt64 && noise+l.Delta != 0 { // from Gaussian noise of a former version
 		parts = append(parts, fmt.Sprintf("δ = %.3g", (float64(noise)+float64(l.Delta))*1e-18))
 	} else if l.Delta != 0 {
 		parts = append(parts, fmt.Sprintf("δ = %.3g", float64(l.Delta)*1e-18))
@@ -77,7 +78,7 @@ func finite(v int64, places int) string {
 	return decimal(v, places)
 }
 
-// indented is a text of several lines, each below the first.
+// indented is a text of several lines, with each line below the first indented.
 func indented(s string) string {
 	var lines []string
 	for line := range strings.SplitSeq(strings.TrimSpace(s), "\n") {
@@ -125,9 +126,9 @@ func WriteJSONLines(w io.Writer, entries ...Entry) error {
 	return nil
 }
 
-// WriteCSV writes a header and each entry, complete, as one record, for spreadsheets: UTF-8 with a byte order mark,
-// fields apart by separator, and a text that a spreadsheet would compute begins with an apostrophe. Losses are decimal
-// numbers.
+// WriteCSV writes a header, and each complete entry as one record, for spreadsheets: in UTF-8 with a byte order mark,
+// with fields separated by separator. A text that a spreadsheet would compute begins with an apostrophe. Losses are
+// decimal numbers.
 func WriteCSV(w io.Writer, separator rune, entries ...Entry) error {
 	if _, err := io.WriteString(w, "\ufeff"); err != nil {
 		return err
@@ -146,12 +147,12 @@ func WriteCSV(w io.Writer, separator rune, entries ...Entry) error {
 	return out.Error()
 }
 
-// formula is where a spreadsheet would begin to compute: at the beginning of a field, or, where it takes another
-// separator than was written, after what it takes for one. A minus after a comma is a number in a detail.
+// formula matches the places where a spreadsheet would begin to compute: the beginning of a field and, if the
+// spreadsheet uses another separator, the text after such a separator. A minus after a comma is a number in a detail.
 var formula = regexp.MustCompile(`^[=+\-@\t\r\n＝＋－＠]|[;\t] *[=+\-@]|, *[=+@]`)
 
-// inert is a text that a spreadsheet takes for text: what would begin a formula gets an apostrophe before it (OWASP,
-// CSV injection). Names and reasons are written by others than who opens the file.
+// inert makes a text that a spreadsheet does not compute: an apostrophe stands before what would begin a formula
+// (OWASP, CSV injection). Names and reasons are not written by the person who opens the file.
 func inert(s string) string {
 	return formula.ReplaceAllStringFunc(s, func(found string) string {
 		at := strings.LastIndexAny(found, ";,") + 1

@@ -8,9 +8,8 @@ import (
 	"syscall"
 )
 
-// lock takes the file path+".lock" for this process alone; closing it, or the end of the process,
-// frees it. It is a file of its own because closing any descriptor of a database file would drop the
-// POSIX locks that SQLite holds on it.
+// lock takes the file path+".lock" for this process alone. Closing it, or the end of the process, frees it. It is a
+// separate file because closing any descriptor of a database file would drop SQLite's POSIX locks on it.
 func lock(path string) (*os.File, error) {
 	f, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -26,8 +25,8 @@ func lock(path string) (*os.File, error) {
 	return f, nil
 }
 
-// resolve gives the one name of a file, so that two paths to it share a lock. The file may be missing, its directory
-// not.
+// resolve returns the one canonical name of a file, so that two paths to it share a lock. The file may be missing, but
+// not its directory.
 func resolve(path string) (string, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -40,7 +39,7 @@ func resolve(path string) (string, error) {
 	return filepath.Join(dir, filepath.Base(path)), err
 }
 
-// create makes an empty file for its owner's eyes only, and makes its name durable; a file that is there is left alone.
+// create makes an empty file that only its owner can read, and makes its name durable. An existing file is left alone.
 func create(path string) error {
 	info, err := os.Stat(path)
 	if err == nil {

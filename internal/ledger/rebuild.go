@@ -9,9 +9,10 @@ import (
 	"github.com/intramuros/intramuros/dp"
 )
 
-// Rebuild adds charges that others have seen and this ledger lost, each under its own study, researcher and query; what
-// is here by its query stays as it is. What a checkpoint of this ledger vouches for beyond them counts in every scope,
-// as by Recover; nil: there is none. All of it is one write. It tells how many charges were added, and that rest.
+// Rebuild adds charges that others have seen and this ledger lost, each under its own study, researcher and query. A
+// query that is already here stays as it is. ahead is a checkpoint of this ledger; the loss that it vouches for beyond
+// these charges counts in every scope, as with Recover. nil: there is none. All of it is one write. Rebuild returns the
+// number of added charges, and the rest of the loss.
 func (l *Ledger) Rebuild(ctx context.Context, found []Entry, ahead *Checkpoint, by, reason string) (added int, rest dp.Loss, err error) {
 	if err := l.takeToWrite(ctx); err != nil {
 		return 0, rest, err

@@ -15,14 +15,14 @@ import (
 // Difference is a query on which two ledgers disagree.
 type Difference struct {
 	Query string
-	// Harmless: a charge for what did not run; nothing left unpaid.
+	// Harmless: a charge for a query that did not run, so nothing is unpaid.
 	Harmless bool
 	What     string
 }
 
-// Reconcile compares what a hospital charged with what its coordinator did for it, query by query. A
-// node charges before it runs and the coordinator before it asks, so a charge at the coordinator alone is
-// of a query that failed; one at the node alone is of a query that the coordinator did not pay for.
+// Reconcile compares what a hospital charged with what its coordinator charged, query by query. A node charges before
+// it runs, and the coordinator charges before it asks. So a charge only at the coordinator belongs to a query that
+// failed, and a charge only at the node belongs to a query that the coordinator did not pay for.
 func Reconcile(ctx context.Context, node, coordinator *Ledger) ([]Difference, error) {
 	hospital, ok := strings.CutPrefix(node.Owner(), "node ")
 	if !ok || !strings.HasPrefix(coordinator.Owner(), "coordinator ") {
@@ -65,7 +65,8 @@ func Reconcile(ctx context.Context, node, coordinator *Ledger) ([]Difference, er
 
 func lossOf(l dp.Loss) string { return cmp.Or(lossWords(KindCharge, l), "nothing") }
 
-// charges gives a ledger's charges by query; with a hospital, those that say that it was asked.
+// charges returns a ledger's charges by query. If a hospital is given, it returns the charges that say that this
+// hospital was asked.
 func charges(ctx context.Context, l *Ledger, hospital string) (map[string][]Entry, error) {
 	all := map[string][]Entry{}
 	err := l.Entries(ctx, 1, func(e Entry) error {

@@ -18,25 +18,25 @@ type Cap struct {
 	Budget dp.Budget
 }
 
-// Reservation asks to set a loss aside. Nothing in it may be left out but Detail.
+// Reservation asks to set a loss aside. All fields except Detail are required.
 type Reservation struct {
 	Study      string
 	Researcher string
 	Query      string // the query's id, hexadecimal
 	Loss       dp.Loss
-	Caps       []Cap  // at least one, each of a scope that this study and researcher belong to
+	Caps       []Cap  // at least one, each for a scope of this study and researcher
 	Text       string // one sentence for a custodian, in plain words
 	Detail     json.RawMessage
-	Expires    time.Time // after now; later, Charge is refused
+	Expires    time.Time // a time after now; Charge is refused later
 }
 
-// Reserve sets a loss aside if, in every cap's scope, what was charged, what is reserved and this
-// loss fit the cap together. The id is random and is what Charge takes. The reservation holds until
-// it is charged, abandoned or expires, or the ledger is opened again. It is in memory until then and
-// writes nothing: what costs nothing must not fill the disk.
+// Reserve sets a loss aside if it fits every cap: in the cap's scope, what was charged, what is reserved and this loss
+// together must fit. The returned id is random, and Charge needs it. The reservation holds until it is charged,
+// abandoned or expires, or the ledger is opened again. Until then it is only in memory: what costs nothing must not
+// fill the disk.
 //
-// Where a cap refuses, the error wraps dp.ErrBudgetExhausted and names the scope. Other errors:
-// ErrEntry, dp.ErrBudget, dp.ErrLossOverflow, ErrReadOnly, ErrStopped, ErrClosed.
+// If a cap refuses, the error wraps dp.ErrBudgetExhausted and names the scope. Other errors: ErrEntry, dp.ErrBudget,
+// dp.ErrLossOverflow, ErrReadOnly, ErrStopped, ErrClosed.
 func (l *Ledger) Reserve(ctx context.Context, r Reservation) (id string, err error) {
 	e := Entry{Kind: KindReserve, Study: r.Study, Researcher: r.Researcher, Query: r.Query, Loss: r.Loss,
 		Text: r.Text, Detail: r.Detail, Expires: r.Expires.UTC()}
@@ -60,7 +60,7 @@ func (l *Ledger) Reserve(ctx context.Context, r Reservation) (id string, err err
 	return e.Reservation, nil
 }
 
-// check refuses a reservation that leaves something out.
+// check refuses an incomplete reservation.
 func (r Reservation) check(e Entry) error {
 	for _, f := range [...]struct{ name, value string }{{"study", r.Study}, {"researcher", r.Researcher}, {"query id", r.Query}} {
 		if f.value == "" {
@@ -81,8 +81,8 @@ func (r Reservation) check(e Entry) error {
 	return e.check()
 }
 
-// fit returns an error, and the scope it arose in, if the loss does not fit. Scopes without a cap must
-// still be able to count it, since a charge must never fail for its size.
+// fit returns an error, and the scope where it arose, if the loss does not fit. Scopes without a cap must still be able
+// to count the loss, since a charge must never fail because of its size.
 func (l *Ledger) fit(r Reservation, now time.Time) (scope string, err error) {
 	spent := func(scope string) (dp.Loss, error) {
 		reserved, err := l.held.sum(scope, now)
@@ -116,24 +116,24 @@ func (l *Ledger) fit(r Reservation, now time.Time) (scope string, err error) {
 	return "", nil
 }
 
-// lapse forgets the reservations that have run out, so that a clock set back does not bring them to life again.
+// lapse forgets the expired reservations, so that a clock that is set back does not revive them.
 func (l *Ledger) lapse(now time.Time) {
 	maps.DeleteFunc(l.held, func(_ string, r Entry) bool { return !r.Expires.After(now) })
 }
 
-// abandonment is the entry that gives a reservation back which an earlier version has recorded.
+// abandonment is the entry that gives back a reservation recorded by an earlier version.
 func abandonment(r Entry, why string) Entry {
 	return Entry{Kind: KindAbandon, Study: r.Study, Researcher: r.Researcher, Query: r.Query, Reservation: r.Reservation,
 		Text: fmt.Sprintf("The reservation of entry %d %s; it costs nothing.", r.Sequence, why)}
 }
 
-// Charge spends a reservation for good: both are recorded in one write. It is on the disk when Charge
-// returns nil, and only then may the query be executed. Once its work has begun, it does not end with ctx.
+// Charge spends a reservation for good. Both are recorded in one write. The charge is on the disk when Charge returns
+// nil, and only then may the query be executed. Once it has begun to write, it does not end with ctx.
 //
-// Errors: ErrUnknownReservation, ErrReservationExpired, ErrAlreadyCharged (a replay), ErrEntry,
-// ErrReadOnly, ErrStopped, ErrClosed. After any error the query must not be executed.
+// Errors: ErrUnknownReservation, ErrReservationExpired, ErrAlreadyCharged (a replay), ErrEntry, ErrReadOnly,
+// ErrStopped, ErrClosed. After any error the query must not be executed.
 //
-// The checkpoints, of other ledgers, are kept in the same write.
+// The checkpoints of other ledgers are kept in the same write.
 func (l *Ledger) Charge(ctx context.Context, id string, detail json.RawMessage, peers ...Checkpoint) error {
 	if err := (Entry{Text: "-", Detail: detail}).check(); err != nil {
 		return err
@@ -164,7 +164,7 @@ func (l *Ledger) Charge(ctx context.Context, id string, detail json.RawMessage, 
 	return nil
 }
 
-// Abandon gives a reservation back that was never charged; it writes nothing. Errors: ErrUnknownReservation,
+// Abandon gives back a reservation that was not charged; it writes nothing. Errors: ErrUnknownReservation,
 // ErrAlreadyCharged, ErrReadOnly, ErrClosed.
 func (l *Ledger) Abandon(ctx context.Context, id string) error {
 	if l.write == nil {
@@ -181,7 +181,7 @@ func (l *Ledger) Abandon(ctx context.Context, id string) error {
 	return nil
 }
 
-// past says what became of a reservation that is not held: it was charged, or nothing is known of it.
+// past says what happened to a reservation that is not held: it was charged, or nothing is known of it.
 func (l *Ledger) past(ctx context.Context, id string) error {
 	var charged bool
 	err := l.write.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM entries WHERE reservation = ? AND reservation <> '' AND kind = ?)`,
@@ -196,9 +196,9 @@ func (l *Ledger) past(ctx context.Context, id string) error {
 	}
 }
 
-// Spent is what was charged in a scope (see Cap), with what was lost (see Recover), and what is reserved there now. A
-// scope nobody used has spent nothing. On a ledger of OpenReadOnly it reads the whole file, and nothing is reserved:
-// only its writer knows.
+// Spent returns what was charged in a scope (see Cap), with what was lost (see Recover), and what is now reserved
+// there. A scope that nobody used has spent nothing. On a ledger of OpenReadOnly it reads the whole file, and reports
+// nothing as reserved: only the writer knows.
 func (l *Ledger) Spent(ctx context.Context, scope string) (charged, reserved dp.Loss, err error) {
 	if err := l.take(ctx); err != nil {
 		return dp.Loss{}, dp.Loss{}, err

@@ -8,15 +8,16 @@ import (
 	"strings"
 )
 
-// version is the file's PRAGMA user_version, and earliest the first that this version reads: version 1 has no failures,
-// version 2 no salts, which salted is the first to have. A file is raised when it is opened for writing.
+// version is the file's PRAGMA user_version. earliest is the first version that this release reads. Version 1 has no
+// failures, and version 2 has no salts; salted is the first with salts. A file is upgraded when it is opened for
+// writing.
 const version, salted, earliest = 3, 3, 1
 
-// addSalt makes of the table of entries of an earlier version that of this one.
+// addSalt upgrades the table of entries of an earlier version.
 const addSalt = `ALTER TABLE entries ADD COLUMN salt TEXT NOT NULL DEFAULT ''`
 
-// schema holds each statement as SQLite keeps it, so that a ledger whose guards were taken out can be told; addSalt
-// comes after.
+// schema has each statement as SQLite stores it, so that a ledger with missing guards is recognised. addSalt comes
+// after.
 var schema = []string{
 	`CREATE TABLE entries (
 	sequence        INTEGER PRIMARY KEY,
@@ -64,7 +65,7 @@ var schema = []string{
 	BEGIN SELECT RAISE(ABORT, 'an answer is never changed'); END`,
 }
 
-// schemaOf is the schema of a file of that version, as SQLite keeps it.
+// schemaOf is the schema of a file of that version, as SQLite stores it.
 func schemaOf(version int) []string {
 	if version < salted {
 		return schema
@@ -75,13 +76,13 @@ func schemaOf(version int) []string {
 	return all
 }
 
-// querier is what a connection pool and a transaction have in common.
+// querier has the common methods of a connection pool and a transaction.
 type querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// statements lists the schema that a file has.
+// statements lists the schema of a file.
 func statements(ctx context.Context, q querier) ([]string, error) {
 	rows, err := q.QueryContext(ctx, `SELECT sql FROM sqlite_master WHERE sql IS NOT NULL`)
 	if err != nil {
@@ -123,7 +124,7 @@ func checkSchema(ctx context.Context, q querier) error {
 	return nil
 }
 
-// checkVersion refuses a file that is no ledger, or one of a later version.
+// checkVersion refuses a file that is not a ledger, or that has a later version.
 func checkVersion(ctx context.Context, q querier, path string) error {
 	v, err := formatOf(ctx, q)
 	if err != nil {
@@ -140,7 +141,7 @@ func formatOf(ctx context.Context, q querier) (v int, err error) {
 	return v, err
 }
 
-// selectEntries begins a query for whole entries of the file, whatever its version.
+// selectEntries is the beginning of a query for whole entries, whatever the file's version.
 func selectEntries(ctx context.Context, q querier) (string, error) {
 	v, err := formatOf(ctx, q)
 	if v < salted {

@@ -112,7 +112,7 @@ func checkBroken(t *testing.T, path string, sequence int64, finding string) {
 	}
 }
 
-// rehash gives an entry a hash that fits its changed fields, as someone would who knows the format.
+// rehash gives an entry a hash that fits its changed fields, as a forger who knows the format would.
 func rehash(t *testing.T, path string, from int64) {
 	t.Helper()
 	db, err := sql.Open("sqlite3", dsn(path, "mode=rw"))
@@ -144,7 +144,7 @@ func TestTamperingThatRecomputes(t *testing.T) {
 	rehash(t, path, 4)
 	checkBroken(t, path, 7, "head row has another hash")
 
-	// A loss made smaller does not agree with what was reserved, whatever the hashes say.
+	// A reduced loss does not agree with the reserved one, whatever the hashes say.
 	path, _ = seven(t)
 	raw(t, path, append(unguard, `UPDATE entries SET epsilon = 1 WHERE sequence = 3`)...)
 	rehash(t, path, 3)
@@ -156,7 +156,7 @@ func TestTamperingThatRecomputes(t *testing.T) {
 	checkBroken(t, path, 3, "what was not reserved")
 }
 
-// The limit that the package's comment owns up to: only a head kept elsewhere tells.
+// This is the limit that the package's comment admits: only a head kept elsewhere shows it.
 func TestWholeChainRecomputedShowsOnlyOutside(t *testing.T) {
 	path, c := seven(t)
 	l := open(t, path, c)
@@ -200,7 +200,7 @@ func TestGuards(t *testing.T) {
 	}
 }
 
-// A ledger that changes under the daemon stops it.
+// If the ledger's file changes under the daemon, the ledger stops.
 func TestChangedWhileOpen(t *testing.T) {
 	l, _ := fresh(t)
 	ctx := t.Context()
@@ -210,8 +210,8 @@ func TestChangedWhileOpen(t *testing.T) {
 	wantErr(t, l.Record(ctx, Entry{Kind: KindAnswer, Text: "x"}), ErrStopped)
 }
 
-// Each byte of a small ledger is flipped: either it is found, or it is a byte that says nothing, and the
-// ledger reads as before to the last field. Each entry is removed, and each two are swapped: always found.
+// Each byte of a small ledger is flipped: either Verify finds it, or the byte means nothing and the ledger reads as
+// before to the last field. Each entry is removed, and each two are swapped: Verify always finds that.
 func TestEveryByteFlipped(t *testing.T) {
 	source, _ := seven(t)
 	path := filepath.Join(t.TempDir(), "small")

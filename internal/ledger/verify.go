@@ -10,9 +10,9 @@ import (
 	"github.com/intramuros/intramuros/dp"
 )
 
-// BrokenError is what is wrong with a ledger that was tampered with or damaged.
+// BrokenError says what is wrong with a ledger that was tampered with or damaged.
 type BrokenError struct {
-	Sequence int64 // the first bad entry; 0 if it is not an entry
+	Sequence int64 // the first bad entry; 0 if the fault is not in an entry
 	Finding  string
 }
 
@@ -23,7 +23,7 @@ func (e *BrokenError) Error() string {
 	return fmt.Sprintf("the ledger is broken: entry %d %s", e.Sequence, e.Finding)
 }
 
-// Report is what Verify found in a ledger that is whole.
+// Report is the result of Verify for an intact ledger.
 type Report struct {
 	Owner       string
 	Entries     int64
@@ -32,15 +32,14 @@ type Report struct {
 	Charged     dp.Loss           // over all studies
 }
 
-// Verify walks the whole chain as the file has it at the call. If the ledger was tampered with, the
-// error is a *BrokenError that names the first bad entry. The package's comment says what this
-// proves, and what it does not.
+// Verify walks the whole chain, as the file has it at the time of the call. If the ledger was tampered with, the error
+// is a *BrokenError that names the first bad entry. The package's comment says what this proves, and what it does not.
 func (l *Ledger) Verify(ctx context.Context) (Report, error) {
 	report, _, err := walk(ctx, l.read)
 	if err != nil {
 		return Report{}, l.readError(err)
 	}
-	// The chain covers what the entries say; this, the file that holds them.
+	// The chain covers the contents of the entries. This check covers the file.
 	var finding string
 	if err := l.read.QueryRowContext(ctx, `PRAGMA integrity_check(1)`).Scan(&finding); err != nil {
 		return Report{}, l.readError(err)
@@ -51,7 +50,7 @@ func (l *Ledger) Verify(ctx context.Context) (Report, error) {
 	return report, nil
 }
 
-// walk verifies the ledger in one snapshot and adds it up.
+// walk verifies the ledger in one snapshot, and adds it up.
 func walk(ctx context.Context, db *sql.DB) (Report, balance, error) {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
@@ -118,7 +117,8 @@ func walk(ctx context.Context, db *sql.DB) (Report, balance, error) {
 	return report, sums, nil
 }
 
-// changed words an entry whose hash is not that of its fields: moved, if it would be under another number.
+// changed says what is wrong with an entry whose hash does not match its fields: it was moved, if it matches under
+// another number, or it was changed.
 func changed(e Entry, last int64) string {
 	moved := e
 	for moved.Sequence = 1; moved.Sequence <= last+1; moved.Sequence++ {

@@ -14,7 +14,7 @@ import (
 	"github.com/intramuros/intramuros/internal/ledger"
 )
 
-// act is a custodian's, of what held or what was proposed.
+// act is an act of a custodian, on the approved or the proposed document.
 func act(t *testing.T, key ed25519.PrivateKey, by string, a Act, number int, change func(*Document)) *Record {
 	t.Helper()
 	r := Record{Act: a, Hospital: "lyon", Number: number, By: by}
@@ -32,8 +32,8 @@ func act(t *testing.T, key ed25519.PrivateKey, by string, a Act, number int, cha
 
 func less(d *Document) { d.Budget.Epsilon, d.Investigators = 2, []string{"ada"} }
 
-// A suspended study is resumed as it was narrowed, in memory and as the ledger tells it; on no other terms, and nothing
-// is resumed that is not suspended.
+// A suspended study is resumed with its narrowed terms, in memory and after reading the ledger, and with no other
+// terms. A study that is not suspended cannot be resumed.
 func TestResume(t *testing.T) {
 	b := open(t, Place{Hospital: "lyon"})
 	must(t, b.Take(t.Context(), proposal(t, 1)))
@@ -50,7 +50,7 @@ func TestResume(t *testing.T) {
 	must(t, b.Take(t.Context(), act(t, claire, "claire", Suspend, 2, nil)))
 	refused("the whole proposal", act(t, claire, "claire", Resume, 3, nil))
 	refused("the operator's", act(t, olga, "olga", Resume, 3, less))
-	must(t, b.Take(t.Context(), proposal(t, 2))) // one that waits is not what is resumed
+	must(t, b.Take(t.Context(), proposal(t, 2))) // a waiting proposal is not what is resumed
 	must(t, b.Take(t.Context(), act(t, claire, "claire", Resume, 3, less)))
 	for range 2 {
 		s, _ := b.Study("copd")
@@ -62,7 +62,8 @@ func TestResume(t *testing.T) {
 	refused("an old number", act(t, claire, "claire", Resume, 2, less))
 }
 
-// Narrowing allows less, also of what is suspended, and counts no failure away; widening what is narrower is refused.
+// Narrowing allows less, also for a suspended study, and does not reset the failures. Widening a narrowed study is
+// refused.
 func TestNarrow(t *testing.T) {
 	b := open(t, Place{Hospital: "lyon"})
 	must(t, b.Take(t.Context(), proposal(t, 1)))
@@ -88,8 +89,8 @@ func TestNarrow(t *testing.T) {
 	}
 }
 
-// A study that was narrowed to one hospital is not sealed among that one: how much noise covers a patient follows from
-// all that are asked.
+// If a study is narrowed to one hospital, that hospital does not seal as if it were alone: the noise for a patient
+// depends on all hospitals that are asked.
 func TestNarrowKeepsTheProposalsHospitals(t *testing.T) {
 	b := open(t, Place{Hospital: "lyon"})
 	must(t, b.Take(t.Context(), proposal(t, 1)))
@@ -100,7 +101,7 @@ func TestNarrowKeepsTheProposalsHospitals(t *testing.T) {
 	}
 }
 
-// two is a hospital where two custodians must sign; bert's key stands there under two names.
+// two is a hospital where two custodians must sign. It knows bert's key under two names.
 func two(t *testing.T) (b *book, bert ed25519.PrivateKey) {
 	bert = newKey()
 	b = open(t, Place{Hospital: "lyon", Required: 2, Operators: Keys{"olga": public(olga)},
@@ -109,7 +110,7 @@ func two(t *testing.T) (b *book, bert ed25519.PrivateKey) {
 	return b, bert
 }
 
-// require has the policy say how many must sign, as a daemon does before it reads its studies.
+// require makes the policy say how many must sign, as a daemon does before it reads its studies.
 func (b *book) require(n int) {
 	b.t.Helper()
 	b.place.Required = n
@@ -117,7 +118,8 @@ func (b *book) require(n int) {
 	b.reopen()
 }
 
-// What opens takes two custodians' signatures of the same, one after the other; what closes takes one.
+// An act that opens needs two custodians' signatures of the same terms, one after the other. An act that closes needs
+// one.
 func TestTwoCustodians(t *testing.T) {
 	b, bert := two(t)
 	must(t, b.Take(t.Context(), proposal(t, 1)))
@@ -136,7 +138,7 @@ func TestTwoCustodians(t *testing.T) {
 		}
 	}
 	take(act(t, claire, "claire", Approve, 1, less), Proposed, 1)
-	take(act(t, bert, "bert", Approve, 2, nil), Proposed, 1) // other terms: bert's approval waits for claire's
+	take(act(t, bert, "bert", Approve, 2, nil), Proposed, 1) // other terms: bert's approval waits for claire's signature
 	take(act(t, bert, "albert", Approve, 3, nil), Proposed, 1)
 	take(act(t, claire, "claire", Approve, 4, less), Proposed, 1)
 	take(act(t, bert, "bert", Approve, 5, less), Amended, 0)
@@ -148,20 +150,20 @@ func TestTwoCustodians(t *testing.T) {
 	narrow := func(d *Document) { less(d); d.MaxEpsilon, d.DefaultEpsilon = 0.2, 0.2 }
 	take(act(t, claire, "claire", Resume, 8, narrow), Suspended, 1)
 	take(act(t, claire, "claire", Resume, 9, narrow), Suspended, 1) // the same key twice
-	take(act(t, bert, "bert", Suspend, 10, nil), Suspended, 0)      // takes back what claire had signed
+	take(act(t, bert, "bert", Suspend, 10, nil), Suspended, 0)      // drops what claire had signed
 	take(act(t, bert, "bert", Resume, 11, narrow), Suspended, 1)
 	take(act(t, claire, "claire", Resume, 12, narrow), Amended, 0)
 	take(act(t, bert, "bert", End, 13, nil), Ended, 0)
 }
 
-// The two that sign are two keys: one under two names is one, and no record counts twice.
+// Two signatures must come from two keys: one key under two names counts once, and no record counts twice.
 func TestTwoKeys(t *testing.T) {
 	b, bert := two(t)
 	must(t, b.Take(t.Context(), proposal(t, 1)))
 	first := act(t, bert, "bert", Approve, 1, nil)
 	must(t, b.Take(t.Context(), first))
 	must(t, b.Take(t.Context(), act(t, bert, "albert", Approve, 2, nil)))
-	must(t, b.Take(t.Context(), first)) // known, and changes nothing
+	must(t, b.Take(t.Context(), first)) // a known record, which changes nothing
 	said := false
 	must(t, b.l.Entries(t.Context(), 1, func(e ledger.Entry) error {
 		said = said || strings.Contains(e.Text, "bert approved") && strings.Contains(e.Text, "It opens nothing before 1 more of the custodians have signed the same.")
@@ -179,7 +181,7 @@ func TestTwoKeys(t *testing.T) {
 	if s.Open(time.Now()) || s.Pending == nil || !slices.Equal(s.Pending.By, []string{"bert"}) {
 		t.Errorf("it is %s, pending %+v", s.Status, s.Pending)
 	}
-	// A proposal that comes between takes the first signature's place away.
+	// A proposal in between cancels the first signature.
 	must(t, b.Take(t.Context(), proposal(t, 2)))
 	if err := b.Take(t.Context(), act(t, claire, "claire", Approve, 3, nil)); !errors.Is(err, ErrRecord) {
 		t.Errorf("a version is approved that is no longer proposed: %v", err)
@@ -200,7 +202,7 @@ func signedVersion(t *testing.T, key ed25519.PrivateKey, by string, number, vers
 	return signed(t, key, Record{Act: Approve, Hospital: "lyon", Number: number, By: by, Document: d, Proposal: d.Digest()})
 }
 
-// A key that was taken out of the configuration counts for nothing, neither for what it signs nor for what it signed.
+// A key that was removed from the configuration counts for nothing: neither its new signatures nor its old ones.
 func TestRemovedCustodian(t *testing.T) {
 	b, bert := two(t)
 	must(t, b.Take(t.Context(), proposal(t, 1)))
@@ -226,9 +228,9 @@ func TestRemovedCustodian(t *testing.T) {
 	}
 }
 
-// How many must sign is what is configured now: what one alone had opened, and narrowed and resumed since, is closed
-// until another signs. A reader who has the ledger alone sees what the daemon does; and a policy that somebody wrote
-// into the file opens nothing.
+// The required number of signatures is the one that is configured now. A study that one custodian alone has opened, and
+// then narrowed and resumed, is closed until another custodian signs. A reader with only the ledger sees the same as
+// the daemon. A policy that somebody wrote into the file opens nothing.
 func TestRequiredNow(t *testing.T) {
 	b, bert := two(t)
 	b.require(1)
@@ -263,7 +265,7 @@ func TestRequiredNow(t *testing.T) {
 	}
 	must(t, b.Take(t.Context(), act(t, bert, "bert", Suspend, 6, nil)))
 	must(t, b.Take(t.Context(), act(t, bert, "bert", Resume, 7, less)))
-	b.require(1) // a policy opens nothing by itself
+	b.require(1) // a policy alone opens nothing
 	if s := own(); s.Open(time.Now()) || s.Pending == nil {
 		t.Errorf("it is %s, %+v", s.Status, s.Pending)
 	}
@@ -271,15 +273,15 @@ func TestRequiredNow(t *testing.T) {
 	if s := own(); !s.Open(time.Now()) {
 		t.Errorf("it is %s, %+v", s.Status, s.Pending)
 	}
-	b.place.Required = 2 // and the ledger says 1
+	b.place.Required = 2 // while the ledger says 1
 	b.reopen()
 	if s := own(); s.Open(time.Now()) {
 		t.Error("what the file says of the policy counts for more than what is configured")
 	}
 }
 
-// Who left signs nothing more, under no name, and opens nothing with what they had begun; what they signed while they
-// were here stands, and is checked by their key.
+// People who left sign nothing more, under any name, and their pending acts open nothing. What they signed before they
+// left stays in effect, and is verified with their key.
 func TestFormerCustodian(t *testing.T) {
 	b, bert := two(t)
 	must(t, b.Take(t.Context(), proposal(t, 1)))
@@ -319,7 +321,7 @@ func TestFormerCustodian(t *testing.T) {
 		}
 		b.reopen()
 	}
-	// A study that bert opened before he left stays open; an operator who left proposes nothing.
+	// A study that bert opened before he left stays open. An operator who left cannot propose.
 	leaves("bert", "dora", "olga")
 	if s, _ := b.Study("copd"); !s.Open(time.Now()) {
 		t.Errorf("what they opened is closed: %+v", s)
@@ -327,5 +329,5 @@ func TestFormerCustodian(t *testing.T) {
 	if err := b.Take(t.Context(), proposal(t, 2)); !errors.Is(err, ErrRecord) {
 		t.Errorf("an operator who left proposes: %v", err)
 	}
-	must(t, b.Take(t.Context(), proposal(t, 1))) // that she had proposed already
+	must(t, b.Take(t.Context(), proposal(t, 1))) // she had proposed this before
 }

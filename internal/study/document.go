@@ -19,53 +19,53 @@ import (
 // Aggregate is a kind of aggregate that a study may ask for.
 type Aggregate string
 
-// The aggregates. Averages, variances and correlations are made of sums; medians,
-// quantiles, extremes and histograms of distributions.
+// The aggregates. Averages, variances and correlations are computed from sums. Medians, quantiles, extremes and
+// histograms are computed from distributions.
 const (
 	Count        Aggregate = "count"
 	Sum          Aggregate = "sum"
 	Distribution Aggregate = "distribution"
 )
 
-// Any stands for every investigator, or for every column of a table that singles
-// nobody out: all but its key, its patient and what refers to another table's key.
+// Any stands for every investigator, or for all columns of a table except identifying ones: its key, its patient, and
+// columns that refer to another table's key.
 const Any = "*"
 
 // Document says what a study is and what it may do. docs/study.yaml explains each key.
 type Document struct {
 	ID         string `yaml:"id" json:"id"`
-	Version    int    `yaml:"version" json:"version"` // of the proposal; each is greater than the one before
+	Version    int    `yaml:"version" json:"version"` // of the proposal; each is greater than the previous one
 	Title      string `yaml:"title" json:"title"`
 	Purpose    string `yaml:"purpose" json:"purpose"`
 	LegalBasis string `yaml:"legal_basis" json:"legal_basis"` // such as an ethics committee's reference
-	// Investigators may ask, by the names that identity providers give them; "*": all researchers.
+	// Investigators may ask. Their names are those that identity providers give them; "*" means all researchers.
 	Investigators []string `yaml:"investigators" json:"investigators"`
-	// Hospitals that are asked; empty: all.
+	// Hospitals that are asked; empty means all.
 	Hospitals []string `yaml:"hospitals" json:"hospitals,omitempty"`
-	// Tables that may be read, with their columns; "*" is Any, and as a table, every table.
+	// Tables that may be read, with their columns. "*" is Any; as the name of a table it means every table.
 	Tables     map[string][]string `yaml:"tables" json:"tables"`
 	Aggregates []Aggregate         `yaml:"aggregates" json:"aggregates"`
 	// Budget is the most that may ever be released, at each hospital and at the coordinator.
 	Budget dp.Budget `yaml:"budget" json:"budget"`
 	// MaxEpsilon: no query may cost more than Laplace noise of this epsilon.
 	MaxEpsilon float64 `yaml:"max_epsilon" json:"max_epsilon"`
-	// MinEpsilon: no release may cost less than Laplace noise of this epsilon; see LeastEpsilon. Left out where it
-	// is 0, so that documents that were signed before there was such a key have the digest that they had.
+	// MinEpsilon: no release may cost less than Laplace noise of this epsilon; see LeastEpsilon. It is not encoded if
+	// it is 0, so that documents that were signed before this key existed keep their digest.
 	MinEpsilon     float64   `yaml:"min_epsilon" json:"min_epsilon,omitempty"`
-	DefaultEpsilon float64   `yaml:"default_epsilon" json:"default_epsilon"` // of a query that names none
-	DefaultDelta   float64   `yaml:"default_delta" json:"default_delta"`     // likewise
-	Expires        time.Time `yaml:"expires" json:"expires"`                 // from this instant on, no query
-	// Sealed: each hospital covers its own numbers before they leave, or refuses. Left out where it is false, as
-	// MinEpsilon is.
+	DefaultEpsilon float64   `yaml:"default_epsilon" json:"default_epsilon"` // of a query that does not name one
+	DefaultDelta   float64   `yaml:"default_delta" json:"default_delta"`     // of a query that does not name one
+	Expires        time.Time `yaml:"expires" json:"expires"`                 // no query from this instant on
+	// Sealed: each hospital adds noise to its own numbers before they leave, or refuses. Like MinEpsilon, it is not
+	// encoded if it is false.
 	Sealed bool `yaml:"sealed" json:"sealed,omitempty"`
 }
 
 var idPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$`)
 
-// ValidID tells whether a text can be a study's id: it stands in ledgers and URLs.
+// ValidID reports whether a text can be a study's id: ids appear in ledgers and URLs.
 func ValidID(s string) bool { return idPattern.MatchString(s) }
 
-// defaultLeast is MinEpsilon where a document has none.
+// defaultLeast is the default of MinEpsilon.
 const defaultLeast = 0.01
 
 // Bounds of a document.
@@ -74,7 +74,7 @@ const (
 	maxItems = 10000 // of a list
 )
 
-// Validate lists what is wrong, one a line.
+// Validate lists the faults, one per line.
 func (d *Document) Validate() error {
 	var problems []error
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
@@ -142,13 +142,13 @@ func (d *Document) Validate() error {
 	return errors.Join(problems...)
 }
 
-// MaxLoss is the price of the dearest query that is allowed, its thresholds aside:
-// under either accounting, Laplace noise of MaxEpsilon.
+// MaxLoss is the price of the most expensive allowed query, without its thresholds: under either accounting, Laplace
+// noise of MaxEpsilon.
 func (d *Document) MaxLoss() (dp.Loss, error) {
 	return dp.Noise{Mechanism: dp.Laplace, Epsilon: d.MaxEpsilon, Limit: 1}.Loss(0)
 }
 
-// LeastEpsilon is MinEpsilon, or what holds where the document has none: 0.01, and MaxEpsilon where that is smaller.
+// LeastEpsilon is MinEpsilon, or its default if the document has none: 0.01, or MaxEpsilon if that is smaller.
 func (d *Document) LeastEpsilon() float64 {
 	if d.MinEpsilon > 0 {
 		return d.MinEpsilon
@@ -157,22 +157,22 @@ func (d *Document) LeastEpsilon() float64 {
 }
 
 // Cheapest is the least price of a release, deltas aside: Laplace noise of LeastEpsilon. A release costs enough if its
-// loss is not Cheaper than this under the study's accounting, so that Gaussian noise pays as much rho.
+// loss is not Cheaper than this under the study's accounting. So Gaussian noise pays as much rho.
 func (d *Document) Cheapest() (dp.Loss, error) {
 	return dp.Noise{Mechanism: dp.Laplace, Epsilon: d.LeastEpsilon(), Limit: 1}.Loss(0)
 }
 
-// Admits tells whether a researcher of this name may ask.
+// Admits reports whether a researcher of this name may ask.
 func (d *Document) Admits(name string) bool {
 	return slices.Contains(d.Investigators, Any) || slices.Contains(d.Investigators, name)
 }
 
-// IncludesHospital tells whether the hospital takes part.
+// IncludesHospital reports whether the hospital takes part.
 func (d *Document) IncludesHospital(hospital string) bool {
 	return len(d.Hospitals) == 0 || slices.Contains(d.Hospitals, hospital)
 }
 
-// Reads tells whether a table may be read, and which of its columns are named.
+// Reads reports whether a table may be read, and which of its columns are named.
 func (d *Document) Reads(table string) (columns []string, ok bool) {
 	for name, columns := range d.Tables {
 		if strings.EqualFold(name, table) {
@@ -183,7 +183,7 @@ func (d *Document) Reads(table string) (columns []string, ok bool) {
 	return columns, ok
 }
 
-// normal is the document in its one spelling: lists sorted, without doubles, the time in UTC.
+// normal is the document in its one canonical form: lists sorted without duplicates, and the time in UTC.
 func (d *Document) normal() *Document {
 	n := *d
 	n.Investigators = sorted(d.Investigators)
@@ -204,9 +204,9 @@ func sorted[S ~string](all []S) []S {
 	return slices.Compact(slices.Sorted(slices.Values(all)))
 }
 
-// Digest is the SHA-256 of the document's canonical encoding, in hexadecimal digits: JSON
-// without white space, its keys in the order of Document and of sorted tables, its lists
-// sorted and without doubles, its numbers as encoding/json writes them.
+// Digest is the SHA-256 of the document's canonical encoding, in hexadecimal digits: JSON without white space, with
+// keys in the order of Document and tables sorted, lists sorted without duplicates, and numbers as encoding/json writes
+// them.
 func (d *Document) Digest() string {
 	b, err := json.Marshal(d.normal())
 	if err != nil {
@@ -216,11 +216,11 @@ func (d *Document) Digest() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// ErrWider says that what a custodian approves allows more than what was proposed.
+// ErrWider says that a custodian's document allows more than the proposal.
 var ErrWider = errors.New("it allows more than the proposal")
 
-// Narrows returns nil if d allows nothing that the proposal does not; an error that
-// wraps ErrWider and names what is wider.
+// Narrows returns nil if d allows nothing that the proposal does not allow. Otherwise the error wraps ErrWider and
+// names what is wider.
 func (d *Document) Narrows(proposal *Document) error {
 	wider := func(what string) error { return fmt.Errorf("%w: %s", ErrWider, what) }
 	p := proposal
@@ -257,7 +257,7 @@ func (d *Document) Narrows(proposal *Document) error {
 			return wider("the columns of table " + table)
 		}
 	}
-	if _, every := d.Tables[Any]; every { // what the proposal says of a table must not give way to what it says of all
+	if _, every := d.Tables[Any]; every { // a narrower entry of the proposal for one table must not be replaced by its entry for every table
 		for _, table := range slices.Sorted(maps.Keys(p.Tables)) {
 			if columns, _ := d.Reads(table); !within(columns, p.Tables[table]) {
 				return wider("the columns of table " + table)
@@ -267,7 +267,7 @@ func (d *Document) Narrows(proposal *Document) error {
 	return nil
 }
 
-// within tells whether the proposal's list allows all of these. Any allows every one.
+// within reports whether the proposal's list allows all of these. Any allows everything.
 func within[S ~string](these, allowed []S) bool {
 	for _, s := range these {
 		if !slices.Contains(allowed, s) && !slices.Contains(allowed, Any) {

@@ -12,26 +12,26 @@ import (
 	"github.com/intramuros/intramuros/internal/ledger"
 )
 
-// ErrFailures says that a study is suspended at a hospital because so many of its queries failed there.
+// ErrFailures says that a study is suspended at a hospital because too many of its queries failed there.
 var ErrFailures = errors.New("so many of the study's queries failed here that it is suspended until its custodian resumes it")
 
-// Failure is the detail of a ledger's entry about a query that failed after it was charged.
+// Failure is the detail of a ledger entry about a query that failed after its charge.
 type Failure struct {
 	Approval int    `json:"approval"` // the number of the approval under which it was charged
-	Code     string `json:"code"`     // what was told of it
-	Count    int    `json:"count"`    // of the study's failures since that approval, this one included; 0: another approval holds
+	Code     string `json:"code"`     // the error code that was sent
+	Count    int    `json:"count"`    // number of the study's failures since that approval, with this one; 0: another approval is in effect
 	Allowed  int    `json:"allowed"`
-	Suspends bool   `json:"suspends"` // the study is suspended from here on, until it is approved again
-	Rows     int64  `json:"rows"`     // groups that had left
+	Suspends bool   `json:"suspends"` // the study is suspended from now until it is approved again
+	Rows     int64  `json:"rows"`     // groups that were already sent
 	Bytes    int64  `json:"bytes"`
 }
 
-// Charged is what a charge's detail tells of the study.
+// Charged is the part of a charge's detail that concerns the study.
 type Charged struct {
-	Approval int `json:"approval"` // the number of the approval that holds; 0: an earlier version's, whose end is not awaited
+	Approval int `json:"approval"` // the number of the approval in effect; 0: an earlier version's charge, whose end is not recorded
 }
 
-// Execution is a query that runs, and may fail yet.
+// Execution is a running query, which may still fail.
 type Execution struct {
 	Approval    int // the number of the approval under which it runs
 	Study       string
@@ -40,9 +40,9 @@ type Execution struct {
 	Reservation string
 }
 
-// Begin lets a query run if it may fail. Of one study at most so many run at once as may fail before the study is
-// suspended: others wait, and are refused with ErrFailures if it is. So there are never more failures than allowed,
-// at least 1, between two approvals, whatever comes at once. Each Begin without an error is followed by one End.
+// Begin lets a query run if it may fail. For one study, no more queries run at the same time than may fail before the
+// study is suspended. Others wait, and are refused with ErrFailures if it is suspended. So between two approvals there
+// are never more failures than allowed, which is at least 1. Each Begin without an error must be followed by one End.
 func (r *Registry) Begin(ctx context.Context, id string, allowed int) (approval int, err error) {
 	for {
 		r.mu.Lock()
@@ -66,7 +66,7 @@ func (r *Registry) Begin(ctx context.Context, id string, allowed int) (approval 
 	}
 }
 
-// End is of a query that no longer runs.
+// End says that a query of the study no longer runs.
 func (r *Registry) End(id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -77,9 +77,10 @@ func (r *Registry) End(id string) {
 	r.changed = make(chan struct{})
 }
 
-// Fail counts an execution that failed after its charge, before anybody is told: it is in the ledger when Fail returns
-// nil. It counts even where the ledger cannot take it, and after a restart as well, since its charge then has no end.
-// what says in plain words what happened, as a sentence without its end; f has Code, Rows and Bytes.
+// Fail counts an execution that failed after its charge. It must be called before anybody is told. The failure is in
+// the ledger when Fail returns nil. It counts even if the ledger cannot record it, and also after a restart, because
+// then its charge has no end. what is a plain sentence about what happened, without the full stop; f has Code, Rows and
+// Bytes.
 func (r *Registry) Fail(ctx context.Context, x Execution, f Failure, what string, allowed int) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -110,10 +111,10 @@ func (r *Registry) Fail(ctx context.Context, x Execution, f Failure, what string
 	})
 }
 
-// fail counts a failure in.
+// fail counts a failure.
 func (s *Study) fail(f Failure) {
 	if s.Approval != f.Approval {
-		return // it was approved again since
+		return // it was approved again in the meantime
 	}
 	s.Failures++
 	if f.Suspends {
@@ -124,8 +125,8 @@ func (s *Study) fail(f Failure) {
 	}
 }
 
-// Settle counts the charges that have no end in the ledger: the daemon died while they ran. It is called once, before
-// anything runs.
+// Settle counts the charges that have no end in the ledger: the daemon stopped while they ran. It is called once,
+// before anything runs.
 func (r *Registry) Settle(ctx context.Context, code string, allowed int) error {
 	all := slices.SortedFunc(maps.Values(r.unended), func(a, b unended) int { return int(a.sequence - b.sequence) })
 	for _, u := range all {
@@ -137,13 +138,13 @@ func (r *Registry) Settle(ctx context.Context, code string, allowed int) error {
 	return nil
 }
 
-// unended is a charge that nothing follows.
+// unended is a charge without an entry about its end.
 type unended struct {
 	Execution
 	sequence int64
 }
 
-// follow reads what an entry says of a query's end.
+// follow reads what an entry says about the end of a query.
 func (r *Registry) follow(e ledger.Entry) {
 	switch e.Kind {
 	case ledger.KindCharge:

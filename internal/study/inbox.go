@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// Inbox is the folder in which a daemon with this ledger looks for records.
+// Inbox is the folder where the daemon with this ledger looks for records.
 func Inbox(ledgerPath string) string { return ledgerPath + ".inbox" }
 
-// Post puts a record into an inbox, whole or not at all. Records are taken in the order in which they were posted.
+// Post puts a record into an inbox, completely or not at all. Records are taken in the order in which they were posted.
 func Post(inbox string, record *Record) (path string, err error) {
 	b, err := record.Encode()
 	if err != nil {
@@ -27,7 +27,7 @@ func Post(inbox string, record *Record) (path string, err error) {
 	if err != nil {
 		return "", err
 	}
-	defer os.Remove(f.Name()) // fails once renamed
+	defer os.Remove(f.Name()) // fails after the rename
 	_, err = f.Write(b)
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return "", err
@@ -36,14 +36,14 @@ func Post(inbox string, record *Record) (path string, err error) {
 	return path, os.Rename(f.Name(), path)
 }
 
-// Refused gives the reason for which the record at path was refused, "" if it was not.
+// Refused returns the reason why the record at path was refused, or "" if it was not.
 func Refused(path string) string {
 	b, _ := os.ReadFile(strings.TrimSuffix(path, newSuffix) + refusedSuffix)
 	return strings.TrimSpace(string(b))
 }
 
-// Collect takes the records of an inbox and removes them. Those that are refused leave a
-// file with the reason; those that the ledger could not take stay for the next time.
+// Collect takes the records of an inbox and removes them. A refused record leaves a file with the reason. A record that
+// the ledger could not take stays for the next time.
 func (r *Registry) Collect(ctx context.Context, inbox string) error {
 	if err := os.MkdirAll(inbox, 0o700); err != nil {
 		return err

@@ -2,19 +2,20 @@ package study
 
 import "time"
 
-// Narrowing is what a custodian allows less than a document does. A zero field narrows nothing.
+// Narrowing says in what a custodian allows less than a document. A zero field narrows nothing.
 type Narrowing struct {
 	Epsilon       float64             `json:"epsilon"` // of the whole budget
 	MaxEpsilon    float64             `json:"max_epsilon"`
-	MinEpsilon    float64             `json:"min_epsilon"` // the least price of a release, raised
+	MinEpsilon    float64             `json:"min_epsilon"` // a higher least price of a release
 	Expires       time.Time           `json:"expires"`
-	Sealed        bool                `json:"sealed"` // the hospital covers its numbers, though the document does not ask for it
+	Sealed        bool                `json:"sealed"` // the hospital adds noise to its numbers, though the document does not require it
 	Investigators []string            `json:"investigators"`
 	Tables        map[string][]string `json:"tables"`
 	Aggregates    []Aggregate         `json:"aggregates"`
 }
 
-// Apply is the document, narrowed. What it gives may be wider nonetheless, where a field is: Document.Narrows tells.
+// Apply returns the narrowed document. If a field is wider than the document, so is the result: Document.Narrows
+// detects it.
 func (n *Narrowing) Apply(d Document) Document {
 	if n.Epsilon > 0 {
 		d.Budget.Epsilon = n.Epsilon

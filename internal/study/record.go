@@ -18,30 +18,30 @@ type Act string
 // The acts.
 const (
 	Propose Act = "propose" // the operator: this is the study, or its next version
-	Approve Act = "approve" // the custodian: this holds here from now on
+	Approve Act = "approve" // the custodian: this is in effect here from now on
 	Suspend Act = "suspend" // no query for now
-	Resume  Act = "resume"  // what held when the study was suspended holds again
-	Narrow  Act = "narrow"  // less holds from now on; it opens nothing
+	Resume  Act = "resume"  // the terms before the suspension are in effect again
+	Narrow  Act = "narrow"  // less is allowed from now on; it opens nothing
 	End     Act = "end"     // no query ever again
 )
 
-// Record is one act, signed by who did it.
+// Record is one act, signed by the person who did it.
 type Record struct {
 	Act        Act    `json:"act"`
 	Study      string `json:"study"`
 	Federation string `json:"federation"`
-	// Hospital where it holds; empty for a proposal, and for what the operator decides
-	// for the coordinator.
+	// Hospital is the hospital where it takes effect. It is empty for a proposal, and for the operator's acts at the
+	// coordinator.
 	Hospital string `json:"hospital,omitempty"`
-	// Number of the act at its place, from 1 up; 0 for a proposal, whose Document has a version.
+	// Number counts the acts at its place, from 1 up. It is 0 for a proposal, whose Document has a version.
 	Number int `json:"number,omitempty"`
-	// Document that is proposed, or that holds here from now on.
+	// Document is what is proposed, or what is in effect here from now on.
 	Document *Document `json:"document,omitempty"`
-	Proposal string    `json:"proposal,omitempty"` // an approval's: digest of the document that it answers
-	By       string    `json:"by"`                 // who signs, as the daemon's configuration names the key
+	Proposal string    `json:"proposal,omitempty"` // of an approval: digest of the proposal that it answers
+	By       string    `json:"by"`                 // the signer, by the name of the key in the daemon's configuration
 	Time     time.Time `json:"time"`
 	Reason   string    `json:"reason,omitempty"`
-	// Signature is Ed25519, over the prefix and the record's JSON without it.
+	// Signature is Ed25519, over the prefix and the record's JSON without the signature.
 	Signature []byte `json:"signature"`
 }
 
@@ -52,16 +52,16 @@ func refuse(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", ErrRecord, fmt.Errorf(format, args...))
 }
 
-// prefix keeps a signature of a study from being one of something else.
+// prefix ensures that a signature of a study is not valid for something else.
 const prefix = "intramuros/study/1\n"
 
 // maxRecord bounds a record's encoding, in bytes.
 const maxRecord = 1 << 20
 
-// Keys are the public keys of people, by the names that records give.
+// Keys are the public keys of people, by the names used in records.
 type Keys map[string]ed25519.PublicKey
 
-// message is what is signed.
+// message is the signed text.
 func (r *Record) message() ([]byte, error) {
 	bare := *r
 	bare.Signature = nil
@@ -73,8 +73,8 @@ func (r *Record) message() ([]byte, error) {
 	return append([]byte(prefix), b...), err
 }
 
-// Message brings the record into its one spelling, and gives what its signature is of: for a
-// signer whose key is elsewhere. Errors wrap ErrRecord.
+// Message brings the record into its canonical form and returns the bytes to sign, for a signer whose key is elsewhere.
+// Errors wrap ErrRecord.
 func (r *Record) Message() ([]byte, error) {
 	if r.Document != nil {
 		r.Document = r.Document.normal()
@@ -148,7 +148,7 @@ func (r *Record) verify(keys Keys) error {
 	return VerifySignature(key, m, r.Signature, r.By)
 }
 
-// VerifySignature refuses a signature under a message that is not made by the key of the person named. Its error wraps
+// VerifySignature refuses a signature of a message that was not made with the key of the named person. Its error wraps
 // ErrRecord.
 func VerifySignature(key ed25519.PublicKey, message, signature []byte, by string) error {
 	if !ed25519.Verify(key, message, signature) {
@@ -174,10 +174,10 @@ func Decode(b []byte) (*Record, error) {
 	return &r, r.validate()
 }
 
-// Encode is Decode's inverse.
+// Encode is the inverse of Decode.
 func (r *Record) Encode() ([]byte, error) { return json.Marshal(r) }
 
-// id names a record: SHA-256 of all of it.
+// id names a record by its SHA-256.
 func (r *Record) id() string {
 	b, err := r.Encode()
 	if err != nil {
@@ -223,7 +223,7 @@ func (d *Document) terms() string {
 		d.Budget.Epsilon, d.Budget.Delta, d.Budget.Accounting, d.MaxEpsilon, d.LeastEpsilon(), d.Expires.UTC().Format(time.DateOnly), strings.Join(d.Investigators, ", "))
 	if d.Sealed {
 		s += ", sealed"
-		if len(d.Hospitals) > 0 { // how much noise each adds follows from how many they are
+		if len(d.Hospitals) > 0 { // their number determines how much noise each one adds
 			s += " among " + strings.Join(d.Hospitals, ", ")
 		}
 	}

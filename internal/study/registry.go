@@ -21,7 +21,8 @@ const (
 	Ended     Status = "ended"
 )
 
-// staysSealed: what was sealed stays so in later versions, or an approval of the next one would drop it unseen.
+// staysSealed: a sealed study stays sealed in later versions. Otherwise an approval of the next version could drop the
+// seal unnoticed.
 func staysSealed(before, d *Document) error {
 	if before != nil && before.Sealed && !d.Sealed {
 		return refuse("version %d of study %s was sealed, and version %d is not; `sealed` is never taken away: seal it (an approval: --sealed), or propose another study", before.Version, d.ID, d.Version)
@@ -29,8 +30,8 @@ func staysSealed(before, d *Document) error {
 	return nil
 }
 
-// rule has all studies stand as they do where so many must sign, and some have left. The coordinator's proposals hold
-// without.
+// rule applies a policy to all studies: how many must sign, and who has left. The coordinator's proposals need no
+// signatures of custodians.
 func (r *Registry) rule(required int, former []string) {
 	r.place.Required, r.place.Former = required, former
 	if r.place.Hospital == "" {
@@ -42,7 +43,7 @@ func (r *Registry) rule(required int, former []string) {
 	}
 }
 
-// Registry is the studies of one daemon. Its methods may be called from any goroutine.
+// Registry has the studies of one daemon. Its methods may be called from any goroutine.
 type Registry struct {
 	place  Place
 	ledger *ledger.Ledger
@@ -52,19 +53,19 @@ type Registry struct {
 	studies map[string]*Study
 	seen    map[string]bool // records by id
 
-	running map[string]int // queries, by study
+	running map[string]int // number of running queries, by study
 	changed chan struct{}  // closed when fewer run
 	unended map[string]unended
 }
 
-// Load adds up the records in a ledger. Where place has no keys at all, as for a reader of somebody's ledger,
-// signatures are not checked, and the ledger's last policy holds. A record that no configured key has signed opens
-// nothing, and its study stays closed: the log says so.
+// Load adds up the records in a ledger. If place has no keys at all, as for a reader of somebody else's ledger,
+// signatures are not checked, and the ledger's last policy applies. A record that no configured key has signed opens
+// nothing, its study stays closed, and the log says so.
 func Load(ctx context.Context, l *ledger.Ledger, place Place, log *slog.Logger) (*Registry, error) {
 	r := &Registry{place: place, ledger: l, log: log, studies: map[string]*Study{}, seen: map[string]bool{},
 		running: map[string]int{}, changed: make(chan struct{}), unended: map[string]unended{}}
 	blind := len(place.Operators) == 0 && len(place.Custodians) == 0
-	r.place.Required, r.place.Former = 0, nil // at first: what was signed is read by the policy of its time
+	r.place.Required, r.place.Former = 0, nil // at first: earlier records are read with the policy of their time
 	broken := map[string]bool{}
 	err := l.Entries(ctx, 1, func(e ledger.Entry) error {
 		if p, ok := policyOf(e); ok {
@@ -89,7 +90,7 @@ func Load(ctx context.Context, l *ledger.Ledger, place Place, log *slog.Logger) 
 		return nil
 	})
 	if !blind {
-		r.rule(place.Required, place.Former) // whatever the file says
+		r.rule(place.Required, place.Former) // the configured policy applies, whatever the file says
 	}
 	for id := range broken {
 		if s := r.studies[id]; s != nil && s.Status != Ended {
@@ -113,8 +114,8 @@ func (r *Registry) apply(record *Record) error {
 	return nil
 }
 
-// Take checks a record and, where it follows, keeps it: it is in the ledger when Take
-// returns nil. One that is known already changes nothing. Errors wrap ErrRecord, or are the ledger's.
+// Take checks a record and keeps it if it follows. The record is in the ledger when Take returns nil. A known record
+// changes nothing. Errors wrap ErrRecord, or are the ledger's.
 func (r *Registry) Take(ctx context.Context, record *Record) error {
 	if err := record.is(r.place); err != nil {
 		return err
@@ -151,7 +152,7 @@ func (r *Registry) Take(ctx context.Context, record *Record) error {
 	return r.apply(record)
 }
 
-// Study gives a study as it stands.
+// Study returns the present state of a study.
 func (r *Registry) Study(id string) (Study, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -173,7 +174,7 @@ func (r *Registry) All() []Study {
 	return all
 }
 
-// Proposals are the records of the latest proposals that have not ended here, for others to take.
+// Proposals returns the records of the latest proposals that have not ended here, to be sent to others.
 func (r *Registry) Proposals() []*Record {
 	var all []*Record
 	for _, s := range r.All() {

@@ -6,54 +6,54 @@ import (
 	"time"
 )
 
-// Status is where a study stands at one place.
+// Status is the state of a study at one place.
 type Status string
 
 // Study is a study at one place.
 type Study struct {
 	ID     string
 	Status Status
-	// Proposal is the latest proposal; nil where none has come.
+	// Proposal is the latest proposal; nil if there is none.
 	Proposal *Document
-	// Approved is what was approved last; at the coordinator, the latest proposal unless narrowed.
+	// Approved is the document in effect; at the coordinator, the latest proposal unless narrowed.
 	Approved *Document
-	// Failures is how many queries failed after they were charged since the last approval, and Failed that they
+	// Failures is the number of queries that failed after their charge since the last approval. Failed says that there
 	// were so many that the study is suspended; see Registry.Begin.
 	Failures int
 	Failed   bool
-	Approval int // the number of the last approval or resumption, 0 where there is none
-	// Pending is what lacks signatures to hold; nil: nothing does.
+	Approval int // the number of the last approval or resumption; 0 if there is none
+	// Pending lacks signatures before it takes effect; nil: there is none.
 	Pending *Pending
 
 	Acts  int     // the number of the last act
 	Last  *Record // the last act, or the proposal
 	offer *Record // the latest proposal's record
 
-	answers *Document // the proposal that Holds is of, which may be older than Proposal
-	opener  Pending   // who has signed what opened it, By and keys
+	answers *Document // the proposal that Approved answers; it may be older than Proposal
+	opener  Pending   // the signers of the act that opened it: By and keys
 }
 
-// Offer is the record of the latest proposal; nil where none has come.
+// Offer is the record of the latest proposal; nil if there is none.
 func (s *Study) Offer() *Record { return s.offer }
 
-// Open tells whether queries may be asked now, and under which terms.
+// Open reports whether queries may be asked now.
 func (s *Study) Open(now time.Time) bool {
 	return s.Approved != nil && (s.Status == Approved || s.Status == Amended) && now.Before(s.Approved.Expires)
 }
 
-// Pending is an approval or a resumption that more custodians must sign before it holds.
+// Pending is an approval or a resumption that more custodians must sign before it takes effect.
 type Pending struct {
 	Act      Act       `json:"act"`
 	Document *Document `json:"document"`
-	By       []string  `json:"by"`      // who has signed, first to last
-	Missing  int       `json:"missing"` // how many more must
+	By       []string  `json:"by"`      // the signers, in order
+	Missing  int       `json:"missing"` // how many more must sign
 
 	proposal string
-	keys     []string // of By, or where those are not known their names
+	keys     []string // of By; their names if the keys are not known
 }
 
-// signed is how r stands with the signatures that came before it. Whoever signs twice counts once, also under two names
-// for one key.
+// signed adds the signature of r to the earlier ones. A person who signs twice counts once, also under two names for
+// one key.
 func (p *Pending) signed(r *Record, place Place) *Pending {
 	next := &Pending{Act: r.Act, Document: r.Document, proposal: r.Proposal}
 	if p != nil && p.Act == r.Act && p.proposal == r.Proposal && p.Document.Digest() == r.Document.Digest() {
@@ -66,7 +66,7 @@ func (p *Pending) signed(r *Record, place Place) *Pending {
 	return next
 }
 
-// forget takes back what somebody signed who has left, where it has opened nothing yet.
+// forget removes the signatures of people who left from an act that has opened nothing yet.
 func (s *Study) forget(place Place) {
 	if s.Pending == nil {
 		return
@@ -83,13 +83,13 @@ func (s *Study) forget(place Place) {
 	}
 }
 
-// require has the study stand as it does where so many must sign what opens one: what fewer have opened is suspended,
-// until others sign that it is resumed.
+// require applies the rule that n custodians must sign an act that opens a study. A study that fewer have opened is
+// suspended, until others sign that it is resumed.
 func (s *Study) require(n int) {
 	switch {
 	case s.Pending != nil:
 		next := *s.Pending
-		next.Missing = max(1, n-len(next.keys)) // no change of a policy opens anything
+		next.Missing = max(1, n-len(next.keys)) // a change of the policy never opens a study
 		s.Pending = &next
 	case (s.Status == Approved || s.Status == Amended) && len(s.opener.keys) < n:
 		s.Status = Suspended
@@ -139,7 +139,7 @@ func (s *Study) apply(r *Record, place Place) error {
 	return nil
 }
 
-// propose adds a proposal; at the coordinator (central) it holds at once.
+// propose adds a proposal. At the coordinator (central) it takes effect at once.
 func (s *Study) propose(r *Record, central bool) error {
 	if s.Proposal != nil && r.Document.Version <= s.Proposal.Version {
 		return refuse("version %d of study %s is known, and this is version %d", s.Proposal.Version, s.ID, r.Document.Version)
@@ -163,7 +163,7 @@ func (s *Study) propose(r *Record, central bool) error {
 	return nil
 }
 
-// allows tells whether a custodian's act may follow on how the study stands.
+// allows reports whether a custodian's act may follow in the present state of the study.
 func (s *Study) allows(r *Record) error {
 	switch r.Act {
 	case Approve:
@@ -188,14 +188,14 @@ func (s *Study) allows(r *Record) error {
 		if err := r.Document.Narrows(s.Approved); err != nil {
 			return refuse("compared with what holds here, %w", err)
 		}
-		if err := r.Document.Narrows(s.answers); err != nil { // a sealed study has all of the proposal's hospitals
+		if err := r.Document.Narrows(s.answers); err != nil { // a sealed study has exactly the hospitals of the proposal
 			return refuse("%w", err)
 		}
 	}
 	return nil
 }
 
-// open lets what a record says hold, and counts failures anew.
+// open puts the terms of a record into effect, and resets the count of failures.
 func (s *Study) open(r *Record) {
 	if r.Act == Approve {
 		s.Approved, s.answers = r.Document, s.Proposal
@@ -204,7 +204,7 @@ func (s *Study) open(r *Record) {
 	s.Approval, s.Failures, s.Failed = r.Number, 0, false
 }
 
-// opened is the status of a study that is open, by whether what holds is narrower than what was proposed.
+// opened is the status of an open study. It depends on whether the terms are narrower than the proposal.
 func (s *Study) opened() Status {
 	if s.Approved.Digest() != s.answers.Digest() {
 		return Amended
@@ -212,7 +212,7 @@ func (s *Study) opened() Status {
 	return Approved
 }
 
-// sameAccounting: what was charged is charged under one accounting.
+// sameAccounting refuses another accounting: all charges of a study are made under one.
 func (s *Study) sameAccounting(d *Document) error {
 	if s.Approved != nil && s.Approved.Budget.Accounting != d.Budget.Accounting {
 		return refuse("the accounting of study %s is %s and cannot change", s.ID, s.Approved.Budget.Accounting)

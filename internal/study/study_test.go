@@ -68,7 +68,7 @@ func open(t *testing.T, place Place) *book {
 	return b
 }
 
-// reopen closes the ledger and adds it up afresh.
+// reopen closes the ledger, opens it and adds it up again.
 func (b *book) reopen() {
 	b.t.Helper()
 	if b.l != nil {
@@ -119,7 +119,7 @@ func TestLife(t *testing.T) {
 	take := func(r *Record, want Status) {
 		t.Helper()
 		must(t, b.Take(t.Context(), r))
-		for range 2 { // as it is, and as the ledger tells it
+		for range 2 { // in memory, and after reading the ledger
 			s, _ := b.Study("copd")
 			if s.Status != want || s.Open(time.Now()) != (want == Approved || want == Amended) {
 				t.Fatalf("%s, not %s", s.Status, want)
@@ -162,13 +162,12 @@ func TestLife(t *testing.T) {
 	}
 }
 
-// Pure accounting and a seal do not go together, whoever asks for both: the operator who proposes or the custodian who
-// approves.
+// Pure accounting and a seal exclude each other, whether the operator proposes both or the custodian approves both.
 func TestPureIsNotSealed(t *testing.T) {
 	b := open(t, Place{Hospital: "lyon"})
 	take := func(r *Record, key ed25519.PrivateKey) {
 		t.Helper()
-		err := r.Sign(key) // refuses already
+		err := r.Sign(key) // this may already refuse
 		if err == nil {
 			err = b.Take(t.Context(), r)
 		}
@@ -194,7 +193,7 @@ func TestPureIsNotSealed(t *testing.T) {
 	take(wish, claire)
 }
 
-// What a proposal or a custodian has sealed, no later version opens, and the ledger says what is sealed.
+// No later version opens what a proposal or a custodian has sealed. The ledger says what is sealed.
 func TestStaysSealed(t *testing.T) {
 	zcdp := func(r *Record, sealed bool) *Record {
 		r.Document.Budget = dp.Budget{Accounting: dp.ZCDP, Epsilon: 5, Delta: 1e-6}
@@ -217,7 +216,7 @@ func TestStaysSealed(t *testing.T) {
 	}
 	b := open(t, Place{Hospital: "lyon"})
 	take(b, zcdp(proposal(t, 1), false), true)
-	take(b, zcdp(approval(t, 1, 1, nil), true), true) // the custodian's own wish
+	take(b, zcdp(approval(t, 1, 1, nil), true), true) // the custodian's own choice
 	take(b, zcdp(proposal(t, 2), false), true)
 	take(b, zcdp(approval(t, 2, 2, nil), false), false)
 	take(b, zcdp(approval(t, 2, 2, nil), true), true)
@@ -235,7 +234,7 @@ func TestStaysSealed(t *testing.T) {
 	}
 }
 
-// At the coordinator a proposal holds at once, and the operator may narrow, suspend and end.
+// At the coordinator a proposal takes effect at once, and the operator may narrow, suspend and end.
 func TestCentral(t *testing.T) {
 	b := open(t, Place{})
 	must(t, b.Take(t.Context(), proposal(t, 1)))
@@ -295,7 +294,7 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%s: the study is %s", name, b.status())
 		}
 	}
-	// The accounting of a study cannot change with a later version.
+	// A later version cannot change the accounting of a study.
 	b := open(t, Place{Hospital: "lyon"})
 	must(t, b.Take(t.Context(), proposal(t, 1)))
 	must(t, b.Take(t.Context(), good))
@@ -304,7 +303,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// A record that no configured key has signed opens nothing, even from the ledger.
+// A record that no configured key has signed opens nothing, even if it comes from the ledger.
 func TestKeyWithdrawn(t *testing.T) {
 	b := open(t, Place{Hospital: "lyon"})
 	must(t, b.Take(t.Context(), proposal(t, 1)))
@@ -316,7 +315,8 @@ func TestKeyWithdrawn(t *testing.T) {
 	}
 }
 
-// Nor does one that was signed for another place: who can write the file can put it there, with its hashes.
+// Nor does a record that was signed for another place. A person who can write the file can put it there, with its
+// hashes.
 func TestRecordOfAnotherPlace(t *testing.T) {
 	for name, r := range map[string]*Record{
 		"another hospital":   signed(t, claire, Record{Act: Approve, Hospital: "rennes", Number: 1, Document: document(), Proposal: document().Digest(), By: "claire"}),
@@ -370,7 +370,7 @@ func TestNarrows(t *testing.T) {
 	}
 }
 
-// A custodian may seal a study and not open it, and a sealed one keeps the proposal's hospitals.
+// A custodian may seal a study but not unseal it, and a sealed study keeps the proposal's hospitals.
 func TestNarrowsSealed(t *testing.T) {
 	seal := func(sealed bool, hospitals ...string) *Document {
 		d := document()
@@ -398,7 +398,7 @@ func TestNarrowsSealed(t *testing.T) {
 	}
 }
 
-// A proposal of every table that names one with fewer columns is not narrowed by leaving that out.
+// A proposal allows every table, and for one table it names fewer columns. Leaving that table out is not narrower.
 func TestNarrowsEveryTable(t *testing.T) {
 	p := document()
 	p.Tables = map[string][]string{Any: {Any}, "person": {"sex"}}
@@ -421,7 +421,7 @@ func TestOneSpellingOfATable(t *testing.T) {
 
 func nan() float64 { zero := 0.0; return zero / zero }
 
-// The digest does not depend on how a document is written.
+// The digest does not depend on the spelling of a document.
 func TestDigest(t *testing.T) {
 	a, b := document(), document()
 	b.Investigators = []string{"ada", "ben", "ada"}
@@ -435,7 +435,7 @@ func TestDigest(t *testing.T) {
 	if a.Digest() == b.Digest() {
 		t.Error("two documents have one digest")
 	}
-	const golden = "5201d5a9" // the encoding is part of what is signed: it must not change
+	const golden = "5201d5a9" // the encoding is part of what is signed, so it must not change
 	if !strings.HasPrefix(a.Digest(), golden) {
 		t.Errorf("the canonical encoding has changed: %s", a.Digest())
 	}
@@ -469,7 +469,7 @@ func TestInbox(t *testing.T) {
 		t.Errorf("left over: %v", files)
 	}
 	must(t, b.Collect(t.Context(), inbox))
-	// Where the ledger does not take it, it stays.
+	// If the ledger cannot take a record, the record stays.
 	path, err := Post(inbox, signed(t, claire, Record{Act: Suspend, Hospital: "lyon", Number: 2, By: "claire"}))
 	must(t, err)
 	must(t, b.l.Close())
@@ -481,7 +481,7 @@ func TestInbox(t *testing.T) {
 	}
 }
 
-// The documentation is a document.
+// The example in the documentation is a valid document.
 func TestDocumented(t *testing.T) {
 	var d Document
 	must(t, config.Load("../../docs/study.yaml", &d))
@@ -522,7 +522,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// Documents that were signed before there was a least price keep their digest, and have the default.
+// Documents that were signed before the least price existed keep their digest and get the default.
 func TestLeastPrice(t *testing.T) {
 	d := document()
 	if b, err := json.Marshal(d); err != nil || strings.Contains(string(b), "min_epsilon") {
@@ -553,7 +553,7 @@ func TestLeastPrice(t *testing.T) {
 	}
 }
 
-// A custodian may raise the least price, and not lower it, also not by leaving it out.
+// A custodian may raise the least price, but not lower it, and not leave it out to lower it.
 func TestLeastPriceOnlyRises(t *testing.T) {
 	with := func(least, most float64) *Document {
 		d := document()
@@ -570,7 +570,7 @@ func TestLeastPriceOnlyRises(t *testing.T) {
 		{with(0.2, 1), with(0, 1), false},
 		{with(0.2, 1), with(0.1, 1), false},
 		{with(0.001, 1), with(0, 1), true},
-		{with(0, 1), with(0, 0.005), true}, // as custodians did before: every query then costs all that it may
+		{with(0, 1), with(0, 0.005), true}, // as custodians did before: each query then costs the most that it may
 		{with(0.2, 1), with(0, 0.1), false},
 	} {
 		if err := c.approved.Narrows(c.proposed); (err == nil) != c.taken || err != nil && !errors.Is(err, ErrWider) {
@@ -579,8 +579,8 @@ func TestLeastPriceOnlyRises(t *testing.T) {
 	}
 }
 
-// No more executions run at once than may fail; a failure outlasts a restart, an approval begins anew, and neither a
-// larger allowance nor an old execution undoes a suspension.
+// No more executions run at the same time than may fail. A failure survives a restart, and an approval resets the
+// count. Neither a larger allowance nor an old execution undoes a suspension.
 func TestFailuresHold(t *testing.T) {
 	b := open(t, Place{Hospital: "lyon"})
 	must(t, b.Take(t.Context(), proposal(t, 1)))
@@ -613,7 +613,7 @@ func TestFailuresHold(t *testing.T) {
 	if _, err := begin(3); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("one runs and two have failed, and another begins: %v", err)
 	}
-	b.reopen() // what ran ends with the daemon
+	b.reopen() // running queries end with the daemon
 	if s, _ := b.Study("copd"); s.Failures != 2 || s.Failed {
 		t.Errorf("after a restart %+v", s)
 	}
@@ -621,14 +621,14 @@ func TestFailuresHold(t *testing.T) {
 		t.Errorf("with a smaller allowance: %v", err)
 	}
 	fail(1, "c")
-	for range 2 { // as it is, and as the ledger tells it
+	for range 2 { // in memory, and after reading the ledger
 		if _, err := begin(100); !errors.Is(err, ErrFailures) || b.status() != Suspended {
 			t.Errorf("with a larger allowance: %v, %s", err, b.status())
 		}
 		b.reopen()
 	}
 	must(t, b.Take(t.Context(), approval(t, 2, 1, nil)))
-	fail(1, "d") // of before the approval
+	fail(1, "d") // charged before the approval
 	for range 2 {
 		if s, _ := b.Study("copd"); s.Failures != 0 || s.Failed || s.Status != Approved || s.Approval != 2 {
 			t.Errorf("after the approval %+v", s)
@@ -637,7 +637,7 @@ func TestFailuresHold(t *testing.T) {
 	}
 }
 
-// A charge without an end is a failure, once; one of an earlier version, or one that was answered, is none.
+// A charge without an end counts as one failure. A charge of an earlier version, or an answered one, does not.
 func TestUnendedCharges(t *testing.T) {
 	b := open(t, Place{Hospital: "lyon"})
 	must(t, b.Take(t.Context(), proposal(t, 1)))
@@ -664,7 +664,7 @@ func TestUnendedCharges(t *testing.T) {
 		}
 	}
 	charge(`{"approval": 1}`)
-	must(t, b.Take(t.Context(), approval(t, 2, 1, nil))) // it ran before the approval, and counts to nothing after it
+	must(t, b.Take(t.Context(), approval(t, 2, 1, nil))) // it ran before the approval, and does not count after it
 	b.reopen()
 	must(t, b.Settle(t.Context(), "NODE_STOPPED", 5))
 	if s, _ := b.Study("copd"); s.Failures != 0 || len(b.unended) != 0 {
