@@ -350,15 +350,16 @@ func TestRefusedQueriesFillNoDisk(t *testing.T) {
 	if grown > 2*refusalBytes {
 		t.Errorf("the ledger has grown by %d bytes", grown)
 	}
-	bytes := 0
+	bytes, counted := 0, false // a slow machine earns allowance meanwhile: the count may stand before the last refusal
 	for _, e := range entries {
 		if e.Kind == ledger.KindRefuse {
 			bytes += e.Bytes()
+			counted = counted || strings.Contains(e.Text, "refusals before this one are not recorded")
 		} else if e.Kind != ledger.KindStudy && e.Kind != ledger.KindOpen && e.Kind != ledger.KindConfig && e.Kind != ledger.KindData {
 			t.Errorf("the ledger has a %s", e.Kind)
 		}
 	}
-	if last := entries[len(entries)-1]; bytes > 2*refusalBytes || last.Study != "none" || !strings.Contains(last.Text, "refusals before this one are not recorded") {
+	if last := entries[len(entries)-1]; bytes > 2*refusalBytes || last.Study != "none" || !counted {
 		t.Errorf("%d bytes of refusals, and then: %s", bytes, last.Text)
 	}
 }
