@@ -11,14 +11,14 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// Is reports whether an expression is CLAMP(x, lower, upper) of constants: x is what LEAST, its first argument, begins
-// with.
+// Is reports whether an expression is CLAMP(x, lower, upper) with constant bounds, which is built as GREATEST(LEAST(x,
+// upper), lower).
 func Is(e *expr.Expr) bool {
 	_, _, _, ok := parts(e)
 	return ok && e.Type.Numeric()
 }
 
-// parts are those of GREATEST(LEAST(x, upper), lower) of constants, of any type.
+// parts returns the arguments of GREATEST(LEAST(x, upper), lower) with constant bounds of any type.
 func parts(e *expr.Expr) (x, upper, lower *expr.Expr, ok bool) {
 	if e.Op != expr.OpGreatest || len(e.Args) != 2 || e.Args[0].Op != expr.OpLeast || len(e.Args[0].Args) != 2 {
 		return nil, nil, nil, false
@@ -27,7 +27,7 @@ func parts(e *expr.Expr) (x, upper, lower *expr.Expr, ok bool) {
 	return x, upper, lower, upper.Op == expr.OpLiteral && lower.Op == expr.OpLiteral
 }
 
-// Within lists those within an expression, each once; of nil, none.
+// Within lists the CLAMPs in an expression, each once; none for nil.
 func Within(e *expr.Expr) (all []*expr.Expr) {
 	if e == nil {
 		return nil
@@ -45,21 +45,21 @@ func Within(e *expr.Expr) (all []*expr.Expr) {
 	return all
 }
 
-// Makes reports whether a column of a derived relation, or of one that it reads, is made of a CLAMP.
+// Makes reports whether a column of a derived relation, or of a relation that it reads, uses CLAMP.
 func Makes(d *fragment.Query) bool {
 	return slices.ContainsFunc(d.Columns, func(o fragment.Output) bool { return len(Within(o.Expr)) > 0 }) ||
 		slices.ContainsFunc(d.Relations, func(r fragment.Relation) bool { return r.Query != nil && Makes(r.Query) }) ||
 		slices.ContainsFunc(d.Inputs, Makes)
 }
 
-// Moves is the condition under which a clamp moves a value that e is made of, written at a place; facts tells what is
-// known of an expression. Nil: it never does.
+// Moves is the condition under which a clamp moves a value that e is computed from; at is its position in the text, and
+// facts tells what is known of an expression. Nil: it never moves one.
 func Moves(e, clamp *expr.Expr, at syntax.Position, facts func(*expr.Expr) expr.Range) *expr.Expr {
 	switch {
 	case e.Equal(clamp):
 		return outside(e, at, facts)
 	case e.Op == expr.OpCase && len(e.Args) == 3 && e.Args[0].Op == expr.OpIsNull && e.Args[2].Equal(clamp) && e.Args[0].Args[0].Equal(clamp.Args[0].Args[0]):
-		return outside(clamp, at, facts) // CLAMP of NULL is NULL, which compares with nothing
+		return outside(clamp, at, facts) // CLAMP of NULL is NULL, for which no comparison is true
 	case e.Op == expr.OpCase:
 		args, found := slices.Clone(e.Args), false
 		for i := range args {
@@ -89,7 +89,7 @@ func Moves(e, clamp *expr.Expr, at syntax.Position, facts func(*expr.Expr) expr.
 	return any
 }
 
-// outside is the condition under which a clamp moves its value; nil: by what is known of it, it never does.
+// outside is the condition under which a clamp moves its value; nil if the known range shows that it never does.
 func outside(clamp *expr.Expr, at syntax.Position, facts func(*expr.Expr) expr.Range) *expr.Expr {
 	x, upper, lower, ok := parts(clamp)
 	if !ok || x.Op == expr.OpLiteral {
@@ -110,8 +110,8 @@ func outside(clamp *expr.Expr, at syntax.Position, facts func(*expr.Expr) expr.R
 	return any
 }
 
-// Warn looks within an expression for CLAMP(x, lower, upper) that is narrower than what is known of x, also of another
-// type than a number.
+// Warn finds each CLAMP(x, lower, upper) in an expression that is narrower than the known range of x. x may have any
+// type.
 func Warn(e *expr.Expr, bounds func() *expr.RangeAnalysis, warn func(format string, args ...any)) {
 	if e == nil {
 		return

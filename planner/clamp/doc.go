@@ -1,3 +1,4 @@
-// Package clamp finds CLAMP(x, lower, upper) in expressions over one row, and tells which values it moves to the nearer
-// bound. It knows nothing of text, of plans or of noise: what is planned of it, and told, is package planner's.
+// Package clamp finds CLAMP(x, lower, upper) in expressions over one row. It tells which values CLAMP moves to the
+// nearer bound. It knows nothing of SQL text, plans or noise: package planner plans the measurement and words the
+// warnings.
 package clamp

@@ -2,20 +2,20 @@ package estimate
 
 import "math"
 
-// Bracket is an interval in which a number lies. Interval arithmetic (Moore 1966) is sound whatever joint values the
-// numbers have.
+// Bracket is an interval that contains a number. Interval arithmetic (Moore 1966) is sound for any joint values of the
+// numbers.
 type Bracket struct{ Low, High float64 }
 
-// Minus subtracts.
+// Minus is the bracket of a difference.
 func (s Bracket) Minus(o Bracket) Bracket { return Bracket{s.Low - o.High, s.High - o.Low} }
 
-// Times multiplies.
+// Times is the bracket of a product.
 func (s Bracket) Times(o Bracket) Bracket {
 	a, b, c, d := product(s.Low, o.Low), product(s.Low, o.High), product(s.High, o.Low), product(s.High, o.High)
 	return Bracket{min(a, b, c, d), max(a, b, c, d)}
 }
 
-// product of 0 and infinity is 0: the factor is 0 for sure.
+// product treats 0 times infinity as 0, because the factor is exactly 0.
 func product(x, y float64) float64 {
 	if x == 0 || y == 0 {
 		return 0
@@ -23,7 +23,7 @@ func product(x, y float64) float64 {
 	return x * y
 }
 
-// over divides by what is not negative.
+// over divides by a number that is not negative.
 func (s Bracket) over(o Bracket) Bracket {
 	if o.Low <= 0 {
 		return Bracket{math.Inf(-1), math.Inf(1)}
@@ -41,5 +41,5 @@ func (s Bracket) squared() Bracket {
 
 func (s Bracket) positive() Bracket { return Bracket{math.Max(0, s.Low), math.Max(0, s.High)} }
 
-// Root is the square root; that of what is negative is 0.
+// Root is the square root. A negative number counts as 0.
 func (s Bracket) Root() Bracket { return Bracket{Root(s.Low), Root(s.High)} }

@@ -6,10 +6,11 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-// WholeBuckets is the tree of at most so many levels with a bucket for each whole number from low to high in which a
-// median errs least. By least squares (Forest) the variance of half of all, less those under an edge, is about b/4 at
-// the roots of b branches and b/6 at each level below, on average over edges; that of a count grows with the levels, or
-// with their square where noise is for L1. The zero value: no tree has room for them.
+// WholeBuckets returns a tree with one bucket for each whole number from low to high and at most that many levels.
+// Among these it is the tree in which a median has the smallest error. By least squares (Forest), the variance of half
+// of all values minus those below an edge is, on average over edges, about b/4 at the roots for b branches and b/6 at
+// each level below. The variance of a count grows with the number of levels, or with its square if noise is for L1. The
+// zero value means that no tree has room for the numbers.
 func WholeBuckets(low, high float64, most int, norm fragment.Norm) (best fragment.Buckets) {
 	least := math.Inf(1)
 	for levels := 1; levels <= most; levels++ {
@@ -27,14 +28,15 @@ func WholeBuckets(low, high float64, most int, norm fragment.Norm) (best fragmen
 	return best
 }
 
-// SquareBuckets have one for each whole number from low to high, in two levels of as many branches.
+// SquareBuckets returns a tree with one bucket for each whole number from low to high, in two levels with equal
+// branching.
 func SquareBuckets(low, high float64) fragment.Buckets {
 	b := fragment.Buckets{Lower: low, Branching: max(2, int(math.Ceil(math.Sqrt(high-low+1)-1e-9))), Levels: 2}
 	b.Upper = low + float64(b.Leaves())
 	return b
 }
 
-// Bin reads one count of a histogram, which is a tree of one level, and its interval.
+// Bin reads one count of a histogram, with its interval. A histogram is a tree of one level.
 func (t Tree) Bin(i int, confidence float64) (n, low, high float64) {
 	n, half := t.Counts[i], t.Noise.HalfWidth(confidence)
 	return n, n - half, n + half

@@ -5,7 +5,7 @@ import (
 	"strconv"
 )
 
-// RoundUp is the smallest number of three significant digits that is not below x, which is finite and above 0.
+// RoundUp is the smallest number with three significant digits that is at least x. x is finite and above 0.
 func RoundUp(x float64) float64 {
 	decimals := 2 - int(math.Floor(math.Log10(x)))
 	unit := math.Pow10(decimals)

@@ -1,7 +1,7 @@
 package estimate
 
-// Isotonic is the closest series to y, in the sum of weighted squares, that never falls (pool adjacent violators:
-// Barlow et al. 1972), with what lies below the floor raised to it. Weights are above 0, one for each number.
+// Isotonic returns the series that never falls and is closest to y in the sum of weighted squares (pool adjacent
+// violators: Barlow et al. 1972). Values below the floor are raised to it. Weights are above 0, one for each number.
 func Isotonic(y, weights []float64, floor float64) []float64 {
 	type block struct {
 		mean, weight float64

@@ -7,11 +7,11 @@ import (
 	"github.com/intramuros/intramuros/dp"
 )
 
-// Points is how many points a simulation evaluates; the quantiles of 95 % then rest on the 50 lowest and highest.
+// Points is the number of points of a simulation. The quantiles for 95 % then rest on the 50 lowest and the 50 highest.
 const Points = 2000
 
-// Draws are possible draws of noises, points of each: a Kronecker sequence (Niederreiter 1992) pushed through their
-// quantiles. They are fixed, so that the same answer always has the same interval.
+// Draws returns possible draws of each noise, Points of them: a Kronecker sequence (Niederreiter 1992) mapped through
+// the quantile functions. The draws are fixed, so the same answer always has the same interval.
 func Draws(noise []dp.Distribution) [][]float64 {
 	root, step := generalizedGolden(len(noise)), 1.0
 	var all [][]float64
@@ -27,8 +27,8 @@ func Draws(noise []dp.Distribution) [][]float64 {
 	return all
 }
 
-// Central is where the central part of a simulation's results lies, as large as the confidence. Points that gave no
-// result are left out of them; false: they are too many to bound anything. It sorts the results.
+// Central is the central part of a simulation's results that holds the share confidence. Points without a result are
+// missing from results. ok is false if too many are missing. It sorts the results.
 func Central(results []float64, confidence float64) (low, high float64, ok bool) {
 	tail := (1 - confidence) / 2
 	if float64(Points-len(results)) > tail*Points {
@@ -39,8 +39,8 @@ func Central(results []float64, confidence float64) (low, high float64, ok bool)
 	return results[cut], results[len(results)-1-cut], true
 }
 
-// generalizedGolden is the root above 1 of x^(d+1) = x + 1, whose inverse powers
-// make the Kronecker sequence of d dimensions spread evenly (Roberts 2018).
+// generalizedGolden is the root above 1 of x^(d+1) = x + 1. Its inverse powers spread the Kronecker sequence of d
+// dimensions evenly (Roberts 2018).
 func generalizedGolden(d int) float64 {
 	x := 2.0
 	for range 50 {

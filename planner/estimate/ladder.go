@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// Ladder tells about how many patients have how many rows of a table at a hospital, as was released before: of each
-// step those with more rows than the public step before, up to Rows. Steps are in order.
+// Ladder tells roughly how many patients at a hospital have how many rows of a table, from an earlier release. A step
+// counts the patients with more rows than the previous public step and at most Rows. Steps are in ascending order.
 type Ladder []Step
 
 // Step is one step of a Ladder.
@@ -15,13 +15,14 @@ type Step struct {
 	Patients float64 `json:"patients"` // above 0
 }
 
-// before is the public step before, 0 before the first: steps are the powers of two.
+// before is the previous public step, 0 for the first. Public steps are the powers of two.
 func (s Step) before() int { return s.Rows / 2 }
 
-// Middle is how many rows a patient of the step has on average, if they are spread evenly over it.
+// Middle is the average number of rows of the step's patients, if they are spread evenly over it.
 func (s Step) Middle() float64 { return float64(s.before()+1+s.Rows) / 2 }
 
-// Quantile is how many rows at most that part of the patients have, up to the step; 0 for an empty ladder.
+// Quantile is the number of rows, rounded up to a step, that the share q of the patients does not exceed; 0 for an
+// empty ladder.
 func (l Ladder) Quantile(q float64) int {
 	total, sum := 0.0, 0.0
 	for _, s := range l {
@@ -35,15 +36,15 @@ func (l Ladder) Quantile(q float64) int {
 	return 0
 }
 
-// Lost is about how many rows are left out if a patient of more than limit counts as one of limit, and how many there
-// are, the patients of a step being spread evenly over it.
+// Lost is roughly how many rows are lost if a patient with more than limit rows counts as limit rows, and how many rows
+// there are in all. The patients of a step are taken as spread evenly over it.
 func (l Ladder) Lost(limit int) (lost, all float64) {
 	for _, s := range l {
 		n, c, b := float64(s.Rows), float64(limit), float64(s.before())
 		all += s.Patients * s.Middle()
 		switch {
 		case c >= n:
-		case c > b: // the sum of 1, 2, … n-c, of n-b patients
+		case c > b: // the sum of 1, 2, … n-c, for n-b patients
 			lost += s.Patients * (n - c) * (n - c + 1) / 2 / (n - b)
 		default:
 			lost += s.Patients * (s.Middle() - c)
@@ -52,17 +53,19 @@ func (l Ladder) Lost(limit int) (lost, all float64) {
 	return lost, all
 }
 
-// unseenSteps is how many steps With adds.
+// unseenSteps is the number of steps that With adds.
 const unseenSteps = 2
 
-// With is the ladder and two steps more, of as many patients as noise may have hidden, at most, and so many fewer each
-// as the last steps have, half at least: without them, who has very many rows would seem not to be there.
+// With adds two steps to the ladder, for patients with very many rows that noise may hide. A new step has at most
+// hidden patients. Each has fewer than the step before, by the ratio of the last steps, and at most half. Otherwise
+// such patients would seem not to exist.
 func (l Ladder) With(hidden float64) Ladder {
 	n := len(l)
 	if n == 0 || !(hidden > 0) {
 		return l
 	}
-	last, kept, faster := l[n-1], 0.5, 1.0 // of the patients of a step, the next has so many; and that falls from step to step
+	// a step has kept times the patients of the one before; kept is multiplied by faster at each step
+	last, kept, faster := l[n-1], 0.5, 1.0
 	if n > 1 {
 		kept = l[n-1].Patients / l[n-2].Patients
 	}
@@ -81,8 +84,8 @@ func (l Ladder) With(hidden float64) Ladder {
 	return all
 }
 
-// Best is the limit with which a total errs least: by what is left out, and by noise of that scale for a limit of one
-// row.
+// Best is the row limit with which a total has the smallest error. The error is what is left out plus noise; scale is
+// the noise at a limit of one row.
 func (l Ladder) Best(scale float64) int {
 	return l.leastError(func(limit int) float64 {
 		lost, _ := l.Lost(limit)
@@ -90,8 +93,8 @@ func (l Ladder) Best(scale float64) int {
 	})
 }
 
-// leastError is the limit with which an error is least, of limits that are an eighth apart, up to the last step; 0 of
-// no steps.
+// leastError is the limit for which an error function is smallest, up to the last step. It tries limits that are an
+// eighth apart. It is 0 if there are no steps.
 func (l Ladder) leastError(of func(limit int) float64) int {
 	if len(l) == 0 {
 		return 0
@@ -105,23 +108,23 @@ func (l Ladder) leastError(of func(limit int) float64) int {
 	return best
 }
 
-// By how much, of half of the bounds' range, who has more rows than a limit is supposed to differ from who has fewer:
-// in a mean, of which the data of docs/accuracy.md have 0.002 to 0.04; and in a share, where what is counted often
+// These are assumed differences between patients with more rows than a limit and patients with fewer, in halves of the
+// bounds' range. For a mean, the data of docs/accuracy.md have 0.002 to 0.04. For a share, what is counted often
 // decides how many rows there are, as a death does (informative cluster size; Hoffman, Sen & Weinberg 2001, Biometrika
-// 88): a small effect (0.2 standard deviations; Cohen 1988) on a share of 7 %, whose standard deviation is half of half
-// its range.
+// 88). There, a small effect is assumed (0.2 standard deviations; Cohen 1988) on a share of 7 %, whose standard
+// deviation is half of half its range.
 const (
 	differingInMean  = 0.01
 	differingInShare = 0.1
 )
 
-// BestOfMean is the limit with which a mean errs least, in units of half of its bounds' range: as it weighs who has
-// more rows less, and by noise of that scale for a limit of one row in a sum of all rows.
+// BestOfMean is the row limit with which a mean has the smallest error, in halves of its bounds' range. A limit gives
+// patients with more rows less weight. scale is the noise of a sum over all rows at a limit of one row.
 func (l Ladder) BestOfMean(scale float64) int { return l.bestOfQuotient(scale, differingInMean) }
 
-// BestOfShare is the limit with which a share of 7 % of the rows errs least: by noise of that scale, for a limit of one
-// row, in each of those that it is of and those that it is not of; so by twice √(0.07² + 0.93²) as much of half its
-// range.
+// BestOfShare is the row limit with which a share of 7 % of the rows has the smallest error. scale is the noise, at a
+// limit of one row, of the rows in the share and of the rows outside it. In halves of the share's range that is
+// 2√(0.07² + 0.93²) times scale.
 func (l Ladder) BestOfShare(scale float64) int {
 	return l.bestOfQuotient(2*math.Hypot(0.07, 0.93)*scale, differingInShare)
 }
@@ -133,10 +136,10 @@ func (l Ladder) bestOfQuotient(scale, differing float64) int {
 	})
 }
 
-// Groups is in how many groups a patient may be and count in full, such that the number of patients in each of some
-// groups errs least: by what is left out of those in more, and by noise of that scale for one group. Patients are
-// supposed to be in as many groups as they have rows, and in no more than possible; euclidean is the length to which
-// they are clipped, else the sum.
+// Groups is the largest number of groups in which a patient should count in full, so that the number of patients in
+// each group has the smallest error. The error is what is left out of patients in more groups, plus noise; scale is the
+// noise for one group. A patient is assumed to be in as many groups as they have rows, but in at most possible.
+// euclidean: patients are clipped to a Euclidean length, otherwise to a sum.
 func (l Ladder) Groups(scale float64, groups, possible int, euclidean bool) int {
 	if len(l) == 0 {
 		return 0

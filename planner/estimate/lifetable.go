@@ -7,29 +7,30 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-// LifeTable makes of a tree of times a life table by Kaplan and Meier (1958).
+// LifeTable computes a life table by Kaplan and Meier (1958) from a tree of times.
 //
-// The tree counts subjects by their time. Its first half is of the subjects without the event, its second half of
-// those with it, so that a subject is in one bucket alone. Bucket r of a half holds the subjects whose time is in the
-// r-th step counted back from the horizon, (horizon - r*step, horizon - (r-1)*step]; bucket 0 those beyond the
-// horizon. Hence the number at risk in a step is the count of all buckets up to its own, which the tree tells
-// well, and events of adjacent steps telescope, so that the noise on the curve grows with the logarithm of the
-// number of steps. Where the step is the unit of time, the table is exact but for the noise.
+// The tree counts subjects by their time. Its first half holds the subjects without the event, its second half those
+// with it, so each subject is in one bucket. Bucket r of a half holds the subjects whose time is in the r-th step
+// counted back from the horizon, (horizon - r*step, horizon - (r-1)*step]. Bucket 0 holds those beyond the horizon. So
+// the number at risk in a step is the count of all buckets up to its own, which the tree tells well. Events of adjacent
+// steps telescope, so the noise on the curve grows only with the logarithm of the number of steps. If the step is the
+// unit of time, the table is exact except for noise.
 type LifeTable struct {
-	Steps       int     // to the horizon
-	Step, Every float64 // of time; Every is a multiple of Step, and how often a row is shown
+	Steps       int     // up to the horizon
+	Step, Every float64 // in units of time; a row is shown every Every, a multiple of Step
 }
 
-// Buckets are one a step and one beyond the horizon, with the event and without, in as many levels as err least: more
-// levels share the budget, as their number under L2 and its square under L1, and fewer tell less of sums of many
-// buckets. The branching is even, so that each half is of whole nodes.
+// Buckets returns the tree's shape: one bucket for each step and one beyond the horizon, with and without the event.
+// The number of levels is the one with the smallest error. More levels share the budget (their number under L2, its
+// square under L1); fewer levels make sums of many buckets noisier. The branching is even, so that each half consists
+// of whole nodes.
 func (s LifeTable) Buckets(norm fragment.Norm) (best fragment.Buckets) {
 	least := math.Inf(1)
 	for levels := 1; levels <= 4; levels++ {
 		branching := int(math.Ceil(math.Pow(2*float64(s.Steps+1), 1/float64(levels)) - 1e-9))
 		b := fragment.Buckets{Branching: branching + branching%2, Levels: levels}
 		forest := Forest{branching: b.Branching, own: ownErrors(b.Branching, levels), under: make([]float64, b.Leaves()+1)}
-		// The variance of a sum from the beginning of a half, at most.
+		// This is an upper bound of the variance of a sum from the beginning of a half.
 		variance := 0.0
 		for i := 1; i <= s.Steps+1; i++ {
 			variance = math.Max(variance, forest.Between(0, i))
@@ -45,20 +46,19 @@ func (s LifeTable) Buckets(norm fragment.Norm) (best fragment.Buckets) {
 	return best
 }
 
-// Lines are the life table's rows: time, at risk at the start of its step, events since
-// the row before, survival and the ends of its interval, standard error, and the interval
-// for the population from which the subjects come.
+// Lines returns the life table's rows: time; number at risk at the start of its step; events since the row before;
+// survival with the ends of its interval; standard error; and the interval for the population that the subjects come
+// from.
 //
-// Estimates are those of least squares over the tree (Forest), and fit each other: subjects who have left, with the
-// event and without, are each a series that never falls (the closest one, Isotonic), so that numbers at risk and
-// survival never rise and no event is counted twice.
+// Estimates are those of least squares over the tree (Forest), made consistent. The subjects who have left, with the
+// event and without, are two series that never fall; each is replaced by the closest such series (Isotonic). So numbers
+// at risk and survival never rise, and no event is counted twice.
 //
-// The interval of survival is for the noise alone: it covers what the table would be
-// without noise. lower and upper add to the variance of log survival that of Greenwood
-// (1926), as R's survfit does. Both are by the delta method on the logarithm, at the estimates, around what all of the
-// tree says by least squares (one step of Newton's from the estimate), of which the errors are known; then the ends of
-// the first are made to fall as the curve does (flatten).
-// After the last step at which enough are at risk (enough), nothing is told of survival.
+// The interval of survival is for the noise alone: it covers what the table would be without noise. lower and upper add
+// the variance of Greenwood (1926) to that of log survival, as R's survfit does. Both use the delta method on the
+// logarithm. They are centred on the least-squares estimate over the whole tree, whose errors are known (one Newton
+// step from the fitted estimate). Then the ends of the first interval are made to fall as the curve does (flatten).
+// After the last step at which enough subjects are at risk (enough), the table gives no survival.
 func (s LifeTable) Lines(t Tree, confidence float64) [][]float64 {
 	c := s.curve(t, confidence)
 	c.moves = make([]float64, t.Leaves()+1)
@@ -77,8 +77,8 @@ func (s LifeTable) Lines(t Tree, confidence float64) [][]float64 {
 	return flatten(table)
 }
 
-// Errors are the half-widths to expect of a table, whatever the counts: that of the numbers at risk and that of events,
-// the largest shown; and that of survival at the horizon, times the number at risk there.
+// Errors are the half-widths to expect in a table, whatever the counts. For numbers at risk and events they are the
+// largest shown. That of survival is the one at the horizon, multiplied by the number at risk there.
 func (s LifeTable) Errors(t Tree, confidence float64) (atRisk, events, survival float64) {
 	c, first, moves := s.curve(t, confidence), s.Steps, 0.0
 	_, deviation := c.atRisk(s.Steps + 1)
@@ -99,7 +99,7 @@ func (s LifeTable) Errors(t Tree, confidence float64) (atRisk, events, survival 
 	return atRisk, events, c.z * c.deviation * math.Sqrt(moves)
 }
 
-// curve is at the beginning of a life table, of all of the tree by least squares.
+// curve returns the state at the beginning of a life table, fitted to the whole tree by least squares.
 func (s LifeTable) curve(t Tree, confidence float64) curve {
 	fit := NewForest(t.Branching, t.Counts)
 	return curve{
@@ -108,15 +108,15 @@ func (s LifeTable) curve(t Tree, confidence float64) curve {
 	}
 }
 
-// side is a half of the tree: the subjects without the event, or with it, from that bucket on. Each half is of whole
-// trees of the forest, so that the errors of the two are independent.
+// side is one half of the tree from bucket from on: the subjects without the event, or with it. Each half consists of
+// whole trees of the forest, so the errors of the halves are independent.
 type side struct {
 	*Forest
 	from int
 }
 
-// below is how many subjects of the side are in its first i buckets, and the variance of its error in units of one
-// count's.
+// below is the number of subjects of this side in its first i buckets, and the variance of its error in units of one
+// count's variance.
 func (s side) below(i int) (n, variance float64) {
 	n, _ = s.Under(s.from+i, 0)
 	before, _ := s.Under(s.from, 0)
@@ -126,7 +126,7 @@ func (s side) below(i int) (n, variance float64) {
 // between is the variance of the error of the number of subjects in buckets i to j-1.
 func (s side) between(i, j int) float64 { return s.Between(s.from+i, s.from+j) }
 
-// fit finds the numbers of subjects, and of those with the event, in the buckets below each edge.
+// fit estimates how many subjects, and how many with the event, are in the buckets below each edge.
 func (c *curve) fit() {
 	n := c.Steps + 1
 	with, without, weights, others := make([]float64, n), make([]float64, n), make([]float64, n), make([]float64, n)
@@ -142,33 +142,33 @@ func (c *curve) fit() {
 	}
 }
 
-// atRisk is how many subjects are in the first i buckets by least squares, and the deviation of its error.
+// atRisk is the number of subjects in the first i buckets by least squares, and the standard deviation of its error.
 func (c *curve) atRisk(i int) (n, deviation float64) {
 	with, variance := c.with.below(i)
 	without, other := c.without.below(i)
 	return with + without, math.Sqrt(variance+other) * c.deviation
 }
 
-// enough is how many standard deviations of their noise the numbers at risk must be above 0 for survival to be told;
-// found by TestSurvivalBandsCover.
+// enough is how many standard deviations of their noise the numbers at risk must exceed 0 for survival to be shown.
+// TestSurvivalBandsCover found the value.
 const enough = 5
 
-// curve goes along the steps of a life table.
+// curve is the state while the steps of a life table are computed.
 type curve struct {
 	LifeTable
 	z             float64
 	forest        *Forest
-	deviation     float64 // of the noise of one count
+	deviation     float64 // of the noise on one count
 	without, with side
 	left, hit     []float64 // fitted
 	ended         bool      // too few are at risk
-	log           float64   // of survival, by the fitted numbers
-	raw           float64   // what the numbers that need not fall add to it, to first order
+	log           float64   // log survival by the fitted numbers
+	raw           float64   // added to log by the unfitted numbers, to first order
 	greenwood     float64
-	moves         []float64 // how log survival moves with the error of the sum of the first 0, 1, ... buckets of the tree
+	moves         []float64 // how log survival changes with the errors of the sums of the first 0, 1, ... buckets
 }
 
-// step takes the step of bucket r, in which the subjects below its upper edge are at risk.
+// step computes the step of bucket r. The subjects below its upper edge are at risk.
 func (c *curve) step(r int) {
 	n, d := c.left[r+1], c.hit[r+1]-c.hit[r]
 	atRisk, deviation := c.atRisk(r + 1)
@@ -176,7 +176,7 @@ func (c *curve) step(r int) {
 		return
 	}
 	c.log += math.Log(math.Max(0, 1-d/n))
-	if c.log < -700 { // as good as nobody: no logarithm moves
+	if c.log < -700 { // practically nobody: the logarithm cannot change
 		c.log = math.Inf(-1)
 		return
 	}
@@ -185,7 +185,7 @@ func (c *curve) step(r int) {
 	byRisk, byEvents := d/(n*(n-d)), -1/(n-d)
 	c.raw += (atRisk-n)*byRisk + (upTo-under-d)*byEvents
 	c.greenwood += byRisk
-	c.moves[r+1] += byRisk // without the event, and with it
+	c.moves[r+1] += byRisk // for subjects without the event and with it
 	c.moves[c.with.from+r+1] += byRisk + byEvents
 	c.moves[c.with.from+r] -= byEvents
 	c.moves[c.with.from] -= byRisk
@@ -200,7 +200,7 @@ type lifeLine struct {
 	lower, upper                   float64
 }
 
-// line is the row of bucket r; events are those since the row before, which began at the edge top.
+// line is the row of bucket r. events are those since the row before, which began at the edge top.
 func (c *curve) line(time float64, r int, events float64, top int) lifeLine {
 	noisy, deviation := c.atRisk(r + 1)
 	upTo, _ := c.with.below(top)
@@ -220,7 +220,7 @@ func (c *curve) line(time float64, r int, events float64, top int) lifeLine {
 	noise := c.deviation * c.deviation * c.forest.Spread(c.moves)
 	l.survival = math.Exp(c.log)
 	l.deviation = l.survival * math.Sqrt(noise+c.greenwood)
-	if math.IsInf(c.log, 0) { // nobody left, as it seems: all that is told is that the curve does not rise
+	if math.IsInf(c.log, 0) { // apparently nobody is left: only that the curve does not rise is known
 		l.low, l.high, l.deviation, l.lower, l.upper = 0, 1, none, none, none
 		return l
 	}
@@ -234,8 +234,8 @@ func (c *curve) line(time float64, r int, events float64, top int) lifeLine {
 	return l
 }
 
-// flatten makes of the noise's intervals the closest that do not rise, and writes the rows. A mean of ends that rise
-// lies as far from a curve that falls as these do, or less.
+// flatten replaces the ends of the noise's intervals by the closest series that do not rise, and writes the rows. If
+// ends rise, their mean is at most as far from a falling curve as they are.
 func flatten(table []lifeLine) (lines [][]float64) {
 	told := slices.IndexFunc(table, func(l lifeLine) bool { return math.IsNaN(l.survival) })
 	if told < 0 {

@@ -24,7 +24,7 @@ func (f Form) plus(o Form, factor float64) Form {
 	return sum
 }
 
-// Times multiplies by a number.
+// Times multiplies the form by a number.
 func (f Form) Times(factor float64) Form { return Form{}.plus(f, factor) }
 
 // IsConstant reports whether the form reads no number.
@@ -62,15 +62,15 @@ func (q Quotient) Partials() []int {
 	return all
 }
 
-// LinearForm is a form as a quotient.
+// LinearForm writes a form as a quotient.
 func LinearForm(f Form) Quotient { return Quotient{Top: f, Bottom: Form{Constant: 1}} }
 
-// constant is what the quotient is where it is a number.
+// constant is the quotient's value, if it reads no number.
 func (q Quotient) constant() (float64, bool) {
 	return q.Top.Constant / q.Bottom.Constant, q.Empty() && q.Bottom.Constant != 0
 }
 
-// Plus adds factor times another quotient; false where the sum is no quotient of linear forms.
+// Plus adds factor times another quotient. It is false if the sum is no quotient of linear forms.
 func (q Quotient) Plus(y Quotient, factor float64) (Quotient, bool) {
 	c, yConstant := y.constant()
 	d, xConstant := q.constant()
@@ -85,7 +85,7 @@ func (q Quotient) Plus(y Quotient, factor float64) (Quotient, bool) {
 	return Quotient{}, false
 }
 
-// Times multiplies by another quotient; false where the product is no quotient of linear forms.
+// Times multiplies by another quotient. It is false if the product is no quotient of linear forms.
 func (q Quotient) Times(y Quotient) (Quotient, bool) {
 	if c, ok := y.constant(); ok {
 		return Quotient{Top: q.Top.Times(c), Bottom: q.Bottom}, true
@@ -96,7 +96,7 @@ func (q Quotient) Times(y Quotient) (Quotient, bool) {
 	return Quotient{}, false
 }
 
-// Over divides by another quotient; false where the result is no quotient of linear forms.
+// Over divides by another quotient. It is false if the result is no quotient of linear forms.
 func (q Quotient) Over(y Quotient) (Quotient, bool) {
 	c, yConstant := y.constant()
 	d, xConstant := q.constant()
@@ -111,9 +111,9 @@ func (q Quotient) Over(y Quotient) (Quotient, bool) {
 	return Quotient{}, false
 }
 
-// Clipped is Fieller's interval of a quotient, clipped to public bounds. Where noise moved the number so far beyond a
-// bound that nothing is left, an interval of no width would claim a certainty that nobody has: a third of the
-// half-width, about the noise's scale, is left.
+// Clipped is Fieller's interval of a quotient, clipped to public bounds. Noise may move a number so far beyond a bound
+// that nothing of the interval is left. An interval of width zero would claim exactness, so a third of the half-width
+// is kept, which is about the noise's scale.
 func Clipped(r dp.Ratio, confidence, lower, upper float64) (low, high float64) {
 	low, high = r.Interval(confidence, lower, upper)
 	if low < high {

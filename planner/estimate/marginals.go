@@ -6,30 +6,29 @@ import (
 	"slices"
 )
 
-// Marginals are tables of counts or sums over the same rows, each by some of the same keys, with noise on each
-// number: such as those by sex, by year, and the total. All combinations of values of a table's keys are there. What
-// they tell together is estimated by weighted least squares: of an interaction of keys (a contrast that sums to 0
-// over each of them) each table with these keys tells independently of its other interactions, so that the best
-// estimate of it is their mean, each weighted by the inverse of its variance (as in the analysis of variance; Xiao et
-// al. 2023 do it for private tables).
+// Marginals are tables of counts or sums over the same rows, each by some of the same keys, such as by sex, by year,
+// and the total. Each number has noise. A table has every combination of its keys' values. The tables are estimated
+// together by weighted least squares. An interaction of keys is a contrast that sums to 0 over each of them. Each table
+// with these keys estimates the interaction independently of its other interactions. So the best estimate is the mean
+// of these, weighted by inverse variance (as in the analysis of variance; Xiao et al. 2023 do it for private tables).
 type Marginals struct {
-	sizes  []int // of the keys' domains
+	sizes  []int // the sizes of the keys' domains
 	tables []margin
-	shares map[uint][]float64 // by the keys of an interaction: the weight of each table's estimate of it
+	shares map[uint][]float64 // by the keys of an interaction: the weight of each table's estimate
 }
 
 // margin is one table.
 type margin struct {
-	axes     []int // which keys, in ascending order; the last changes fastest
+	axes     []int // its keys in ascending order; the last changes fastest
 	mask     uint
 	cells    int
 	variance float64
 }
 
-// MaxKeys bounds the keys.
+// MaxKeys bounds the number of keys.
 const MaxKeys = 12
 
-// NewMarginals is of tables by these keys, each with noise of one variance on all its numbers, above 0.
+// NewMarginals describes tables by these keys. All numbers of a table have noise of the same variance, above 0.
 func NewMarginals(sizes []int, axes [][]int, variances []float64) *Marginals {
 	m := &Marginals{sizes: sizes, shares: map[uint][]float64{}}
 	for i, a := range axes {
@@ -71,7 +70,7 @@ func subsets(mask uint, fn func(uint)) {
 	}
 }
 
-// product is how many combinations of values these keys have.
+// product is the number of combinations of values of these keys.
 func (m *Marginals) product(mask uint) float64 {
 	n := 1.0
 	for k, size := range m.sizes {
@@ -82,7 +81,7 @@ func (m *Marginals) product(mask uint) float64 {
 	return n
 }
 
-// Fit gives the tables' best estimates, which agree with each other: each total is the sum of its parts.
+// Fit returns the best estimates of the tables. They agree with each other: each total is the sum of its parts.
 func (m *Marginals) Fit(values [][]float64) [][]float64 {
 	interactions := map[uint][]float64{}
 	for s, shares := range m.shares {
@@ -109,7 +108,7 @@ func (m *Marginals) Fit(values [][]float64) [][]float64 {
 	return fit
 }
 
-// places tells for each cell of a table by the keys of one set in which cell of a table by some of them it is.
+// places returns, for each cell of a table by the keys of one set, the cell of a table by fewer keys that contains it.
 func (m *Marginals) places(of, in uint) []int {
 	places := []int{0}
 	for k, size := range m.sizes {
@@ -131,7 +130,8 @@ func (m *Marginals) places(of, in uint) []int {
 	return places
 }
 
-// contrast is what a table tells of the interaction of keys s: its sums by these, with the mean along each taken away.
+// contrast is a table's estimate of the interaction of keys s: its sums by these keys, with the mean along each
+// subtracted.
 func (m *Marginals) contrast(values []float64, mask, s uint) []float64 {
 	sums := m.sums(values, mask, s)
 	stride := 1
@@ -157,7 +157,7 @@ func (m *Marginals) contrast(values []float64, mask, s uint) []float64 {
 	return sums
 }
 
-// sums adds a table up to one by fewer keys.
+// sums adds a table up to a table by fewer keys.
 func (m *Marginals) sums(values []float64, mask, s uint) []float64 {
 	sums := make([]float64, int(m.product(s)))
 	for k, p := range m.places(mask, s) {
@@ -166,14 +166,14 @@ func (m *Marginals) sums(values []float64, mask, s uint) []float64 {
 	return sums
 }
 
-// Part is the noise of Count numbers of a table, each of which an estimate holds Weight times.
+// Part is the noise of Count numbers of a table. An estimate contains each of them Weight times.
 type Part struct {
 	Table  int
 	Weight float64
 	Count  int
 }
 
-// Parts is the noise of each number that Fit gives of a table: it is the same in all its cells.
+// Parts is the noise of each number that Fit returns for a table. It is the same in all its cells.
 func (m *Marginals) Parts(table int) (parts []Part) {
 	t := m.tables[table]
 	for i, u := range m.tables {
@@ -193,8 +193,8 @@ func (m *Marginals) Parts(table int) (parts []Part) {
 	return parts
 }
 
-// weight is that of a number of table i in an estimate of a table by the keys of mask; both are by the keys in common,
-// and have the same values of some of these.
+// weight is the weight of a number of table i in an estimate of a table by the keys of mask. common are the keys that
+// both have; same are the common keys with equal values.
 func (m *Marginals) weight(mask uint, i int, common, same uint) float64 {
 	w := 0.0
 	subsets(common, func(s uint) {
@@ -214,7 +214,7 @@ func (m *Marginals) weight(mask uint, i int, common, same uint) float64 {
 	return w
 }
 
-// Weights are those of all numbers of a table, the other, in the estimate of one cell of a table.
+// Weights are the weights of all numbers of the table other in the estimate of one cell of a table.
 func (m *Marginals) Weights(table, cell, other int) []float64 {
 	t, u := m.tables[table], m.tables[other]
 	common := t.mask & u.mask
@@ -238,7 +238,7 @@ func (m *Marginals) Weights(table, cell, other int) []float64 {
 	return weights
 }
 
-// Within lists the cells of another table that make up a cell of this one: the other's keys include this one's.
+// Within lists the cells of another table that make up a cell of this one. The other table's keys include this one's.
 func (m *Marginals) Within(table, cell, other int) (cells []int) {
 	for c, p := range m.places(m.tables[other].mask, m.tables[table].mask) {
 		if p == cell {
@@ -248,7 +248,7 @@ func (m *Marginals) Within(table, cell, other int) (cells []int) {
 	return cells
 }
 
-// Finest is a table whose keys include those of all, and whether there is one.
+// Finest returns a table whose keys include those of all tables, if there is one.
 func (m *Marginals) Finest() (table int, ok bool) {
 	all := uint(0)
 	for _, t := range m.tables {
@@ -258,7 +258,7 @@ func (m *Marginals) Finest() (table int, ok bool) {
 	return table, table >= 0
 }
 
-// values are those of the keys in a cell, by key; -1 of keys that the table is not by.
+// values returns the values of the keys in a cell, by key; -1 for keys that the table does not have.
 func (m *Marginals) values(mask uint, cell int) []int {
 	values := make([]int, len(m.sizes))
 	for k := len(m.sizes) - 1; k >= 0; k-- {
@@ -269,8 +269,7 @@ func (m *Marginals) values(mask uint, cell int) []int {
 	return values
 }
 
-// Misfit is the largest difference between what two tables tell of the sums by the keys that they have in common, in
-// standard deviations of its noise.
+// Misfit is the largest difference between two tables' sums by their common keys, in standard deviations of its noise.
 func (m *Marginals) Misfit(values [][]float64) float64 {
 	worst := 0.0
 	for i, t := range m.tables {
@@ -286,10 +285,10 @@ func (m *Marginals) Misfit(values [][]float64) float64 {
 	return worst
 }
 
-// Settle moves what Fit gives to whole numbers, not below 0 where asked, that agree still: each table's parts sum to
-// the numbers of its nearest total, of which there is one unless the tables are by sets of keys that overlap, as
-// those of CUBE are; with other totals they then agree but for rounding and numbers below 0. Parts are the closest
-// ones of that sum (the projection onto a simplex: Held et al. 1974), rounded by the largest remainders.
+// Settle rounds what Fit returns to whole numbers that still agree, not below 0 if positive. Each table's parts sum to
+// the numbers of its nearest total. There is one nearest total unless the tables are by sets of keys that overlap, as
+// with CUBE. Then they agree with other totals except for rounding and numbers below 0. Parts are the closest ones with
+// that sum (the projection onto a simplex: Held et al. 1974), rounded by the largest remainders.
 func (m *Marginals) Settle(fit [][]float64, positive bool) [][]float64 {
 	order := make([]int, len(m.tables))
 	for i := range order {
@@ -328,7 +327,7 @@ func (m *Marginals) Settle(fit [][]float64, positive bool) [][]float64 {
 	return settled
 }
 
-// split moves parts as little as makes them whole numbers that sum to the total, and none below 0 where asked.
+// split changes parts as little as possible into whole numbers that sum to the total, none below 0 if positive.
 func split(parts []float64, total float64, positive bool) []float64 {
 	out := make([]float64, len(parts))
 	shift := -total / float64(len(parts))
@@ -346,7 +345,7 @@ func split(parts []float64, total float64, positive bool) []float64 {
 	return largestRemainders(out, total)
 }
 
-// simplexShift is what all parts are moved down by, before those below 0 are raised to it.
+// simplexShift is how far all parts are moved down before negative ones are raised to 0.
 func simplexShift(parts []float64, total float64) float64 {
 	sorted := slices.Clone(parts)
 	slices.Sort(sorted)

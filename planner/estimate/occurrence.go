@@ -6,19 +6,18 @@ import (
 	"slices"
 )
 
-// ThresholdOf is the number of rows from which one of n values counts as had by somebody: nobody's
-// values pass it by noise alone half a time in n.
+// ThresholdOf is the number of rows above which one of n values is taken to occur. A value that nobody has passes it
+// with probability 1/(2n), so half a value of n is expected to.
 func (t Tree) ThresholdOf(n float64) float64 { return -t.Noise.Quantile(1 / (2 * n)) }
 
-// Occurrence tells of each of the first n values whether it occurs: likely, surely, or surely not.
+// Occurrence says for each of the first n values whether it likely occurs, surely occurs, or surely does not.
 type Occurrence struct{ Likely, Sure, Never []bool }
 
-// Occurring reads which values occur.
+// Occurring decides which values occur.
 //
-// That all of sure do, and none of never, holds with the confidence at any counts. Sure are the counts above 0 by
-// Holm's procedure (1979) at half of what is left of the confidence, so that with that probability none of them is
-// had by nobody. Never are those below the least that a count above 0 can be, likewise; there are none unless the
-// noise is far less than a row.
+// With the confidence, all values in Sure occur and none in Never does, whatever the counts. Sure are the counts above
+// 0 by Holm's procedure (1979), at half of what the confidence leaves. Never are the counts below the least count above
+// 0, by the same procedure. There are none unless the noise is much smaller than a row.
 func Occurring(t Tree, n, confidence float64) Occurrence {
 	counts := t.Counts[:int(n)]
 	least := 1 / t.unit
@@ -26,20 +25,20 @@ func Occurring(t Tree, n, confidence float64) Occurrence {
 	threshold := t.ThresholdOf(n)
 	for i, y := range counts {
 		likely[i] = y >= threshold && y > 0
-		present[i] = t.Noise.CDF(-y)       // P(noise >= y): that nobody's value looks like that
-		absent[i] = t.Noise.CDF(y - least) // that somebody's does
+		present[i] = t.Noise.CDF(-y)       // P(noise >= y): the chance of this count if nobody has the value
+		absent[i] = t.Noise.CDF(y - least) // the same if somebody has it
 	}
 	alpha := (1 - confidence) / 2
 	o := Occurrence{likely, holm(present, alpha), holm(absent, alpha)}
 	for i := range counts {
-		if o.Sure[i] && o.Never[i] { // each wrong with probability alpha at most
+		if o.Sure[i] && o.Never[i] { // each is wrong with probability at most alpha
 			o.Sure, o.Never = make([]bool, len(counts)), make([]bool, len(counts))
 		}
 	}
 	return o
 }
 
-// split divides numbers into those of values that surely occur and those of values that may.
+// split divides numbers into those of values that surely occur and those of values that may occur.
 func (o Occurrence) split(values []float64) (sure, may []float64) {
 	for i, v := range values {
 		switch {
@@ -75,10 +74,10 @@ func SumOf(o Occurrence, values []float64) (x, low, high float64) {
 	return math.Max(low, math.Min(high, x)), low, high
 }
 
-// MeanOf estimates the mean of the values that occur; NaN where likely none does.
+// MeanOf estimates the mean of the values that occur; NaN if likely none does.
 func MeanOf(o Occurrence, values []float64) (x, low, high float64) {
 	sure, may := o.split(values)
-	// The least mean is that of the sure values and of the smallest others, as long as these draw it down.
+	// The least mean takes the sure values and the smallest others, as long as these lower it.
 	least := func(sign float64) float64 {
 		sum, n := 0.0, 0.0
 		for _, v := range sure {
@@ -107,7 +106,7 @@ func MeanOf(o Occurrence, values []float64) (x, low, high float64) {
 		}
 	}
 	low, high = least(1), least(-1)
-	if math.IsInf(low, 0) { // surely none
+	if math.IsInf(low, 0) { // surely none occurs
 		return math.NaN(), math.Inf(-1), math.Inf(1)
 	}
 	if n == 0 {
@@ -116,8 +115,8 @@ func MeanOf(o Occurrence, values []float64) (x, low, high float64) {
 	return math.Max(low, math.Min(high, sum/n)), low, high
 }
 
-// holm tells which hypotheses of these p-values are rejected, so that any true one is with
-// probability at most alpha (Holm 1979).
+// holm decides which hypotheses with these p-values are rejected. A true one is rejected with probability at most alpha
+// (Holm 1979).
 func holm(p []float64, alpha float64) []bool {
 	order := make([]int, len(p))
 	for i := range order {

@@ -5,14 +5,14 @@ import (
 	"slices"
 )
 
-// placeAlarm is the probability with which any value that nobody has passes for one that occurs.
+// placeAlarm is the probability that any value that nobody has is taken to occur.
 const placeAlarm = 0.01
 
-// ShownFrom is the number of rows from which one of n values counts as the least, the greatest or the most frequent. It
-// is more than COUNT(DISTINCT x) takes, which one value too many changes by one, and the least of all by any number.
+// ShownFrom is the number of rows above which one of n values is taken as the least, the greatest or the most frequent.
+// It is more than COUNT(DISTINCT x) needs: one false value changes a count by one, but a minimum by any amount.
 func (t Tree) ShownFrom(n float64) float64 { return -t.Noise.Quantile(placeAlarm / n) }
 
-// Lowest gives the place of the first value that occurs; NaN where likely none does.
+// Lowest returns the index of the first value that occurs; NaN if likely none does.
 func Lowest(t Tree, n, confidence float64) (x, low, high float64) {
 	o := Occurring(t, n, confidence)
 	threshold := t.ShownFrom(n)
@@ -30,7 +30,7 @@ func Lowest(t Tree, n, confidence float64) (x, low, high float64) {
 	return math.Min(x, high), math.Min(low, x), high
 }
 
-// Highest gives the place of the last value that occurs, likewise.
+// Highest returns the index of the last value that occurs, in the same way.
 func Highest(t Tree, n, confidence float64) (x, low, high float64) {
 	t.Counts = slices.Clone(t.Counts[:int(n)])
 	slices.Reverse(t.Counts)
@@ -38,15 +38,15 @@ func Highest(t Tree, n, confidence float64) (x, low, high float64) {
 	return n - 1 - x, n - 1 - high, n - 1 - low
 }
 
-// Most gives the place of the value that occurs most often, and where such a value may lie, for all that noise hides;
-// NaN where likely none occurs.
+// Most returns the index of the most frequent value, and the range where it may lie, given the noise; NaN if likely
+// none occurs.
 func Most(t Tree, n, confidence float64) (x, low, high float64) {
 	counts := t.Counts[:int(n)]
 	most := slices.Index(counts, slices.Max(counts))
 	if counts[most] < t.ShownFrom(n) {
 		return math.NaN(), 0, n - 1
 	}
-	// With this confidence no count is further from its own than half.
+	// With this confidence, no noisy count differs from its exact count by more than half.
 	half := t.Noise.HalfWidth(1 - (1-confidence)/n)
 	may := func(y float64) bool { return y >= counts[most]-2*half }
 	first, last := slices.IndexFunc(counts, may), most

@@ -5,20 +5,20 @@ import (
 	"slices"
 )
 
-// APPROX_BOUNDS(x) finds bounds where neither the catalog nor the researcher knows any: it releases one histogram over
-// powers of two, from -2^62 to 2^62, and tells the outermost buckets that hold more than noise would put there (after
-// ApproxBounds of Google's differential-privacy library). The answer is for a CLAMP in a query to come. What few rows
-// hold beyond the bounds is not seen.
+// APPROX_BOUNDS(x) finds bounds if neither the catalog nor the researcher knows any. It releases one histogram over
+// powers of two, from -2^62 to 2^62. It returns the outermost buckets that hold more than noise would put there (after
+// ApproxBounds of Google's differential-privacy library). The answer is meant for a CLAMP in a later query. Values
+// beyond the bounds that only few rows have are not seen.
 
 const (
 	lastPower  = 62
-	firstPower = -20 // of reals; smaller ones count as 0
-	// powersAlarm is the probability with which any bucket that is empty passes for one that is not.
+	firstPower = -20 // for reals; smaller numbers count as 0
+	// powersAlarm is the probability that any empty bucket is taken for one that is not empty.
 	powersAlarm = 1e-3
 )
 
-// PowerEdges are the inner edges of the buckets of powers of two, of whole numbers or of reals. There is one bucket
-// more.
+// PowerEdges are the inner edges of the buckets of powers of two, for whole numbers or reals. There is one bucket more
+// than edges.
 func PowerEdges(whole bool) []float64 {
 	first := firstPower
 	if whole {
@@ -34,12 +34,11 @@ func PowerEdges(whole bool) []float64 {
 	return all
 }
 
-// FilledFrom is the number of rows from which one of the tree's buckets counts as one that is not empty.
+// FilledFrom is the number of rows above which one of the tree's buckets is taken as not empty.
 func (t Tree) FilledFrom() float64 { return -t.Noise.Quantile(powersAlarm / float64(t.Branching)) }
 
-// OutermostPower tells the edge of powers of two under which no values are seen, or with top that above which none are;
-// NaN where no bucket holds enough. The interval is where the outermost value lies, as far as that can be told: nothing
-// is said of its far side.
+// OutermostPower returns the power of two below which no values are seen; with top, the one above which none are seen.
+// It is NaN if no bucket holds enough. The interval holds the outermost value on its near side; its far side is open.
 func (t Tree) OutermostPower(top bool) (x, low, high float64) {
 	whole := t.Branching == len(PowerEdges(true))+1
 	all := append(append([]float64{-math.Ldexp(1, lastPower+1)}, PowerEdges(whole)...), math.Ldexp(1, lastPower+1))

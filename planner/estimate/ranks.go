@@ -7,45 +7,45 @@ import (
 	"gonum.org/v1/gonum/dsp/fourier"
 )
 
-// Ranks is the strategy by which quantiles are bought where noise is Gaussian: not counts of buckets, but weighted sums
-// of them, from which follows, for each edge of a bucket, how many values lie under it, less half of all.
+// Ranks is the strategy by which quantiles are released under Gaussian noise. It does not release counts of buckets,
+// but weighted sums of them. From these follows F: for each edge of a bucket, the number of values below it minus half
+// of all.
 //
-// Of n buckets these are F = S·x, where S has 1/2 under an edge and -1/2 above. It is skew-circulant: each row is the
-// one before, moved by one, what falls out coming back with the other sign. So the best of all ways to buy F by linear
-// sums is known: they are the square root of |S|, for of matrices of this kind, whose singular vectors are flat, that
-// factorization has the least product of the longest row and the longest column, which is the mean of the singular
-// values (Li, Miklau, Hay, McGregor & Rastogi 2015, The matrix mechanism, VLDB Journal 24, on the bound and where it is
-// met; Denisov, McMahan, Rush, Smith & Guha Thakurta 2022, NeurIPS, on roots of sums of prefixes). Each F then has the
-// same noise, of
+// For n buckets, F = S·x, where S has 1/2 for buckets below an edge and -1/2 above. S is skew-circulant: each row is
+// the row before, shifted by one, and what is shifted out comes back with the opposite sign. For such a matrix the best
+// strategy by linear sums is known: the square root of |S|. The singular vectors are flat, so this factorization has
+// the least product of the longest row and the longest column, which is the mean of the singular values (Li, Miklau,
+// Hay, McGregor & Rastogi 2015, The matrix mechanism, VLDB Journal 24, on the bound and where it is met; Denisov,
+// McMahan, Rush, Smith & Guha Thakurta 2022, NeurIPS, on roots of sums of prefixes). Each F then has the same noise, of
 //
 //	1/(2n) · Σ 1/sin(π(2k+1)/2n) ≈ (ln n + 1.5)/π
 //
 // times that of one count: 1.9 of 100 buckets, 3.1 of 4096, where a tree of counts by least squares has about 2.8 and
 // 5. Whatever other sums of counts are bought, at some edge F has as much.
 //
-// A value in a bucket is in all n sums, with weights that are, but for order and sign, the same for every bucket: so a
-// patient of c rows moves them by at most c times the length of these weights, whatever buckets the rows are in.
-// Weights are integers, so that sums are; what is read is computed with the integers, and errs no more.
+// A value in a bucket is in all n sums. Except for order and sign, its weights are the same for every bucket. So a
+// patient with c rows moves the sums by at most c times the length of these weights, whatever buckets the rows are in.
+// Weights are rounded to integers, so the sums are integers. Reading uses the same integers, so rounding adds no error.
 type Ranks struct {
-	weights []int64 // of what is in bucket j in sum i: weights[i-j], or -weights[n+i-j] for i below j
-	// Length is that of the weights, rounded up.
+	weights []int64 // the weight of bucket j in sum i: weights[i-j], or -weights[n+i-j] if i < j
+	// Length is the length of the weights, rounded up.
 	Length int64
-	under  []complex128 // from the sums to F, by frequency
-	cover  []float64    // covariances of the noise on F, of edges so far apart, of sums with noise of variance 1
+	under  []complex128 // transforms the sums to F, by frequency
+	cover  []float64    // covariances of the noise on F by distance of the edges, if each sum has noise of variance 1
 }
 
 const (
-	// finely is what a weight of 1 counts.
+	// finely is the integer that stands for a weight of 1.
 	finely = 1 << 10
-	// mostInBucket bounds what is summed of a bucket, so that no sum overflows: weights of 4096 buckets add up to less
-	// than 2^17. Where a row counts as 2^10, it is of 1.7e10 rows.
+	// mostInBucket bounds the count of a bucket, so that no sum overflows: the weights of 4096 buckets add up to less than
+	// 2^17. If a row counts as 2^10, the bound is 1.7e10 rows.
 	mostInBucket = 1 << 44
 )
 
-// NewRanks is the strategy for n buckets, at most 4096.
+// NewRanks returns the strategy for n buckets, at most 4096.
 func NewRanks(n int) *Ranks {
 	t := newTwisted(n)
-	column := make([]float64, n) // the first of S
+	column := make([]float64, n) // the first column of S
 	for i := range column {
 		column[i] = 0.5
 	}
@@ -71,7 +71,7 @@ func NewRanks(n int) *Ranks {
 	return r
 }
 
-// Sums are what is released of the counts of the buckets, but for noise.
+// Sums are what is released for these counts of the buckets, before noise.
 func (r *Ranks) Sums(counts []int64) []int64 {
 	n := len(r.weights)
 	around := make([]int64, 2*n) // by i-j+n
@@ -92,10 +92,10 @@ func (r *Ranks) Sums(counts []int64) []int64 {
 	return sums
 }
 
-// Spread is the standard deviation of the noise on F in units of that of one sum's.
+// Spread is the standard deviation of the noise on F, in units of that of one sum.
 func (r *Ranks) Spread() float64 { return math.Sqrt(r.cover[0]) }
 
-// read is F as the sums tell, of edges 0 to n.
+// read computes F at edges 0 to n from the sums.
 func (r *Ranks) read(sums []float64) *ranked {
 	n := len(sums)
 	t := newTwisted(n)
@@ -107,17 +107,17 @@ func (r *Ranks) read(sums []float64) *ranked {
 	return &ranked{r, append(f, -f[0])}
 }
 
-// ranked is how many values are estimated to lie under each edge, less half of all.
+// ranked holds the estimated number of values below each edge, minus half of all.
 type ranked struct {
 	ranks *Ranks
 	halfs []float64
 }
 
-// Under estimates how many values lie under edge i less the share q of all, and the standard deviation of its error in
-// units of that of one sum's noise.
+// Under estimates the number of values below edge i minus the share q of all, and the standard deviation of its error
+// in units of one sum's noise.
 func (f *ranked) Under(i int, q float64) (excess, deviation float64) {
 	n := len(f.halfs) - 1
-	a := 2*q - 1 // F(0) is half of all, but for its sign
+	a := 2*q - 1 // F(0) is minus half of all
 	along := -f.ranks.cover[0]
 	if i < n {
 		along = f.ranks.cover[i]
@@ -125,7 +125,7 @@ func (f *ranked) Under(i int, q float64) (excess, deviation float64) {
 	return f.halfs[i] + a*f.halfs[0], math.Sqrt(math.Max(0, f.ranks.cover[0]*(1+a*a)+2*a*along))
 }
 
-// twisted transforms sequences whose convolution changes its sign where it comes around.
+// twisted transforms sequences whose convolution changes its sign where it wraps around.
 type twisted struct {
 	transform *fourier.CmplxFFT
 	turn      []complex128

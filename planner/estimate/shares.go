@@ -2,18 +2,17 @@ package estimate
 
 import "math"
 
-// Parts tell what linear forms are made of: which terms are never below 0, and which are parts of which.
+// Parts tell about the terms of linear forms: which are never below 0, and which are parts of others.
 type Parts struct {
 	IsCount func(i int) bool
-	// WholeOf finds a term of those with weights in a form of which term i is a part: l to u times as much; -1 if there
-	// is none.
+	// WholeOf finds a term of the form that contains term i: i is l to u times that term. whole is -1 if there is none.
 	WholeOf func(i int, of Form) (whole int, l, u float64)
 }
 
-// ShareRange is where a quotient of counts must lie, or a difference. A quotient of sums of the same parts, none of
-// them negative, lies between the least and the largest quotient of the parts (the mediant inequality); what is no
-// part of the bottom must be part of a part of it. A difference is not below 0 where what is taken away is part of
-// what is there.
+// ShareRange bounds a quotient or a difference of counts. If a quotient's sums have the same parts and none is
+// negative, it lies between the least and the largest quotient of the parts (the mediant inequality). A term of the top
+// that is not in the bottom must be part of a term there. A difference is not below 0 if what is subtracted is part of
+// the rest.
 func (p Parts) ShareRange(q Quotient) (lower, upper float64) {
 	lower, upper = math.Inf(-1), math.Inf(1)
 	if q.Bottom.IsConstant() {
@@ -51,7 +50,7 @@ func (p Parts) ShareRange(q Quotient) (lower, upper float64) {
 
 // notNegative reports whether the terms of a form cannot sum to less than 0.
 func (p Parts) notNegative(f Form) bool {
-	left := Form{Weights: map[int]float64{}} // of what is there, what nothing was taken from
+	left := Form{Weights: map[int]float64{}} // what is left of each term after subtraction
 	for i, w := range f.Weights {
 		if w > 0 && p.IsCount(i) {
 			left.Weights[i] = w
@@ -73,7 +72,7 @@ func (p Parts) notNegative(f Form) bool {
 	return true
 }
 
-// ShareOf is a of a and b together, which are not below 0 but for noise; of nothing it is what is given.
+// ShareOf is a / (a + b). Both are not below 0 except by noise. If both are 0, it is ofNothing.
 func ShareOf(a, b, ofNothing float64) float64 {
 	if a, b = math.Max(0, a), math.Max(0, b); a+b > 0 {
 		return a / (a + b)
@@ -81,7 +80,7 @@ func ShareOf(a, b, ofNothing float64) float64 {
 	return ofNothing
 }
 
-// PartOf is a part of all, which are not below 0 but for noise; of nothing it is what is given.
+// PartOf is part / all, at most 1. Both are not below 0 except by noise. If all is 0, it is ofNothing.
 func PartOf(part, all, ofNothing float64) float64 {
 	if part, all = math.Max(0, part), math.Max(0, all); all > 0 {
 		return math.Min(1, part/all)

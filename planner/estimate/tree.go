@@ -8,19 +8,19 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-// Tree is a noisy tree of bucket counts: level by level from the coarsest, each
-// the counts of Branching times as many buckets as the one before. They are in rows.
+// Tree is a noisy tree of bucket counts. It is stored level by level from the coarsest; a level has Branching times as
+// many buckets as the level before. Counts are in rows.
 type Tree struct {
 	fragment.Buckets
-	unit   float64 // as what a row counts in what is released
+	unit   float64 // the integer that a row counts as in a release
 	Counts []float64
-	sums   [][]float64 // of each level, those of the first 0, 1, ... nodes
+	sums   [][]float64 // by level: sums of the first 0, 1, ... nodes
 	Noise  dp.Distribution
 	Whole  bool   // each bucket is one whole number, its lower edge
-	ranks  *Ranks // of one that was released as Ranks, which has no other counts; else nil
+	ranks  *Ranks // set if it was released as Ranks, which have no counts; else nil
 }
 
-// NewRanked is of what was released as Ranks, with noise in units of a row; of nil: of nothing yet.
+// NewRanked reads what was released as Ranks, with noise in units of a row. If sums is nil, nothing is released yet.
 func NewRanked(b fragment.Buckets, ranks *Ranks, row int64, sums []int64, noise dp.Distribution) Tree {
 	t := Tree{Buckets: b, unit: float64(row), ranks: ranks, Noise: noise}
 	t.Noise.Scale /= t.unit
@@ -30,10 +30,10 @@ func NewRanked(b fragment.Buckets, ranks *Ranks, row int64, sums []int64, noise 
 	return t
 }
 
-// cumulated tells how many values lie under edges, as all that was released makes likely.
+// cumulated estimates how many values lie below an edge, from everything that was released.
 type cumulated interface {
-	// Under estimates how many values lie under edge i less the share q of all, and the standard deviation of its error in
-	// units of that of one number's noise.
+	// Under estimates the number of values below edge i minus the share q of all, and the standard deviation of its error
+	// in units of one number's noise.
 	Under(i int, q float64) (excess, deviation float64)
 }
 
@@ -44,7 +44,7 @@ func (t Tree) fit() cumulated {
 	return NewForest(t.Branching, t.Counts)
 }
 
-// NewTree prepares the sums that below reads, of counts and noise in units of a row.
+// NewTree reads counts and noise in units of a row, and prepares the sums for Below.
 func NewTree(b fragment.Buckets, row int64, counts []int64, noise dp.Distribution) Tree {
 	unit := float64(row)
 	noise.Scale /= unit
@@ -63,12 +63,11 @@ func NewTree(b fragment.Buckets, row int64, counts []int64, noise dp.Distributio
 	return t
 }
 
-// Below estimates how many values lie under the edge between bucket i-1 and
-// bucket i, less the share q of all values; and the standard deviation of its noise
-// in units of one count's. It adds as few nodes as make up the buckets under the
-// edge: whole ones from the coarsest level on.
+// Below estimates the number of values below the edge between buckets i-1 and i, minus the share q of all values. It
+// also returns the standard deviation of its noise in units of one count's. It adds as few nodes as possible: whole
+// ones from the coarsest level on.
 func (t Tree) Below(i int, q float64) (excess, deviation float64) {
-	span := t.Leaves() / t.Branching // buckets a node
+	span := t.Leaves() / t.Branching // buckets under a node
 	whole := i / span
 	excess = t.sums[0][whole] - q*t.sums[0][t.Branching]
 	squares := float64(whole)*(1-q)*(1-q) + float64(t.Branching-whole)*q*q
@@ -84,13 +83,13 @@ func (t Tree) Below(i int, q float64) (excess, deviation float64) {
 
 var normal = dp.Distribution{Mechanism: dp.Gaussian, Scale: 1}
 
-// Quantile estimates the value under which the share q of the values lies, and an
-// interval for it.
+// Quantile estimates the value below which the share q of the values lies, with an interval.
 //
-// F is the number of values under an edge less q times that of all values, estimated from all of the tree by least
-// squares; without noise it crosses 0 at the quantile. The estimate is where F does: midway between the first and the
-// last time, since noise may make it cross often. Noise on a sum of at least 16 counts is close to normal, whatever
-// that on each is. The ends are those of whole buckets, for the tree does not tell where in a bucket its values lie.
+// F is the number of values below an edge minus q times that of all values, estimated from the whole tree by least
+// squares. Without noise it crosses 0 at the quantile. Noise may make it cross several times, so the estimate is midway
+// between the first and the last crossing. Noise on a sum of at least 16 counts is close to normal, whatever the noise
+// on each. The ends of the interval are edges of whole buckets, because the tree does not tell where in a bucket its
+// values lie.
 func (t Tree) Quantile(q, confidence float64) (x, low, high float64) {
 	first, last := -1, -1 // buckets in which F crosses 0
 	fit := t.fit()
@@ -117,14 +116,14 @@ func (t Tree) Quantile(q, confidence float64) (x, low, high float64) {
 	return x, math.Min(low, x), math.Max(high, x)
 }
 
-// within are the first and the last bucket in which the quantile may lie.
+// within returns the first and the last bucket in which the quantile may lie.
 //
-// At the quantile F is 0 but for its noise, so that with half of what may go wrong it is below z deviations there.
-// Hence the quantile lies not above the edge where F less z deviations crosses 0, and not below that where F and z
-// deviations do (test inversion, as Fieller's for ratios). Noise makes these cross often where buckets hold few. Of
-// what never falls the closest to them, in the sum of squares, crosses 0 where the sums of all up to there are least
-// (as Isotonic's does), and errs no more than they: so the interval covers, and is narrower than from the first
-// crossing to the last.
+// At the quantile F is 0 except for its noise. So F is below z deviations there, with all but half of the allowed
+// failures. Hence the quantile is not above the edge where F minus z deviations crosses 0, and not below the edge where
+// F plus z deviations does (test inversion, as in Fieller's interval of ratios). Noise makes these cross often if
+// buckets hold little. The closest series that never falls, in the sum of squares, crosses 0 where the cumulative sum
+// is least (as Isotonic's does), and its error is no larger. So the interval covers, and is narrower than from the
+// first crossing to the last.
 func (t Tree) within(fit cumulated, q, confidence float64) (lowest, highest int) {
 	reach := t.reach(confidence)
 	var above, below, leastAbove, leastBelow float64
@@ -141,7 +140,7 @@ func (t Tree) within(fit cumulated, q, confidence float64) (lowest, highest int)
 	return lowest, highest
 }
 
-// crossing interpolates where F crosses 0 within a bucket, if that is more than one number.
+// crossing interpolates where F crosses 0 within a bucket, if the bucket is more than one number.
 func (t Tree) crossing(fit cumulated, i int, q float64) float64 {
 	if t.Whole {
 		return t.edge(i)
@@ -163,18 +162,18 @@ func (t Tree) edge(i int) float64 {
 
 func (t Tree) standardDeviation() float64 { return t.Noise.StandardDeviation() }
 
-// Extreme estimates the smallest value (or the largest, with top): the first edge
-// under which more values are counted than noise alone would make up under any edge. The exact
-// extreme lies between the public bound and there, with the confidence.
+// Extreme estimates the smallest value, or the largest with top. It is the first edge below which more values are
+// counted than noise alone would show at any edge. With the confidence, the exact extreme lies between the public bound
+// and that edge.
 func (t Tree) Extreme(top bool, confidence float64) (x, low, high float64) {
 	leaves := t.Leaves()
 	below := t.Below
 	if t.ranks != nil {
 		below = t.fit().Under
 	}
-	// No edge may mislead: each has its part of what is left of the confidence. The noise of an edge is that of
-	// one node and more, up to Branching-1 a level.
-	beyond, each := make(map[float64]float64), 1-2*(1-confidence)/float64(leaves) // what noise makes up, by deviation
+	// No edge may mislead, so each gets its part of the allowed failures. The noise of an edge is that of one node or
+	// more, up to Branching-1 for each level.
+	beyond, each := make(map[float64]float64), 1-2*(1-confidence)/float64(leaves) // what noise may show, by deviation
 	for i := 1; i <= leaves; i++ {
 		edge, q, sign := i, 0.0, 1.0
 		if top {
@@ -201,7 +200,7 @@ func (t Tree) Extreme(top bool, confidence float64) (x, low, high float64) {
 	return math.NaN(), t.Lower, t.Upper
 }
 
-// Total is how many values the tree counts: the sum of its coarsest nodes.
+// Total is the number of values that the tree counts: the sum of its coarsest nodes.
 func (t Tree) Total() float64 {
 	if t.ranks != nil {
 		all, _ := t.fit().Under(t.Leaves(), 0)
@@ -218,12 +217,12 @@ func (t Tree) TotalHalfWidth(confidence float64) float64 {
 	return t.sumReach(confidence, t.Branching)
 }
 
-// reach is how far normal noise of a number's standard deviation goes, with the confidence.
+// reach is how far normal noise with the standard deviation of one number goes, with the confidence.
 func (t Tree) reach(confidence float64) float64 {
 	return t.standardDeviation() * normal.Quantile((1+confidence)/2)
 }
 
-// sumReach is how far the noise on a sum of so many numbers goes, with the confidence.
+// sumReach is how far the noise on a sum of that many numbers goes, with the confidence.
 func (t Tree) sumReach(confidence float64, numbers int) float64 {
 	return dp.CombinedHalfWidth(confidence, slices.Repeat([]dp.Weighted{{Weight: 1, Distribution: t.Noise}}, numbers))
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// PartOf reports whether a patient's x is l to u times their y, in rows or patients. Both are made of the same rows,
-// and a patient who is clipped is scaled as a whole, so that fewer stay fewer.
+// PartOf reports whether a patient's x is l to u times their y, counted in rows or patients. Both read the same rows,
+// and a patient who is clipped is scaled as a whole, so the relation stays true.
 func PartOf(x, y fragment.Partial) (l, u float64, ok bool) {
 	switch x.Kind {
 	case fragment.PartialPatients:
@@ -26,7 +26,7 @@ func PartOf(x, y fragment.Partial) (l, u float64, ok bool) {
 			return l, u, y.Kind == fragment.PartialValues && x.Expr.Equal(y.Expr)
 		case y.Kind == fragment.PartialValues:
 			return l, u, x.Expr.Equal(y.Expr) || implies(nonzero(x.Expr), presence(y.Expr))
-		case y.Kind == fragment.PartialSum: // of ones and zeros, of all rows: their weights are the same
+		case y.Kind == fragment.PartialSum: // a sum of ones and zeros over all rows, with the same weights
 			c, ok := indicator(x.Expr)
 			d, also := indicator(y.Expr)
 			return 0, 1, ok && also && implies(conjuncts(c), conjuncts(d))
@@ -35,7 +35,7 @@ func PartOf(x, y fragment.Partial) (l, u float64, ok bool) {
 	return 0, 0, false
 }
 
-// indicator is the condition of CASE WHEN c THEN 1 ELSE 0 END.
+// indicator returns the condition c of CASE WHEN c THEN 1 ELSE 0 END.
 func indicator(e *expr.Expr) (*expr.Expr, bool) {
 	is := func(e *expr.Expr, n float64) bool {
 		return e.Op == expr.OpLiteral && !e.Value.IsNull() && e.Type == value.TypeInt && e.Value.Float64() == n
@@ -46,7 +46,7 @@ func indicator(e *expr.Expr) (*expr.Expr, bool) {
 	return e.Args[0], true
 }
 
-// condition is a condition; or, where it is of presence, that an expression is not NULL.
+// condition is a condition, or the condition that an expression is not NULL.
 type condition struct {
 	of       *expr.Expr
 	presence bool
@@ -54,7 +54,7 @@ type condition struct {
 
 func (c condition) same(o condition) bool { return c.presence == o.presence && c.of.Equal(o.of) }
 
-// conjuncts are the conditions that AND joins.
+// conjuncts lists the conditions that AND joins.
 func conjuncts(c *expr.Expr) []condition {
 	var all []condition
 	for _, part := range expr.Conjuncts(c) {
@@ -63,7 +63,7 @@ func conjuncts(c *expr.Expr) []condition {
 	return all
 }
 
-// presence lists conditions that hold if and only if an expression is not NULL.
+// presence lists conditions that hold exactly if an expression is not NULL.
 func presence(e *expr.Expr) []condition {
 	if e.Op == expr.OpCase && len(e.Args) == 3 && e.Args[2].Op == expr.OpLiteral && e.Args[2].Value.IsNull() {
 		all := conjuncts(e.Args[0])
@@ -75,7 +75,7 @@ func presence(e *expr.Expr) []condition {
 	return []condition{{e, true}}
 }
 
-// nonzero are conditions that hold where an expression is neither NULL nor 0.
+// nonzero lists conditions that hold if an expression is neither NULL nor 0.
 func nonzero(e *expr.Expr) []condition {
 	if e.Op == expr.OpCase && len(e.Args) == 3 && e.Args[2].Op == expr.OpLiteral &&
 		(e.Args[2].Value.IsNull() || e.Args[2].Type.Numeric() && e.Args[2].Value.Float64() == 0) {

@@ -9,17 +9,17 @@ import (
 	"github.com/intramuros/intramuros/planner/scalar"
 )
 
-// KeyPosition tells where each of a key's values stands in its domain.
+// KeyPosition says where each value of a key stands in the key's domain.
 type KeyPosition struct {
-	Name   string // the key's expression, of the tables' columns
-	Key    int    // its place among the fragment's keys
+	Name   string // the key's expression over the tables' columns
+	Key    int    // the index among the fragment's keys
 	Places map[value.Value]int
 }
 
-// Positions are those of a fragment's keys, by name, so that they are in one order in all fragments.
+// Positions are those of a fragment's keys, ordered by name, so that all fragments have the same order.
 type Positions []KeyPosition
 
-// PositionsOf are the positions of a fragment's keys, all of which have a domain.
+// PositionsOf returns the positions of a fragment's keys. All keys must have a domain.
 func PositionsOf(f *fragment.Fragment) Positions {
 	all := make(Positions, len(f.Keys))
 	for i, k := range f.Keys {
@@ -32,7 +32,7 @@ func PositionsOf(f *fragment.Fragment) Positions {
 	return all
 }
 
-// Of is the place of a group among all combinations of the keys' values; -1 of one that is not declared.
+// Of is the index of a group among all combinations of the keys' values; -1 if the group is not declared.
 func (p Positions) Of(keys []value.Value) int {
 	at := 0
 	for _, k := range p {

@@ -11,21 +11,21 @@ import (
 	"github.com/intramuros/intramuros/planner/scalar"
 )
 
-// Rows names the rows that a release reads, whatever columns are made of them: what nothing reads is left out of a
-// derived relation, and so differs from one release to the other. Two releases of one name read the same rows.
+// Rows names the rows that a release reads, whatever columns are computed from them. Unused columns are left out of a
+// derived relation, so the relations of two releases may differ. Two releases with the same name read the same rows.
 func Rows(f *fragment.Fragment) string {
 	in, relations := inliner{}, f.Relations
 	return scalar.Canonical([]any{in.relations(relations), in.of(f.Patient, relations), in.of(f.Filter, relations)})
 }
 
-// Inlined is an expression over relations as one of the tables' columns, so that it is the same whatever derived
-// relations it is read through; nil of nil.
+// Inlined rewrites an expression over relations as one over the tables' columns. The result does not depend on the
+// derived relations in between. Nil stays nil.
 func Inlined(e *expr.Expr, relations []fragment.Relation) *expr.Expr {
 	return inliner{}.of(e, relations)
 }
 
-// inliner puts in the place of derived relations' columns what they are, each once. What is computed of several rows
-// stands as a digest of that, so that texts stay short however often it is read.
+// inliner replaces columns of derived relations by their expressions, each computed once. A value computed from several
+// rows is replaced by a digest of its expression, so texts stay short even if it is read often.
 type inliner map[inlinedColumn]*expr.Expr
 
 type inlinedColumn struct {
@@ -83,7 +83,7 @@ func (in inliner) of(e *expr.Expr, relations []fragment.Relation) *expr.Expr {
 	return inside(e.Relation, known)
 }
 
-// function stands for an output that is computed of several rows.
+// function stands for an output that is computed from several rows.
 func (in inliner) function(d *fragment.Query, o fragment.Output, argument *expr.Expr) *expr.Expr {
 	parts := []any{o.Function, argument, o.Grid}
 	if w := o.Window; w != nil {
@@ -102,7 +102,7 @@ func (in inliner) function(d *fragment.Query, o fragment.Output, argument *expr.
 	return expr.Column("", hex.EncodeToString(sum[:]), value.TypeText)
 }
 
-// inside writes columns as those within a relation.
+// inside marks columns as columns within a relation.
 func inside(relation string, e *expr.Expr) *expr.Expr {
 	other := *e
 	if e.Op == expr.OpColumn {

@@ -12,8 +12,8 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// buildCast converts to the type of a CAST. A bool is made here: from an int, 0
-// being false, and from the usual words.
+// buildCast converts a value to the type of a CAST. The cast to bool is built here: an int is false if it is 0, and a
+// text must be one of the usual words.
 func buildCast(t *syntax.Expr, resolve func(*syntax.Expr) *expr.Expr) *expr.Expr {
 	c := newCall(t, resolve)
 	x := c.as(0, t.Type)
@@ -71,8 +71,8 @@ func buildCast(t *syntax.Expr, resolve func(*syntax.Expr) *expr.Expr) *expr.Expr
 	return e
 }
 
-// digits writes a float with up to 6 digits after the point and no zeros at their end, by
-// operations that all engines compute alike; their own texts of a float differ. Beyond 64 bits it is NULL.
+// digits writes a float with up to 6 digits after the point and without trailing zeros. It uses operations that all
+// engines compute alike, because their own texts of a float differ. The result is NULL beyond 64 bits.
 func (c *call) digits(x *expr.Expr) *expr.Expr {
 	if isWhole(x) {
 		return c.cast(c.cast(x, value.TypeInt), value.TypeText)
@@ -88,7 +88,7 @@ func (c *call) digits(x *expr.Expr) *expr.Expr {
 	return c.op(expr.OpCase, c.op(expr.OpLess, n, wholeNumber(0)), c.op(expr.OpConcat, textual("-"), written), written)
 }
 
-// isWhole reports whether a float has no digits after the point, whatever is read.
+// isWhole reports whether a float is always a whole number.
 func isWhole(e *expr.Expr) bool {
 	switch e.Op {
 	case expr.OpFloor, expr.OpCeiling:
@@ -104,7 +104,7 @@ func isWhole(e *expr.Expr) bool {
 	return false
 }
 
-// AsNumber tells how to make a number of a value of another type.
+// AsNumber says how to turn a value of another type into a number.
 func AsNumber(name string, t value.Type) string {
 	switch t {
 	case value.TypeBool:

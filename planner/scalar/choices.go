@@ -24,11 +24,11 @@ func (c *call) nvl2() *expr.Expr {
 	return Apply(c.At, expr.OpCase, Apply(c.At, expr.OpIsNull, c.resolve(c.Args[0])), values[1], values[0])
 }
 
-func (c *call) choose() *expr.Expr { // the condition is no part of the common type
+func (c *call) choose() *expr.Expr { // the condition does not count for the common type
 	return Apply(c.At, expr.OpCase, append([]*expr.Expr{c.as(0, value.TypeBool)}, Unified(c.Args[1:], c.resolve)...)...)
 }
 
-// decode compares as Oracle does: a NULL equals a NULL.
+// decode compares as Oracle does: NULL equals NULL.
 func (c *call) decode() *expr.Expr {
 	var results []*syntax.Expr
 	for i := 2; i < len(c.Args); i += 2 {

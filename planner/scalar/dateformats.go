@@ -9,8 +9,8 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// toDate reads a text in a format of YYYY, MM, DD, each once, and other characters
-// than letters and digits between them.
+// toDate reads a text by a format. The format has YYYY, MM and DD once each; between them there may be characters other
+// than letters and digits.
 func (c *call) toDate() *expr.Expr {
 	const hint = "write a format such as 'YYYY-MM-DD', 'DD/MM/YYYY' or 'YYYYMMDD'"
 	if len(c.Args) == 1 && isDay(c.as(0, value.TypeText).Type) { // Spark
@@ -61,8 +61,8 @@ func (c *call) toDate() *expr.Expr {
 	return c.op(expr.OpCase, c.op(expr.OpRegexp, s, textual(portable)), c.cast(iso, value.TypeDate), nothing(value.TypeDate))
 }
 
-// toTimestamp reads TO_TIMESTAMP(text, format) in the formats that a CAST reads, which tools write. Of a number it
-// would be seconds since 1970, which no catalog has.
+// toTimestamp reads TO_TIMESTAMP(text, format) in the formats that a CAST reads; these are what tools write.
+// TO_TIMESTAMP of a number would mean seconds since 1970, which no catalog has.
 func (c *call) toTimestamp() *expr.Expr {
 	const hint = "write 'YYYY-MM-DD HH24:MI:SS', with .US after it where there are fractions, or CAST(x AS timestamp)"
 	s, format := c.text(0), strings.ToUpper(c.constantText(1, hint).Value.Str())
@@ -72,8 +72,8 @@ func (c *call) toTimestamp() *expr.Expr {
 	return c.cast(s, value.TypeTimestamp)
 }
 
-// ofParts reads TO_DATE(TO_CHAR(y, '0000') || '-' || TO_CHAR(m, '00') || '-' || TO_CHAR(d, '00'), 'YYYY-MM-DD'),
-// which is how OHDSI's tools write MAKE_DATE(y, m, d) for PostgreSQL; nil where it is something else.
+// ofParts reads TO_DATE(TO_CHAR(y, '0000') || '-' || TO_CHAR(m, '00') || '-' || TO_CHAR(d, '00'), 'YYYY-MM-DD').
+// OHDSI's tools write MAKE_DATE(y, m, d) like this for PostgreSQL. It returns nil for anything else.
 func (c *call) ofParts(format string) *expr.Expr {
 	var parts []*syntax.Expr
 	var collect func(t *syntax.Expr)
@@ -106,14 +106,14 @@ func (c *call) ofParts(format string) *expr.Expr {
 	return newCall(date, c.resolve).makeDate()
 }
 
-// dateParts are the parts of a date that TO_CHAR and its like write.
+// dateParts are the parts of a date that TO_CHAR and similar functions write.
 var dateParts = []struct {
 	pattern string // of TO_CHAR
-	percent string // of DATE_FORMAT and STRFTIME; "" where these two or databases differ
-	letters string // of Java's and .NET's formats
+	percent string // of DATE_FORMAT and STRFTIME; "" if these two, or databases, differ
+	letters string // of Java and .NET
 	field   expr.Field
 	digits  int
-	names   []string // of the values from 1, in English; nil: the number
+	names   []string // of the values from 1, in English; nil: written as a number
 }{
 	{"YYYY", "%Y", "yyyy", expr.FieldYear, 4, nil}, {"MM", "%m", "MM", expr.FieldMonth, 2, nil}, {"DD", "%d", "dd", expr.FieldDay, 2, nil},
 	{"HH24", "%H", "HH", expr.FieldHour, 2, nil}, {"MI", "", "mm", expr.FieldMinute, 2, nil}, {"SS", "%S", "ss", expr.FieldSecond, 2, nil},
@@ -130,7 +130,7 @@ var (
 	dayNames   = []string{"Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"}
 )
 
-// short are names cut to three letters.
+// short cuts names to three letters.
 func short(names []string) []string {
 	all := make([]string, len(names))
 	for i, name := range names {
@@ -139,7 +139,7 @@ func short(names []string) []string {
 	return all
 }
 
-// toChar writes a date by a format, or a whole number with zeros before it.
+// toChar writes a date by a format, or a whole number with leading zeros.
 func (c *call) toChar() *expr.Expr {
 	const hint = "write a format such as 'YYYY-MM', 'YYYYMMDD', 'FMMonth' or 'HH24:MI', or for a whole number '0000'"
 	format := c.constantText(1, hint).Value.Str()
@@ -147,7 +147,7 @@ func (c *call) toChar() *expr.Expr {
 		return c.zeros(len(zeros), !bare)
 	}
 	return c.written(format, hint, func(rest string, d *expr.Expr) (int, *expr.Expr) {
-		unfilled, bare := strings.CutPrefix(strings.ToUpper(rest), "FM") // without zeros or blanks
+		unfilled, bare := strings.CutPrefix(strings.ToUpper(rest), "FM") // without leading zeros or blanks
 		longest := -1
 		for i, p := range dateParts {
 			if p.pattern != "" && strings.HasPrefix(unfilled, p.pattern) && (longest < 0 || len(p.pattern) > len(dateParts[longest].pattern)) {
@@ -166,7 +166,7 @@ func (c *call) toChar() *expr.Expr {
 	})
 }
 
-// dateFormat writes a date by a format with percent signs, or one of letters alone, as Java and .NET have them.
+// dateFormat writes a date by a format. The format has percent signs, or letters as in Java and .NET.
 func (c *call) dateFormat() *expr.Expr {
 	const hint = "write a format such as '%Y-%m', with %Y, %m, %d, %j, %b, %B, %a, %A, %H and %S, or 'yyyy-MM'"
 	if c.Args[0].Text && !c.Args[1].Text { // SQLite has the format first
@@ -175,7 +175,7 @@ func (c *call) dateFormat() *expr.Expr {
 		c = newCall(&turned, c.resolve)
 	}
 	format := strings.NewReplacer("%F", "%Y-%m-%d").Replace(c.constantText(1, hint).Value.Str())
-	if !strings.Contains(format, "%") && len(format) > 1 { // one letter alone is a format of another kind
+	if !strings.Contains(format, "%") && len(format) > 1 { // a single letter is a format of another kind
 		return c.written(format, hint, c.lettersPart)
 	}
 	return c.written(format, hint, func(rest string, d *expr.Expr) (int, *expr.Expr) {
@@ -188,7 +188,7 @@ func (c *call) dateFormat() *expr.Expr {
 	})
 }
 
-// lettersPart reads a run of one letter, of which the number tells how much is written.
+// lettersPart reads a run of one letter. Its length tells how much is written.
 func (c *call) lettersPart(rest string, d *expr.Expr) (int, *expr.Expr) {
 	n := len(rest) - len(strings.TrimLeft(rest, rest[:1]))
 	for i, p := range dateParts {
@@ -199,8 +199,8 @@ func (c *call) lettersPart(rest string, d *expr.Expr) (int, *expr.Expr) {
 	return 0, nil
 }
 
-// datePart writes a part of a date: a number with zeros before it up to the width, or a name, in the case of the
-// letters of like, and with blanks up to the width where there are any.
+// datePart writes one part of a date. A number has leading zeros up to width. A name has the case of the letters of
+// like and is padded with blanks up to width.
 func (c *call) datePart(i int, d *expr.Expr, width int, like string) *expr.Expr {
 	p := dateParts[i]
 	n := c.op(expr.OpExtract, textual(string(p.field)), d)
@@ -224,7 +224,7 @@ func (c *call) datePart(i int, d *expr.Expr, width int, like string) *expr.Expr 
 	return c.op(expr.OpCase, append(args, nothing(value.TypeText))...)
 }
 
-// written puts the parts of a date into a format; part reads the one that rest begins with, and tells how long it is.
+// written fills a format with the parts of a date. part reads the part at the start of rest and returns its length.
 func (c *call) written(format, hint string, part func(rest string, d *expr.Expr) (int, *expr.Expr)) *expr.Expr {
 	d := c.day(0)
 	var texts []*expr.Expr
@@ -250,7 +250,7 @@ func (c *call) written(format, hint string, part func(rest string, d *expr.Expr)
 	return c.op(expr.OpConcat, texts...)
 }
 
-// padded writes a number from 0 with zeros before it.
+// padded writes a number that is at least 0 with leading zeros.
 func (c *call) padded(n *expr.Expr, digits int) *expr.Expr {
 	written := c.cast(n, value.TypeText)
 	if digits == 1 {
@@ -260,8 +260,8 @@ func (c *call) padded(n *expr.Expr, digits int) *expr.Expr {
 	return c.op(expr.OpSubstring, written, c.op(expr.OpSubtract, c.op(expr.OpLength, written), wholeNumber(int64(digits-1))), wholeNumber(int64(digits)))
 }
 
-// zeros writes a whole number with that many digits, and a sign or a blank before them
-// where sign is set, as PostgreSQL does; one that has more digits is NULL.
+// zeros writes a whole number with that many digits. If sign is set, a sign or a blank comes first, as in PostgreSQL. A
+// number with more digits gives NULL.
 func (c *call) zeros(digits int, sign bool) *expr.Expr {
 	n := c.number(0)
 	if n.Type == value.TypeFloat {

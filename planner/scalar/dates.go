@@ -8,13 +8,13 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// MicrosecondsPerSecond is how many microseconds, in which timestamps are counted, a second has.
+// MicrosecondsPerSecond is the number of microseconds in a second. Timestamps count microseconds.
 const (
 	MicrosecondsPerSecond = 1_000_000
 	microsecondsPerDay    = 86_400 * MicrosecondsPerSecond
 )
 
-// dateUnits are the units of time as SQL's dialects write them.
+// dateUnits maps the names of units of time in SQL dialects to units.
 var dateUnits = map[string]expr.Unit{
 	"year": "year", "years": "year", "yyyy": "year", "yy": "year", "quarter": "quarter", "quarters": "quarter", "qq": "quarter", "q": "quarter",
 	"month": "month", "months": "month", "mm": "month", "m": "month", "week": "week", "weeks": "week", "wk": "week", "ww": "week",
@@ -22,19 +22,19 @@ var dateUnits = map[string]expr.Unit{
 	"minute": "minute", "minutes": "minute", "mi": "minute", "n": "minute", "second": "second", "seconds": "second", "ss": "second", "s": "second",
 }
 
-// The lengths of the units that are all alike, in seconds, and of others in months.
+// These are the units of fixed length, in seconds, and the others, in months.
 var (
 	secondsOf = map[expr.Unit]int64{"week": 7 * 86_400, "day": 86_400, "hour": 3600, "minute": 60, "second": 1}
 	monthsOf  = map[expr.Unit]int64{"year": 12, "quarter": 3, "month": 1}
 )
 
-// dateFields are what EXTRACT takes.
+// dateFields maps the names that EXTRACT takes to fields.
 var dateFields = map[string]expr.Field{
 	"year": "year", "isoyear": "isoyear", "quarter": "quarter", "month": "month", "week": "week", "isoweek": "week", "day": "day",
 	"doy": "doy", "dayofyear": "doy", "dow": "dow", "isodow": "isodow", "hour": "hour", "minute": "minute", "second": "second",
 }
 
-// name reads the word of an argument: DAY, or 'day'.
+// word reads an argument that is a word: DAY or 'day'.
 func (c *call) word(i int) string {
 	switch a := c.Args[i]; {
 	case a.Kind == syntax.Column && a.Qualifier == "":
@@ -87,8 +87,7 @@ func (c *call) seconds(microseconds *expr.Expr) *expr.Expr {
 	return c.op(expr.OpDivide, microseconds, wholeNumber(MicrosecondsPerSecond))
 }
 
-// elapsed is the seconds, or whole days, of a difference of timestamps; nil where the
-// difference is of something else.
+// elapsed is the difference of two timestamps in seconds or whole days; nil if the operands are not timestamps.
 func (c *call) elapsed(difference *syntax.Expr, word string) *expr.Expr {
 	args := Unified(difference.Args, c.resolve)
 	if args[0].Type != value.TypeTimestamp || args[1].Type != value.TypeTimestamp {
@@ -109,7 +108,7 @@ func (c *call) dateTrunc() *expr.Expr {
 	return c.op(expr.OpTruncate, textual(string(u)), d)
 }
 
-// add is +, also of a date and an interval, or of a date and days.
+// add builds +. It also adds an interval or a number of days to a date.
 func (c *call) add() *expr.Expr {
 	for i, a := range c.Args {
 		if a.Kind == syntax.Interval {
@@ -117,7 +116,7 @@ func (c *call) add() *expr.Expr {
 		}
 	}
 	args := c.unified()
-	if args[0].Type == value.TypeText && args[1].Type == value.TypeText { // as SQL Server joins texts
+	if args[0].Type == value.TypeText && args[1].Type == value.TypeText { // SQL Server joins texts with +
 		return c.concatenate()
 	}
 	return Apply(c.At, expr.OpAdd, args...)
@@ -151,8 +150,8 @@ func (c *call) shift(d *expr.Expr, interval *syntax.Expr, back bool) *expr.Expr 
 	return d
 }
 
-// moved adds n units to a date or timestamp, or takes them away. A date stays one
-// unless the unit is shorter than a day.
+// moved adds n units to a date or timestamp, or subtracts them. A date stays a date unless the unit is shorter than a
+// day.
 func (c *call) moved(d, n *expr.Expr, u expr.Unit, back bool) *expr.Expr {
 	op := expr.OpAdd
 	if back {
@@ -186,7 +185,7 @@ func (c *call) moved(d, n *expr.Expr, u expr.Unit, back bool) *expr.Expr {
 	return c.op(op, d, n)
 }
 
-// dateAdd is DATE_ADD(d, INTERVAL n unit), DATE_ADD(d, days) and DATEADD(unit, n, d).
+// dateAdd builds DATE_ADD(d, INTERVAL n unit), DATE_ADD(d, days) and DATEADD(unit, n, d).
 func (c *call) dateAdd() *expr.Expr {
 	if len(c.Args) == 3 {
 		u := c.unit(0)
@@ -204,8 +203,8 @@ func (c *call) dateMoved(back bool) *expr.Expr {
 	return c.moved(c.day(0), c.int(1), "day", back)
 }
 
-// dateDiff counts the boundaries of a unit between two days, as SQL Server does;
-// with two arguments the days from the second to the first, as MySQL does.
+// dateDiff counts the unit boundaries between two days, as SQL Server does. With two arguments it counts the days from
+// the second to the first, as MySQL does.
 func (c *call) dateDiff() *expr.Expr {
 	if len(c.Args) == 2 {
 		return c.op(expr.OpSubtract, c.cast(c.day(0), value.TypeDate), c.cast(c.day(1), value.TypeDate))
@@ -234,7 +233,7 @@ func (c *call) dateDiff() *expr.Expr {
 	return c.op(expr.OpSubtract, to, from)
 }
 
-// timestampDiff counts complete units, toward zero, as MySQL does.
+// timestampDiff counts complete units, rounded toward zero, as MySQL does.
 func (c *call) timestampDiff() *expr.Expr {
 	u := c.unit(0)
 	from, to := c.days(1, 2)
@@ -264,8 +263,8 @@ func (c *call) ageInYears() *expr.Expr {
 	return c.op(expr.OpIntDivide, c.op(expr.OpMonths, birth, at), wholeNumber(12))
 }
 
-// lastDay moves from 31 January of the year to the month, and is cut to its last
-// day; the first of the next month less a day would not exist in December 9999.
+// lastDay adds months to 31 January of the year; the sum is cut to the last day of its month. The first day of the next
+// month minus one day would not work for December 9999.
 func (c *call) lastDay() *expr.Expr {
 	d := c.cast(c.day(0), value.TypeDate)
 	january := c.op(expr.OpAdd, c.op(expr.OpTruncate, textual("year"), d), wholeNumber(30))
@@ -276,7 +275,7 @@ func (c *call) makeDate() *expr.Expr {
 	return c.op(expr.OpMakeDate, c.int(0), c.int(1), c.int(2))
 }
 
-// makeTimestamp is NULL where there is no such day or time of it. The seconds may have a fraction.
+// makeTimestamp is NULL if there is no such day or time. The seconds may have a fraction.
 func (c *call) makeTimestamp() *expr.Expr {
 	midnight := c.cast(c.makeDate(), value.TypeTimestamp)
 	h, m, s := c.int(3), c.int(4), c.number(5)

@@ -1,6 +1,6 @@
-// Package scalar makes a term of the text an expression over one row, once its columns are known: what operators and
-// functions mean, which types their arguments take, and in which normal form the expression stands, so that
-// rewritings of a query are the same fragment. It knows no catalog: a caller resolves the arguments.
+// Package scalar turns a term of the SQL text into an expression over one row. It says what operators and functions
+// mean and which types their arguments take. It puts expressions into a normal form, so that equivalent ways to write a
+// query give the same fragment. It knows no catalog: the caller resolves columns.
 //
 //		syntax.Expr ─Build(term, resolve)─> expr.Expr in normal form
 //

@@ -14,8 +14,8 @@ import (
 
 // scalar is a function of the values of one row.
 type scalar struct {
-	usage       string // as a person writes it
-	least, most int    // arguments
+	usage       string // its written form, for people
+	least, most int    // the number of arguments
 	build       func(c *call) *expr.Expr
 }
 
@@ -41,12 +41,12 @@ func (c *call) refuse(i int, hint, format string, args ...any) {
 	syntax.Refuse(syntax.CodeType, c.Args[i].At, hint, format, args...)
 }
 
-// op applies an operation; one of constants alone is computed here and now.
+// op applies an operation. If all arguments are constants, the result is computed at once.
 func (c *call) op(op expr.Op, args ...*expr.Expr) *expr.Expr {
 	return Fold(Apply(c.At, op, args...))
 }
 
-// Fold computes what is made of constants alone, such as the cast of one.
+// Fold computes an operation on constants, such as the cast of one.
 func Fold(e *expr.Expr) *expr.Expr {
 	if len(e.Args) == 0 || slices.ContainsFunc(e.Args, func(a *expr.Expr) bool { return a.Op != expr.OpLiteral }) {
 		return e
@@ -65,10 +65,10 @@ func (c *call) cast(e *expr.Expr, t value.Type) *expr.Expr {
 	return Fold(x)
 }
 
-// unified resolves all arguments to one type where they can have it.
+// unified resolves all arguments to one type, if they have a common one.
 func (c *call) unified() []*expr.Expr { return Unified(c.Args, c.resolve) }
 
-// as resolves argument i, which is of type t if it is a NULL and nothing tells.
+// as resolves argument i. A NULL whose type nothing tells has type t.
 func (c *call) as(i int, t value.Type) *expr.Expr {
 	e := c.resolve(c.Args[i])
 	if IsFree(e) {
@@ -105,7 +105,7 @@ func (c *call) text(i int) *expr.Expr {
 	return e
 }
 
-// joined resolves an argument of || or CONCAT, which take whatever has one text form.
+// joined resolves an argument of || or CONCAT. They take any type with a single text form.
 func (c *call) joined(i int) *expr.Expr {
 	e := c.as(i, value.TypeText)
 	switch e.Type {
@@ -141,7 +141,7 @@ func (c *call) day(i int) *expr.Expr {
 	return e
 }
 
-// days resolves two dates or two timestamps; a date among timestamps becomes one.
+// days resolves two dates or two timestamps. If only one is a date, it becomes a timestamp.
 func (c *call) days(i, k int) (a, b *expr.Expr) {
 	a, b = c.day(i), c.day(k)
 	if a.Type != b.Type {
@@ -171,7 +171,7 @@ func wholeNumber(n int64) *expr.Expr  { return expr.Literal(value.Int(n)) }
 func textual(s string) *expr.Expr     { return expr.Literal(value.Text(s)) }
 func nothing(t value.Type) *expr.Expr { return expr.Literal(value.Null(t)) }
 
-// direct is a function that is an operation of the fragment.
+// direct describes a function that is one operation of the fragment.
 func direct(op expr.Op, usage string, least, most int) scalar {
 	return scalar{usage, least, most, func(c *call) *expr.Expr { return c.op(op, c.unified()...) }}
 }
@@ -184,13 +184,13 @@ func ofText(op expr.Op, usage string) scalar {
 	return scalar{usage, 1, 1, func(c *call) *expr.Expr { return c.op(op, c.text(0)) }}
 }
 
-// field is a part of a date as a function: YEAR(d).
+// field describes a function that reads a part of a date, such as YEAR(d).
 func field(f expr.Field, usage string) scalar {
 	return scalar{usage, 1, 1, func(c *call) *expr.Expr { return c.field(f, 0) }}
 }
 
-// scalars is the one table of functions of a row; its keys are what a query may write. Its parts are what the
-// functions work on.
+// scalars is the only table of functions of one row. Its keys are the names that a query may write. scalarParts groups
+// them by what they work on.
 var scalars = func() map[string]scalar {
 	all := map[string]scalar{}
 	for _, part := range scalarParts {
@@ -277,14 +277,13 @@ var ofTexts = map[string]scalar{
 	"regexp_matches": {"REGEXP_MATCHES(s, 'pattern')", 2, 2, (*call).regexp},
 }
 
-// dice would make an answer depend on how often it is asked; what depends on when it
-// is asked, the parser refuses.
+// dice are random functions: an answer would depend on how often it is asked. The parser refuses functions of the
+// current time.
 var dice = map[string]bool{
 	"random": true, "rand": true, "newid": true, "uuid": true, "gen_random_uuid": true, "setseed": true, "tablesample": true,
 }
 
-// unanswered are functions that mean different things in different databases, or
-// would; and what to write instead.
+// unanswered are functions that mean different things in different databases, each with what to write instead.
 var unanswered = map[string]string{
 	"len": "write LENGTH(s), or LENGTH(RTRIM(s)) for what LEN means to SQL Server", "dayofweek": "write EXTRACT(DOW FROM d), Sunday being 0, or ISODOW(d), Monday being 1",
 	"weekday": "write EXTRACT(DOW FROM d), Sunday being 0, or ISODOW(d), Monday being 1", "age": "write AGE_IN_YEARS(birth, at), or EXTRACT(YEAR FROM AGE(at, birth))",
@@ -322,7 +321,7 @@ func buildCall(t *syntax.Expr, resolve func(*syntax.Expr) *expr.Expr) *expr.Expr
 	return f.build(newCall(t, resolve))
 }
 
-// RefuseUnknown refuses a function that there is not.
+// RefuseUnknown refuses a function that does not exist here.
 func RefuseUnknown(t *syntax.Expr) {
 	name, hint := strings.ToUpper(t.Name), "SHOW FUNCTIONS lists them"
 	if name == "KAPLAN_MEIER" || name == "INCIDENCE_RATE" {
@@ -335,35 +334,35 @@ func RefuseUnknown(t *syntax.Expr) {
 	syntax.Refuse(syntax.CodeFunction, t.At, hint, "there is no function %s here", name)
 }
 
-// IsUnknown reports whether the term calls a function that there is not.
+// IsUnknown reports whether the term calls a function that does not exist here.
 func IsUnknown(t *syntax.Expr) bool {
 	return t.Kind == syntax.Call && t.Over == nil && scalars[t.Name].build == nil && !syntax.IsAggregate(t.Name) && unanswered[t.Name] == "" && !dice[t.Name]
 }
 
-// operations are the operators that are more than one operation of the fragment.
+// operations are the operators that need more than one operation of the fragment.
 var operations = map[string]func(c *call) *expr.Expr{
 	"+": (*call).add, "-": (*call).subtract, "/": (*call).divide, "||": (*call).concatenate,
 	"ilike": (*call).ilike, "regexp": (*call).regexp, "iregexp": (*call).regexp,
 }
 
-// Works tells what a function of a row works on.
+// Works is the kind of values that a function of one row works on.
 type Works string
 
-// What functions of a row work on.
+// The kinds of values that functions of one row work on.
 const (
 	OnNumbers Works = "numbers"
 	OnTexts   Works = "texts"
 	OnTimes   Works = "times"
-	OnAny     Works = "any" // values of whatever type: choices among them
+	OnAny     Works = "any" // values of any type: choices among them
 )
 
 // Function is a function of the values of one row.
 type Function struct {
-	Usage string // as a person writes it
+	Usage string // its written form, for people
 	Works Works
 }
 
-// Functions lists all functions of a row, by name.
+// Functions lists all functions of one row, ordered by name.
 func Functions() []Function {
 	works := map[string]Works{}
 	for _, part := range scalarParts {

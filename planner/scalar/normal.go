@@ -11,7 +11,7 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// Conjunction joins conditions by AND, in one order. It refuses those that are too large together.
+// Conjunction joins conditions by AND, in one fixed order. It refuses conditions that are too large together.
 func Conjunction(conditions []*expr.Expr) *expr.Expr {
 	parts := SortedUnique(conditions)
 	if len(parts) == 1 {
@@ -24,7 +24,7 @@ func Conjunction(conditions []*expr.Expr) *expr.Expr {
 	return all
 }
 
-// Mistyped refuses what the types of the arguments do not allow, with the message of package expr.
+// Mistyped refuses an operation that the types of its arguments do not allow, with the message of package expr.
 func Mistyped(at syntax.Position, err error, hint string) {
 	_, message, _ := strings.Cut(err.Error(), ": ")
 	if errors.Is(err, expr.ErrTooLarge) {
@@ -33,8 +33,7 @@ func Mistyped(at syntax.Position, err error, hint string) {
 	syntax.Refuse(syntax.CodeType, at, hint, "%s", message)
 }
 
-// Apply builds one operation in normal form, so that rewritings of a query make
-// the same fragment.
+// Apply builds one operation in normal form, so that equivalent ways to write a query give the same fragment.
 func Apply(at syntax.Position, op expr.Op, args ...*expr.Expr) *expr.Expr {
 	if op == expr.OpNot && args[0].Op == expr.OpNot {
 		return args[0].Args[0]
@@ -80,7 +79,7 @@ func normalize(op expr.Op, args []*expr.Expr) (expr.Op, []*expr.Expr) {
 		}
 		flat = SortedUnique(flat)
 		if len(flat) == 1 {
-			flat = append(flat, flat[0]) // x AND x: keep the operation, and its demand for a condition
+			flat = append(flat, flat[0]) // x AND x: keep AND, because it demands a condition
 		}
 		return op, flat
 	case expr.OpIn:
@@ -93,7 +92,7 @@ func normalize(op expr.Op, args []*expr.Expr) (expr.Op, []*expr.Expr) {
 		if args[0].Op == expr.OpLiteral && args[1].Op != expr.OpLiteral {
 			return mirrored[op], []*expr.Expr{args[1], args[0]}
 		}
-	case expr.OpGreater, expr.OpGreaterOrEqual: // between two columns, always < or <=
+	case expr.OpGreater, expr.OpGreaterOrEqual: // comparisons of two columns always use < or <=
 		if args[1].Op != expr.OpLiteral || args[0].Op == expr.OpLiteral {
 			return mirrored[op], []*expr.Expr{args[1], args[0]}
 		}
@@ -101,10 +100,10 @@ func normalize(op expr.Op, args []*expr.Expr) (expr.Op, []*expr.Expr) {
 	return op, args
 }
 
-// Normalized is a condition in normal form: its parts in one order, each once.
+// Normalized puts a condition into normal form: its parts in one order, each once.
 func Normalized(e *expr.Expr) *expr.Expr { return Conjunction(expr.Conjuncts(e)) }
 
-// before orders expressions: constants last, else by their canonical text.
+// before orders expressions by their canonical text, constants last.
 func before(a, b *expr.Expr) bool {
 	if constant := a.Op == expr.OpLiteral; constant != (b.Op == expr.OpLiteral) {
 		return !constant
@@ -112,14 +111,14 @@ func before(a, b *expr.Expr) bool {
 	return Canonical(a) < Canonical(b)
 }
 
-// SortedUnique puts expressions into one order, constants last, each once.
+// SortedUnique orders expressions, constants last, and keeps each once.
 func SortedUnique(args []*expr.Expr) []*expr.Expr {
 	type written struct {
 		*expr.Expr
 		constant bool
 		text     string
 	}
-	var all []written // each once: the longest lists have thousands
+	var all []written // each once: the longest lists have thousands of items
 	for _, a := range args {
 		all = append(all, written{a, a.Op == expr.OpLiteral, Canonical(a)})
 	}
@@ -141,17 +140,17 @@ func SortedUnique(args []*expr.Expr) []*expr.Expr {
 	return unique
 }
 
-// Canonical is a text by which expressions, and what is made of them, stand in one order, and of which digests are
-// made. Two expressions share it if and only if they are the same; Equal finds that sooner.
+// Canonical returns a text that orders expressions and the structures made of them; digests are computed from it. Two
+// expressions have the same text exactly if they are the same; Equal tells that faster.
 func Canonical(x any) string {
 	b, err := json.Marshal(x)
 	if err != nil {
-		panic(err) // plain data, by construction
+		panic(err) // cannot fail on plain data
 	}
 	return string(b)
 }
 
-// IsNull reports whether the expression is NULL whatever the row.
+// IsNull reports whether the expression is NULL in every row.
 func IsNull(e *expr.Expr) bool {
 	switch e.Op {
 	case expr.OpLiteral:
@@ -169,5 +168,5 @@ func IsNull(e *expr.Expr) bool {
 	return false
 }
 
-// IsFree reports whether the expression is a NULL that nothing gave a type: those that are told none are texts.
+// IsFree reports whether the expression is a NULL whose type nothing tells. Its type is text by default.
 func IsFree(e *expr.Expr) bool { return e.Type == value.TypeText && IsNull(e) }

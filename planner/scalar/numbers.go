@@ -8,7 +8,7 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// divide is /: of two ints, the quotient without its fraction.
+// divide builds /. The quotient of two ints has no fraction.
 func (c *call) divide() *expr.Expr {
 	args := c.unified()
 	if args[0].Type == value.TypeInt && args[1].Type == value.TypeInt {
@@ -25,7 +25,7 @@ func (c *call) round() *expr.Expr {
 	return Apply(c.At, expr.OpRound, c.number(0), digits)
 }
 
-// trunc rounds toward zero: at some digits, of x times a power of ten.
+// trunc rounds toward zero. For a number of digits it truncates x times a power of ten.
 func (c *call) trunc() *expr.Expr {
 	x, scale := c.number(0), 1.0
 	if len(c.Args) == 2 {
@@ -72,7 +72,7 @@ func (c *call) log2() *expr.Expr {
 
 func (c *call) power() *expr.Expr { return c.op(expr.OpPower, c.number(0), c.number(1)) }
 
-// widthBucket numbers the buckets from 1 to n, 0 being below and n + 1 above them.
+// widthBucket numbers the buckets from 1 to n. Below them it is 0, above them n + 1.
 func (c *call) widthBucket() *expr.Expr {
 	const hint = "write WIDTH_BUCKET(x, low, high, n) with low < high and 1 to 500 buckets"
 	low, high, n := c.constant(1, hint), c.constant(2, hint), c.constant(3, hint)
@@ -87,7 +87,7 @@ func (c *call) widthBucket() *expr.Expr {
 	x, first, last := c.number(0), expr.Literal(low), expr.Literal(high)
 	share := c.op(expr.OpDivide, c.op(expr.OpSubtract, x, first), expr.Literal(value.Float(high.Float64()-low.Float64())))
 	at := c.op(expr.OpAdd, c.cast(c.op(expr.OpFloor, c.op(expr.OpMultiply, share, expr.Literal(n))), value.TypeInt), wholeNumber(1))
-	// Rounding cannot lead out of the range.
+	// Rounding must not lead out of the range.
 	at = c.op(expr.OpGreatest, c.op(expr.OpLeast, at, expr.Literal(n)), wholeNumber(1))
 	return c.op(expr.OpCase, c.op(expr.OpLess, x, first), wholeNumber(0), c.op(expr.OpLess, x, last), at,
 		c.op(expr.OpGreaterOrEqual, x, last), wholeNumber(n.Int64()+1), nothing(value.TypeInt))
@@ -102,13 +102,13 @@ func (c *call) clamp() *expr.Expr {
 	return Clamp(c.At, x, lower, upper)
 }
 
-// Clamp is CLAMP(x, lower, upper) of expressions of one type: NULL stays NULL.
+// Clamp builds CLAMP(x, lower, upper) of expressions of one type. NULL stays NULL.
 func Clamp(at syntax.Position, x, lower, upper *expr.Expr) *expr.Expr {
 	within := Within(at, x, lower, upper)
 	return Apply(at, expr.OpCase, Apply(at, expr.OpIsNull, x), nothing(within.Type), within)
 }
 
-// Within is Clamp of what is never NULL: of NULL it is a bound.
+// Within is Clamp for a value that is never NULL. A NULL would become a bound.
 func Within(at syntax.Position, x, lower, upper *expr.Expr) *expr.Expr {
 	return Apply(at, expr.OpGreatest, Apply(at, expr.OpLeast, x, upper), lower)
 }

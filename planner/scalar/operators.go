@@ -10,7 +10,7 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// written says how a value of a type is written.
+// written says how to write a value of a type.
 var written = map[value.Type]string{
 	value.TypeInt: "a whole number", value.TypeFloat: "a number", value.TypeBool: "TRUE or FALSE",
 	value.TypeDate: "a date as '2020-12-31'", value.TypeTimestamp: "a time as '2020-12-31 23:59:59'", value.TypeText: "a text in quotes",
@@ -43,9 +43,8 @@ func operands(terms []*syntax.Expr, resolve func(*syntax.Expr) *expr.Expr) []*ex
 	return args
 }
 
-// Unified resolves operands that must share a type: a string literal becomes a
-// date or a number where the others are, a NULL takes their type, a date among
-// timestamps becomes one.
+// Unified resolves operands that must share a type. A string literal becomes a date or a number if the others are; a
+// NULL takes their type; a date among timestamps becomes a timestamp.
 func Unified(terms []*syntax.Expr, resolve func(*syntax.Expr) *expr.Expr) []*expr.Expr {
 	args := operands(terms, resolve)
 	var target value.Type
@@ -85,10 +84,11 @@ func Unified(terms []*syntax.Expr, resolve func(*syntax.Expr) *expr.Expr) []*exp
 	return args
 }
 
-const day = 86400e6 // microseconds
+const day = 86400e6 // in microseconds
 
-// instant reads a time as RFC 3339 writes it, in UTC, the zone of all times here: so do Grafana's macros and JSON. It
-// also reads a day of eight digits, as PostgreSQL and SQL Server do, and 31-Dec-2020, as these and Oracle do.
+// instant reads a time in the form of RFC 3339, which Grafana's macros and JSON use. It is in UTC, the zone of all
+// times here. It also reads a day of eight digits, as PostgreSQL and SQL Server do, and 31-Dec-2020, as these and
+// Oracle do.
 func instant(text string) (value.Value, bool) {
 	for _, layout := range []string{"20060102", "2-Jan-2006"} {
 		if t, err := time.Parse(layout, text); err == nil && t.Year() > 0 {
@@ -103,7 +103,7 @@ func instant(text string) (value.Value, bool) {
 	return value.Timestamp(t.UnixMicro()), offset == 0
 }
 
-// atDay is the time, or the day that it is in.
+// atDay returns the time, or its day if the target is a date.
 func atDay(at value.Value, target value.Type) value.Value {
 	if target == value.TypeTimestamp {
 		return at
@@ -142,7 +142,7 @@ func buildOperator(t *syntax.Expr, resolve func(*syntax.Expr) *expr.Expr) *expr.
 	}
 	if t.Name == "in" {
 		for i, a := range t.Args[1:] {
-			if args[i+1] = Fold(args[i+1]); args[i+1].Op != expr.OpLiteral { // clients cast what they bind
+			if args[i+1] = Fold(args[i+1]); args[i+1].Op != expr.OpLiteral { // clients cast the values that they bind
 				syntax.Refuse(syntax.CodeNotSupported, a.At, "write x = a OR x = b", "IN takes constants, and value %d is none", i+1)
 			}
 		}
@@ -155,7 +155,7 @@ func buildOperator(t *syntax.Expr, resolve func(*syntax.Expr) *expr.Expr) *expr.
 	return Apply(t.At, operators[t.Name], args...)
 }
 
-// caseOperands resolves conditions on their own and the values together.
+// caseOperands resolves each condition of CASE by itself, and the values to one type.
 func caseOperands(t *syntax.Expr, resolve func(*syntax.Expr) *expr.Expr) []*expr.Expr {
 	var values []*syntax.Expr
 	for i, a := range t.Args {
@@ -163,7 +163,7 @@ func caseOperands(t *syntax.Expr, resolve func(*syntax.Expr) *expr.Expr) []*expr
 			values = append(values, a)
 		}
 	}
-	if len(t.Args)%2 == 0 { // no ELSE
+	if len(t.Args)%2 == 0 { // there is no ELSE
 		values = append(values, &syntax.Expr{Kind: syntax.Literal, At: t.At})
 	}
 	resolved := Unified(values, resolve)

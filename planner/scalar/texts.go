@@ -22,8 +22,7 @@ func (c *call) trim() *expr.Expr {
 	return x
 }
 
-// atLeast refuses a constant below a limit, where databases differ; what rows hold
-// is computed by the SQL standard.
+// atLeast refuses a constant below a limit, where databases differ. Values in rows follow the SQL standard.
 func (c *call) atLeast(i int, least int64, hint string) *expr.Expr {
 	e := c.int(i)
 	if e.Op == expr.OpLiteral && !e.Value.IsNull() && e.Value.Int64() < least {
@@ -73,7 +72,7 @@ func (c *call) pad() *expr.Expr {
 	return c.op(expr.OpConcat, c.op(expr.OpSubstring, padding, wholeNumber(1), missing), s)
 }
 
-// concatenate is ||: of a NULL it is NULL.
+// concatenate builds ||. If an operand is NULL, the result is NULL.
 func (c *call) concatenate() *expr.Expr {
 	var parts []*expr.Expr
 	for i := range c.Args {
@@ -86,7 +85,7 @@ func (c *call) concatenate() *expr.Expr {
 	return c.op(expr.OpConcat, parts...)
 }
 
-// concat is CONCAT: a NULL adds nothing.
+// concat builds CONCAT. A NULL adds nothing.
 func (c *call) concat() *expr.Expr {
 	parts := make([]*expr.Expr, len(c.Args))
 	for i := range c.Args {
