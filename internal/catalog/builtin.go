@@ -23,8 +23,8 @@ func Builtin(name string) (*Catalog, bool) {
 	return nil, false
 }
 
-// OMOP returns the built-in catalog of the OMOP Common Data Model 5.4, which is
-// shared by all callers. Its file tells what it leaves out, and why.
+// OMOP returns the built-in catalog of the OMOP Common Data Model 5.4, which all callers share. Its file says what it
+// leaves out, and why.
 func OMOP() *Catalog { return omop() }
 
 var omop = sync.OnceValue(func() *Catalog {

@@ -8,39 +8,40 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Limits that hold where a catalog file gives none.
+// Defaults of a catalog file.
 const (
 	DefaultMaxGroups = 5
 	DefaultMaxRows   = 10
 )
 
-// Catalog is the data dictionary of one federation. It does not change once
-// loaded, so any number of goroutines may read it.
+// Catalog is the data dictionary of one federation. It does not change after loading, so any number of goroutines may
+// read it.
 type Catalog struct {
 	Name           string // of the federation's schema, such as "omop-5.4"
 	Description    string
-	MaxSites       int      // at how many hospitals one patient may be; 0: at every node asked
+	MaxSites       int      // number of hospitals at which one patient may be; 0: all asked nodes
 	HospitalColumn bool     // whether queries may use the virtual column `hospital`
-	MaxGroups      int      // default: in how many groups a patient may be, at each site, who is not clipped where patients are counted
-	MaxRows        int      // default: how many rows a patient may have who is not clipped
+	MaxGroups      int      // default: number of groups at each site in which a patient may be without being clipped where patients are counted
+	MaxRows        int      // default: number of rows that a patient may have without being clipped
 	Tables         []*Table // sorted by name
 }
 
 // Table is one logical table, which each node maps to a source of its own.
 type Table struct {
 	Name, Description string
-	Public            bool      // says nothing about patients; may be released in full
-	Key               []string  // columns whose values together identify a row; empty: none known
+	Public            bool      // says nothing about patients; may be released completely
+	Key               []string  // columns whose values together identify a row; empty: no key is known
 	Patient           string    // private tables: the column that leads to the patient (see PatientPath)
 	OneRowPerPatient  bool      // at each site
-	MaxRows           int       // overrides the catalog's where above 0
-	Columns           []*Column // in the order declared
-	// ExpectedPatients is about how many patients the federation has in the table, and TypicalRows how many
-	// rows of the table a patient has who has many; 0: not told. They are public, need not be exact, and
-	// serve to foretell errors and biases: no answer depends on them.
+	MaxRows           int       // overrides the catalog's if above 0
+	Columns           []*Column // in the declared order
+	// ExpectedPatients is roughly how many patients of the federation are in the table. TypicalRows is the number of
+	// rows of a patient with many rows. 0 means that it is not declared. They are public and need not be exact. They
+	// serve to predict errors and biases, and no answer depends on them.
 	ExpectedPatients, TypicalRows int
-	// Part, if not nil: the table is a part of a hospital's table. Which patient a row of that table belongs to depends on
-	// a column, such as whose bill it is: the rows of one value of it are a table here, with one way to the patient.
+	// Part, if not nil: the table is a part of a hospital's table. In that table, a column decides which patient a row
+	// belongs to, for example whose bill it is. The rows of one value of that column are a table here, with one path to
+	// the patient.
 	Part *Part
 }
 
@@ -52,7 +53,7 @@ type Part struct {
 	Value  string // such as Visit, as a text
 }
 
-// Source is the table of a hospital that the table is read from.
+// Source is the hospital's table from which the table is read.
 func (t *Table) Source() string {
 	if t.Part != nil {
 		return t.Part.Of
@@ -60,7 +61,7 @@ func (t *Table) Source() string {
 	return t.Name
 }
 
-// Parts lists the parts of a hospital's table, by their names; nil: it is none of parts.
+// Parts lists the parts of a hospital's table, by their names; nil: the table has no parts.
 func (c *Catalog) Parts(of string) (parts []*Table) {
 	for _, t := range c.Tables {
 		if t.Part != nil && strings.EqualFold(t.Part.Of, of) {
@@ -76,21 +77,20 @@ type Column struct {
 	Type              value.Type
 	Nullable          bool
 	Lower, Upper      value.Value   // inclusive bounds, both Valid or neither; int, float, date and timestamp only
-	Domain            []value.Value // every value but NULL, distinct and sorted; nil: undeclared
+	Domain            []value.Value // every value except NULL, distinct and sorted; nil: not declared
 	References        string        // "table.column", the whole key of that table, or ""
-	Steady            bool          // nearly all patients have one value of it in all their rows, such as sex; for limits and errors only
-	Identifier        bool          // its values single patients out, though it is no key: a number in the hospital's own books
+	Steady            bool          // nearly all patients have the same value in all their rows, such as sex; used for limits and errors only
+	Identifier        bool          // its values identify patients, though it is not a key, such as a number in the hospital's own records
 }
 
-// Step is one table on the way from a row to its patient. A row of the previous
-// step's table joins the row of this one whose Key equals the previous Column;
-// the first step is the table itself and has no Key.
+// Step is one table on the path from a row to its patient. A row of the previous step's table joins the row of this one
+// whose Key equals the previous Column. The first step is the table itself and has no Key.
 type Step struct {
 	Table, Key, Column string
 }
 
-// Shown is a table as queries see it: where the catalog tells hospitals apart, a table with patients has the hospital's
-// name as a column beside its own.
+// Shown is a table as queries see it. If the catalog has a column for the hospital, a table with patients has it beside
+// its own columns.
 func (c *Catalog) Shown(t *Table) *Table {
 	if _, taken := t.Column("hospital"); !c.HospitalColumn || t.Public || taken {
 		return t
@@ -120,8 +120,8 @@ func (t *Table) Column(name string) (*Column, bool) {
 	return nil, false
 }
 
-// RowLimit returns how many rows of one patient count in a group of t: 1 with
-// one row a patient, else the table's own limit, else the catalog's.
+// RowLimit returns how many rows of one patient count in a group of t: 1 if t has one row per patient, otherwise the
+// table's own limit or the catalog's.
 func (c *Catalog) RowLimit(t *Table) int {
 	switch {
 	case t.OneRowPerPatient:
@@ -132,18 +132,15 @@ func (c *Catalog) RowLimit(t *Table) int {
 	return c.MaxRows
 }
 
-// PatientPath returns the steps from a row of the private table t to its
-// patient: the first is {t, "", t.Patient}, and the last one's Column holds the
-// patient's id. For eICU's vital signs,
+// PatientPath returns the steps from a row of the private table t to its patient. The first is {t, "", t.Patient}, and
+// the last one's Column has the patient's id. For eICU's vital signs,
 //
 //	{vitalaperiodic, "", patientunitstayid} {patient, patientunitstayid, uniquepid}
 //
-// means vitalaperiodic JOIN patient ON vitalaperiodic.patientunitstayid =
-// patient.patientunitstayid, and patient.uniquepid is the patient. A reference
-// to a column that is itself the referenced table's Patient (OMOP's
-// visit_occurrence.person_id to person.person_id) is the same value, so it adds
-// no step. The error tells where the way is lost: t is public, a table or column is
-// missing or public, or the way turns in a circle.
+// means vitalaperiodic JOIN patient ON vitalaperiodic.patientunitstayid = patient.patientunitstayid, and
+// patient.uniquepid is the patient. A reference to a column that is itself the referenced table's Patient (OMOP's
+// visit_occurrence.person_id to person.person_id) has the same value, so it adds no step. The error says where the path
+// breaks: t is public, a table or column is missing or public, or the path is a cycle.
 func (c *Catalog) PatientPath(t *Table) ([]Step, error) {
 	if t.Public {
 		return nil, fmt.Errorf("table %s is public and has no patient", t.Name)
@@ -182,8 +179,8 @@ func (c *Catalog) PatientPath(t *Table) ([]Step, error) {
 	}
 }
 
-// IsPatientID reports whether the column holds the patient's id itself, so that
-// no join is needed to know whose a row is.
+// IsPatientID reports whether the column itself has the patient's id, so that no join is needed to know the patient of
+// a row.
 func (c *Catalog) IsPatientID(table, column string) bool {
 	t, ok := c.Table(table)
 	if !ok || t.Public || !strings.EqualFold(t.Patient, column) {

@@ -288,8 +288,7 @@ func TestDigestTellsMeaningApart(t *testing.T) {
 	}
 }
 
-// TestPathOfUncheckedCatalog: a catalog built in code, never validated, gives an
-// error and not an endless loop.
+// TestPathOfUncheckedCatalog: a catalog that was built in code and never validated gives an error, not an endless loop.
 func TestPathOfUncheckedCatalog(t *testing.T) {
 	loop := &Table{Name: "a", Patient: "x", Columns: []*Column{{Name: "x", References: "a.y"}}}
 	lost := &Table{Name: "b", Patient: "x", Columns: []*Column{{Name: "x", References: "gone"}}}
@@ -330,7 +329,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// TestPage: docs/catalog.md has a row for every key that a catalog may have.
+// TestPage: docs/catalog.md has a row for every key of a catalog.
 func TestPage(t *testing.T) {
 	page, err := os.ReadFile("../../docs/catalog.md")
 	if err != nil {
@@ -351,7 +350,7 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// TestSteady: what a patient has one of is read, written again, and no part of what hospitals must agree on.
+// TestSteady: the setting steady is read and written, and hospitals need not agree on it.
 func TestSteady(t *testing.T) {
 	const text = "catalog: c\ntables:\n  p:\n    key: id\n    patient: id\n    columns:\n      id: {type: int, nullable: false}\n      sex: {type: text%s}\n"
 	parse := func(more string) *Catalog {

@@ -10,12 +10,11 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// digestForm changes when a catalog's settings come to mean something else, so
-// that daemons of two versions do not take one digest for agreement.
+// digestForm changes when the meaning of a catalog's settings changes, so that equal digests of daemons of two versions
+// never hide a different meaning.
 const digestForm = "intramuros catalog 1"
 
-// The canonical form: all that affects meaning, and nothing else. A limit that
-// is left to its default is written as what it comes to.
+// The canonical form has everything that affects meaning, and nothing else. A default limit is written as its value.
 type (
 	canonicalCatalog struct {
 		Form           string
@@ -47,11 +46,10 @@ type (
 	}
 )
 
-// Digest returns the SHA-256, as 64 hexadecimal digits, of everything in the
-// catalog that affects what a query means or costs: names, types, nullability,
-// bounds, domains, keys, references, patients and limits. Descriptions, comments, expected sizes, what is steady,
-// the order of tables and columns, and whether the file extends a built-in
-// catalog or spells it out do not count.
+// Digest returns the SHA-256, as 64 hexadecimal digits, of everything in the catalog that affects what a query means or
+// costs: names, types, nullability, bounds, domains, keys, references, patients and limits. These do not count:
+// descriptions, comments, expected sizes, steady columns, the order of tables and columns, and whether the file extends
+// a built-in catalog or writes it out.
 func (c *Catalog) Digest() string {
 	form := canonicalCatalog{
 		Form: digestForm, Name: c.Name, MaxSites: c.MaxSites, HospitalColumn: c.HospitalColumn,
@@ -78,7 +76,7 @@ func (c *Catalog) Digest() string {
 	slices.SortFunc(form.Tables, func(a, b canonicalTable) int { return cmp.Compare(a.Name, b.Name) })
 	b, err := json.Marshal(form)
 	if err != nil {
-		panic(err) // strings, numbers and values always encode
+		panic(err) // strings, numbers and values can always be encoded
 	}
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])

@@ -2,13 +2,11 @@
 // columns with types, bounds and domains, which tables are public, and how each
 // private table reaches its patient.
 //
-// The coordinator plans by it, and every node checks fragments against its own
-// copy; Digest tells whether two copies mean the same. All that a catalog
-// declares is public: a bound clamps, a domain lists every key that an answer
-// shows, and keys, `one_row_per_patient` and `max_sites` lower sensitivities. A
-// node uses the first two of these where it is sure of them for the rows that it reads,
-// and enforces in its SQL what follows from them elsewhere; `max_sites` nobody verifies, so
-// that a wrong one costs patients their protection.
+// The coordinator plans with it, and every node checks fragments against its own copy. Digest tells whether two copies
+// mean the same. Everything that a catalog declares is public: a bound clamps, a domain lists every key that an answer
+// shows, and keys, `one_row_per_patient` and `max_sites` lower sensitivities. A node relies on keys and
+// `one_row_per_patient` if it is sure of them for the rows that it reads. Otherwise it enforces in its SQL what follows
+// from them. Nobody verifies `max_sites`, so a wrong value costs patients their protection.
 //
 // # The file
 //
@@ -42,18 +40,16 @@
 //	    columns:
 //	      hospitalid: {type: int, nullable: false}
 //
-// Names are lower-cased and match [a-z_][a-z0-9_]*. Values in bounds and domain
-// are read by the column's type. Anchors, aliases and unknown keys are refused.
+// Names are lower-cased and match [a-z_][a-z0-9_]*. Values in bounds and domain are read with the column's type.
+// Anchors, aliases and unknown keys are refused.
 //
-// With `extends`, what the file gives replaces what the built-in catalog says:
-// a setting replaces that setting, a column replaces the whole column of that
-// name, and new tables and columns are added. Nothing can be removed; a node
-// that does not offer a table leaves it unmapped.
+// With `extends`, the file overrides the built-in catalog: a setting replaces that setting, a column replaces the whole
+// column of that name, and new tables and columns are added. Nothing can be removed; a node that does not offer a table
+// leaves it unmapped.
 //
 // # The patient
 //
-// A private table names a column, `patient`, that holds the patient's id or
-// references the key of another private table, whose own `patient` leads on.
-// Rows whose path meets a NULL or a missing row belong to nobody and count for
-// nothing.
+// A private table names a column, `patient`. It holds the patient's id, or references the key of another private table,
+// whose own `patient` continues the path. A row whose path meets a NULL or a missing row belongs to nobody and does not
+// count.
 package catalog

@@ -57,7 +57,7 @@ func TestOMOP(t *testing.T) {
 	}
 }
 
-// checkOMOPColumn holds a column to the conventions of the model.
+// checkOMOPColumn checks a column against the conventions of the model.
 func checkOMOPColumn(t *testing.T, table *Table, col *Column) {
 	t.Helper()
 	what := table.Name + "." + col.Name

@@ -16,17 +16,17 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// maxLimit is the largest max_sites, max_groups and max_rows. Beyond it nothing
-// is bounded in practice, and products of the three must stay far from overflow.
+// maxLimit is the largest max_sites, max_groups and max_rows. A larger limit would bound nothing in practice, and
+// products of the three must stay far from overflow.
 const maxLimit = 1_000_000
 
 // maxPatients is the largest expected_patients.
 const maxPatients = 1_000_000_000
 
-// Error is one fault of a catalog file.
+// Error is one fault in a catalog file.
 type Error struct {
 	File    string
-	Line    int // from 1; 0 where the fault has no line
+	Line    int // from 1; 0 if the fault has no line
 	Message string
 }
 
@@ -38,8 +38,8 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Message)
 }
 
-// Load reads the catalog in the file at path. A file that can be read but is not
-// valid gives every fault at once: errors of type *Error, joined.
+// Load reads the catalog in the file at path. A readable file that is not valid gives every fault at once: errors of
+// type *Error, joined.
 func Load(path string) (*Catalog, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -48,8 +48,8 @@ func Load(path string) (*Catalog, error) {
 	return Parse(b, path)
 }
 
-// Parse reads a catalog from YAML, as the package documentation shows it. The
-// name stands for the file in errors, which are as in Load.
+// Parse reads a catalog from YAML, in the form of the package documentation. name is the file's name in errors, which
+// are as in Load.
 func Parse(b []byte, name string) (*Catalog, error) {
 	r := &reader{
 		catalog: &Catalog{MaxGroups: DefaultMaxGroups, MaxRows: DefaultMaxRows},
@@ -70,15 +70,14 @@ type position struct {
 	line int
 }
 
-// place is a setting of a *Catalog, *Table or *Column; the empty key is the
-// thing itself.
+// place is a setting of a *Catalog, *Table or *Column. An empty key means the thing itself.
 type place struct {
 	of  any
 	key string
 }
 
-// reader fills one catalog from one file, or from a built-in one and a file that
-// extends it, and remembers where each setting was read.
+// reader fills one catalog from one file, or from a built-in one and a file that extends it. It remembers where each
+// setting was read.
 type reader struct {
 	catalog *Catalog
 	file    string
@@ -88,7 +87,7 @@ type reader struct {
 }
 
 func (r *reader) err() error {
-	order := func(f *Error) int { // the file itself before the built-in catalog that it extends
+	order := func(f *Error) int { // faults of the file come before those of the built-in catalog that it extends
 		if f.File == r.file {
 			return 0
 		}
@@ -169,7 +168,7 @@ func (r *reader) read(b []byte, name string) {
 	slices.SortFunc(c.Tables, func(a, b *Table) int { return strings.Compare(a.Name, b.Name) })
 }
 
-// part reads of which table a table is a part, or into which parts it is divided.
+// part reads the table of which a table is a part, or the parts into which a table is divided.
 func (r *reader) part(e entry, keys []string, t *Table) *Part {
 	p := &Part{}
 	for _, e := range r.mapping(e.value, e.key+" of table "+t.Name, keys) {
@@ -189,14 +188,14 @@ func (r *reader) part(e entry, keys []string, t *Table) *Part {
 	return p
 }
 
-// division is one part of a table that is divided: whose rows of a value have a patient by that key.
+// division is one part of a divided table: its rows with this value have a patient by this key.
 type division struct {
 	of         *Table
 	value, key string
 	at         *yaml.Node
 }
 
-// divide puts parts in the place of the tables that are divided.
+// divide replaces the divided tables by their parts.
 func (r *reader) divide() {
 	c := r.catalog
 	for _, d := range r.divided {
@@ -366,14 +365,14 @@ func (r *reader) column(t *Table, e entry) *Column {
 	return col
 }
 
-// values reads a list of the column's values; nil if there is a fault in it.
+// values reads a list of the column's values. It returns nil if the list has a fault.
 func (r *reader) values(col *Column, what string, e entry) []value.Value {
 	if e.value.Kind != yaml.SequenceNode {
 		r.fault(e.value, "%s of %s: want a list, such as [%s]", e.key, what, map[string]string{"bounds": "0, 120", "domain": "F, M"}[e.key])
 		return nil
 	}
 	if col.Type == "" {
-		return nil // there is a fault about the type already
+		return nil // a fault about the type is already recorded
 	}
 	values := []value.Value{}
 	good := true

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// A divided table is written as its parts, which read back as the same catalog; another value, or another column, is
-// another one.
+// A divided table is written as its parts, which read back as the same catalog. With another value or another column,
+// the catalog is different.
 func TestPartsAreWritten(t *testing.T) {
 	text := func(values string) *Catalog {
 		t.Helper()

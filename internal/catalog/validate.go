@@ -8,10 +8,10 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// validate adds a fault for each thing that does not fit together.
+// validate adds a fault for each inconsistency.
 func (r *reader) validate() {
 	r.checkKeys()
-	var patient *Column // of the first private table, and what all must agree with
+	var patient *Column // patient column of the first private table; all others must agree with it
 	var patientName string
 	for _, t := range r.catalog.Tables {
 		if !r.checkTable(t) {
@@ -40,7 +40,7 @@ func (r *reader) validate() {
 	}
 }
 
-// wrong adds a fault at the setting, or at the thing itself if it lacks the setting.
+// wrong adds a fault at the setting, or at the thing itself if the setting is missing.
 func (r *reader) wrong(of any, key, format string, args ...any) {
 	at, ok := r.at[place{of, key}]
 	if !ok {
@@ -52,8 +52,8 @@ func (r *reader) wrong(of any, key, format string, args ...any) {
 	}
 }
 
-// checkStep adds a fault for bounds on the way to the patient: a value outside of them
-// reads as the nearest bound, and so several patients as one.
+// checkStep adds a fault for bounds on the path to the patient: a value outside them reads as the nearest bound, which
+// would merge several patients.
 func (r *reader) checkStep(step Step) {
 	t, _ := r.catalog.Table(step.Table)
 	for _, name := range []string{step.Key, step.Column} {
@@ -63,8 +63,7 @@ func (r *reader) checkStep(step Step) {
 	}
 }
 
-// checkTable reports whether t is a private table whose own settings allow to
-// look for its patient.
+// checkTable reports whether t is a private table with settings that are complete enough to look for its patient.
 func (r *reader) checkTable(t *Table) bool {
 	if len(t.Columns) == 0 {
 		r.wrong(t, "columns", "table %s has no columns; list them under `columns`", t.Name)
@@ -109,7 +108,7 @@ func (r *reader) checkTable(t *Table) bool {
 	return true
 }
 
-// checkPart adds faults of a table that is a part of another.
+// checkPart adds the faults of a table that is a part of another.
 func (r *reader) checkPart(t *Table) {
 	if _, whole := r.catalog.Table(t.Part.Of); whole || !identifier.MatchString(t.Part.Of) {
 		r.wrong(t, "part_of", "table %s is a part of %q, which must be the name of a table, and of none that the catalog has beside its parts", t.Name, t.Part.Of)
@@ -180,9 +179,8 @@ func (r *reader) checkReference(t *Table, col *Column, what string) {
 	}
 }
 
-// checkKeys adds a fault for each column that is referenced without being the
-// whole key of its table: one, however many references there are, since one
-// changed key of a built-in catalog may affect a hundred.
+// checkKeys adds a fault for each column that is referenced but is not the whole key of its table. It adds one fault
+// for all references, since one changed key of a built-in catalog may affect a hundred.
 func (r *reader) checkKeys() {
 	first := map[string]*Column{}
 	names := map[string][]string{}
@@ -195,7 +193,7 @@ func (r *reader) checkKeys() {
 				continue
 			}
 			if _, ok := to.Column(key); !ok {
-				continue // checkReference says so
+				continue // checkReference reports this
 			}
 			if first[col.References] == nil {
 				first[col.References] = col
@@ -213,7 +211,7 @@ func (r *reader) checkKeys() {
 		of, setting := any(first[target]), "references"
 		to, _ := r.catalog.Table(table)
 		if r.at[place{to, "key"}].file == r.file && r.at[place{of, setting}].file != r.file {
-			of, setting = to, "key" // the file changed the built-in key, and that is what to look at
+			of, setting = to, "key" // the file changed the built-in key, so the fault is there
 		}
 		r.wrong(of, setting, "column %s references %s%s, which is not the whole key of table %s; give that table `key: %s` if no two of its rows have the same", names[target][0], target, others, table, key)
 	}

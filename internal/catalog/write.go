@@ -10,9 +10,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// WriteYAML writes the catalog in full as Parse reads it, one line a column, so
-// that parsing gives an equal catalog. It does not validate: a draft may lack
-// what a person is to decide.
+// WriteYAML writes the complete catalog in the form that Parse reads, one line per column, so that parsing gives an
+// equal catalog. It does not validate: a draft may lack what a person must decide.
 func (c *Catalog) WriteYAML(w io.Writer) error {
 	var root, tables mapping
 	root.text("catalog", c.Name)
@@ -88,7 +87,7 @@ func (col *Column) node() *yaml.Node {
 	return m.node(yaml.FlowStyle)
 }
 
-// mapping gathers the keys and values of a YAML mapping.
+// mapping collects the keys and values of a YAML mapping.
 type mapping []*yaml.Node
 
 func (m *mapping) add(key string, n *yaml.Node) {
@@ -127,8 +126,7 @@ func (m *mapping) node(style yaml.Style) *yaml.Node {
 	return &yaml.Node{Kind: yaml.MappingNode, Style: style, Content: *m}
 }
 
-// scalar returns the value as YAML; a text that would read as something else is
-// quoted.
+// scalar returns the value as YAML. It quotes a text that would read as something else.
 func scalar(v value.Value) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.ScalarNode, Value: v.String()}
 	if v.Type() == value.TypeText {

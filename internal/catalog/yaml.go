@@ -21,8 +21,7 @@ type entry struct {
 	name, value *yaml.Node
 }
 
-// named returns the entries of a mapping from names of tables or columns, which
-// are lower-cased.
+// named returns the entries of a mapping from names of tables or columns. It lower-cases the names.
 func (r *reader) named(n *yaml.Node, what, each string) []entry {
 	entries := r.mapping(n, what, nil)
 	var good []entry
@@ -40,8 +39,7 @@ func (r *reader) named(n *yaml.Node, what, each string) []entry {
 	return good
 }
 
-// mapping returns the entries of a mapping; known lists the keys that it may
-// have, nil standing for any.
+// mapping returns the entries of a mapping. known lists the keys that it may have; nil allows any.
 func (r *reader) mapping(n *yaml.Node, what string, known []string) []entry {
 	if n.Kind != yaml.MappingNode {
 		r.fault(n, "%s: want a mapping, `key: value` lines or {key: value, …}", what)
@@ -77,7 +75,7 @@ func (r *reader) scalar(n *yaml.Node, what string) bool {
 	return false
 }
 
-// text returns the entry's characters, "" if there is a fault in it.
+// text returns the entry's text, or "" if it has a fault.
 func (r *reader) text(e entry) string {
 	if !r.scalar(e.value, e.key) {
 		return ""
@@ -108,7 +106,7 @@ func (r *reader) countTo(e entry, limit int) int {
 	return i
 }
 
-// meant returns the hint at the known word that is nearest to the one given.
+// meant returns a hint at the known word that is most similar to the given one.
 func meant(word string, known []string) string {
 	if near, ok := config.Nearest(word, known); ok {
 		return fmt.Sprintf(" (did you mean %q?)", near)
@@ -116,7 +114,7 @@ func meant(word string, known []string) string {
 	return ""
 }
 
-// plain returns what value says, without the sentinel, which repeats it.
+// plain returns the message of an error from package value, without the sentinel, which repeats it.
 func plain(err error) string {
 	return strings.TrimSuffix(err.Error(), ": "+value.ErrType.Error())
 }

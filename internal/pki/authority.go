@@ -22,26 +22,24 @@ const (
 	authorityCert = "ca.pem"
 	authorityKey  = "ca.key"
 
-	// backdate is how far a certificate reaches into the past, for clocks of
-	// hospitals that are behind.
+	// backdate is how far a certificate's validity reaches into the past, for hospitals whose clocks are slow.
 	backdate = 5 * time.Minute
 )
 
-// Authority issues the certificates of one federation. Whoever holds its key
-// can pose as any node; keep ca.key offline, away from the daemons.
+// Authority issues the certificates of one federation. A person who has its key can pose as any node, so keep ca.key
+// offline, away from the daemons.
 type Authority struct {
 	federation string
 	cert       *x509.Certificate
 	key        *ecdsa.PrivateKey
 }
 
-// Federation is the name of the federation that the authority speaks for.
+// Federation is the name of the authority's federation.
 func (a *Authority) Federation() string { return a.federation }
 
-// CreateAuthority makes a new authority, valid for validity from now, and
-// writes ca.pem and ca.key (mode 0600) into dir, which it creates if need be.
-// If either file exists it refuses and changes nothing: a new authority would
-// cut off everybody who has a certificate of the old one.
+// CreateAuthority makes a new authority, valid for validity from now, and writes ca.pem and ca.key (mode 0600) into
+// dir. It creates dir if needed. If either file exists, it refuses and changes nothing: a new authority would cut off
+// everybody who has a certificate of the old one.
 func CreateAuthority(dir, federation string, validity time.Duration) (*Authority, error) {
 	if err := validateName("federation", federation); err != nil {
 		return nil, err
@@ -72,7 +70,7 @@ func CreateAuthority(dir, federation string, validity time.Duration) (*Authority
 	now := time.Now()
 	template := &x509.Certificate{
 		SerialNumber: serial,
-		// The organization is where LoadAuthority finds the federation.
+		// LoadAuthority reads the federation from the organization.
 		Subject:               pkix.Name{Organization: []string{federation}, CommonName: "Intramuros authority of " + federation},
 		NotBefore:             now.Add(-backdate),
 		NotAfter:              now.Add(validity),
@@ -106,8 +104,8 @@ func CreateAuthority(dir, federation string, validity time.Duration) (*Authority
 	return &Authority{federation: federation, cert: cert, key: key}, nil
 }
 
-// LoadAuthority reads the authority that CreateAuthority wrote into dir. It
-// refuses a key that group or others can access.
+// LoadAuthority reads the authority that CreateAuthority wrote into dir. It refuses a key that group or others can
+// access.
 func LoadAuthority(dir string) (*Authority, error) {
 	pair, err := loadPair(filepath.Join(dir, authorityCert), filepath.Join(dir, authorityKey))
 	if err != nil {
@@ -125,8 +123,7 @@ func LoadAuthority(dir string) (*Authority, error) {
 	return &Authority{federation: federation, cert: pair.Leaf, key: key}, nil
 }
 
-// authorityFederation says for which federation cert, read from path, is the
-// authority.
+// authorityFederation returns the federation of the authority cert, which was read from path.
 func authorityFederation(path string, cert *x509.Certificate) (string, error) {
 	if !cert.IsCA || len(cert.Subject.Organization) != 1 {
 		return "", fmt.Errorf("%s is not the certificate of a federation's authority", path)
@@ -138,15 +135,12 @@ func authorityFederation(path string, cert *x509.Certificate) (string, error) {
 	return federation, nil
 }
 
-// Issue makes a key and a certificate for id and writes them into dir as
-// <role>-<name>.pem and <role>-<name>.key (mode 0600), replacing older ones:
-// issuing again is how a certificate is renewed. hosts are the DNS names and IP
-// addresses under which browsers and other plain HTTPS clients reach it; peers
-// in the federation do not need them. validity counts from now, and ends with
-// the authority's own at the latest.
+// Issue makes a key and a certificate for id, and writes them into dir as <role>-<name>.pem and <role>-<name>.key (mode
+// 0600). It replaces older ones, so issuing again renews a certificate. hosts are the DNS names and IP addresses under
+// which browsers and other plain HTTPS clients reach it; peers in the federation do not need them. validity counts from
+// now, and ends with the authority's own validity at the latest.
 //
-// A node's certificate is for servers, a client's and an operator's for
-// clients, a coordinator's for both.
+// A node's certificate is for servers. A client's and an operator's are for clients, and a coordinator's is for both.
 func (a *Authority) Issue(dir string, id Identity, hosts []string, validity time.Duration) error {
 	now := time.Now()
 	if err := a.may(id, now, validity); err != nil {
@@ -155,7 +149,7 @@ func (a *Authority) Issue(dir string, id Identity, hosts []string, validity time
 	return a.issue(dir, id, hosts, now.Add(-backdate), now.Add(validity))
 }
 
-// may refuses what this authority cannot vouch for.
+// may refuses an identity or a validity that this authority cannot certify.
 func (a *Authority) may(id Identity, now time.Time, validity time.Duration) error {
 	if err := id.Validate(); err != nil {
 		return err
@@ -172,7 +166,7 @@ func (a *Authority) may(id Identity, now time.Time, validity time.Duration) erro
 	return nil
 }
 
-// certify makes a certificate for the bearer of a key.
+// certify makes a certificate for the owner of a key.
 func (a *Authority) certify(id Identity, hosts []string, from, to time.Time, public *ecdsa.PublicKey) (der []byte, err error) {
 	serial, err := newSerial()
 	if err != nil {
@@ -226,8 +220,8 @@ func (a *Authority) issue(dir string, id Identity, hosts []string, from, to time
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("cannot issue a certificate: %w", err)
 	}
-	// A daemon that looks between the two renames sees a pair that does not
-	// match, and keeps the one it has until it looks again.
+	// A daemon that reads between the two renames sees a pair that does not match. It then keeps its old pair until it
+	// reads again.
 	base := filepath.Join(dir, id.Role+"-"+id.Name)
 	if err := replaceFile(base+".key", keyPEM, 0o600); err != nil {
 		return err
@@ -237,8 +231,8 @@ func (a *Authority) issue(dir string, id Identity, hosts []string, from, to time
 
 var hostPattern = regexp.MustCompile(`^(\*\.)?[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$`)
 
-// newSerial draws 127 random bits: positive, unique without a record of what
-// was issued, and within the 20 octets of RFC 5280, 4.1.2.2.
+// newSerial draws 127 random bits: positive, unique without a record of issued certificates, and within the 20 octets
+// of RFC 5280, 4.1.2.2.
 func newSerial() (*big.Int, error) {
 	return rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
 }
@@ -255,7 +249,7 @@ func encodeKey(key *ecdsa.PrivateKey) ([]byte, error) {
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
 }
 
-// createFile writes a new file and refuses to touch an existing one.
+// createFile writes a new file. It fails if the file exists.
 func createFile(path string, data []byte, mode fs.FileMode) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
@@ -264,13 +258,13 @@ func createFile(path string, data []byte, mode fs.FileMode) error {
 	return finish(f, data)
 }
 
-// replaceFile puts data at path in one step, so that no reader sees half of it.
+// replaceFile puts data at path in one step, so that no reader sees a part of it.
 func replaceFile(path string, data []byte, mode fs.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // mode 0600
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // fails once renamed
+	defer os.Remove(f.Name()) // fails after the rename
 	if err := f.Chmod(mode); err != nil {
 		f.Close()
 		return err

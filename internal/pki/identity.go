@@ -20,12 +20,11 @@ const (
 
 const scheme = "intramuros"
 
-// ErrIdentity is wrapped by every refusal of a peer for who it is.
+// ErrIdentity is wrapped by every refusal of a peer because of its identity.
 var ErrIdentity = errors.New("peer identity refused")
 
-// Identity names one party of a federation. Federation and Name are 1 to 63
-// lower-case letters, digits and hyphens, not beginning with a hyphen; Role is
-// one of the Role constants.
+// Identity names one party of a federation. Federation and Name are 1 to 63 lower-case letters, digits and hyphens, not
+// beginning with a hyphen. Role is one of the Role constants.
 type Identity struct {
 	Federation, Role, Name string
 }
@@ -53,13 +52,13 @@ func validateName(what, s string) error {
 	return nil
 }
 
-// String is the identity as the URI of its certificate.
+// String is the identity as the URI in its certificate.
 func (id Identity) String() string {
 	return scheme + "://" + id.Federation + "/" + id.Role + "/" + id.Name
 }
 
-// ParseIdentity is the inverse of Identity.String. It accepts no other
-// spelling: no escapes, port, user, query or fragment.
+// ParseIdentity is the inverse of Identity.String. It accepts no other spelling: no escapes, port, user, query or
+// fragment.
 func ParseIdentity(uri string) (Identity, error) {
 	rest, ok := strings.CutPrefix(uri, scheme+"://")
 	parts := strings.Split(rest, "/")
@@ -73,14 +72,13 @@ func ParseIdentity(uri string) (Identity, error) {
 	return id, nil
 }
 
-// url is String as a certificate template wants it.
+// url is String in the type of a certificate template.
 func (id Identity) url() *url.URL {
 	return &url.URL{Scheme: scheme, Host: id.Federation, Path: "/" + id.Role + "/" + id.Name}
 }
 
-// PeerIdentity says who is at the other end of a connection made under
-// ServerTLS or ClientTLS, which have verified the peer's certificate. Under
-// any other TLS configuration the answer is a mere claim.
+// PeerIdentity returns the identity of the other end of a connection under ServerTLS or ClientTLS, which have verified
+// the peer's certificate. Under any other TLS configuration the result is not verified.
 func PeerIdentity(state tls.ConnectionState) (Identity, error) {
 	if len(state.PeerCertificates) == 0 {
 		return Identity{}, fmt.Errorf("%w: it has shown no certificate", ErrIdentity)
@@ -92,8 +90,8 @@ func PeerIdentity(state tls.ConnectionState) (Identity, error) {
 	return id, nil
 }
 
-// certIdentity reads the identity from a certificate, which must hold exactly
-// one URI: with two, it would depend on the reader who the peer is.
+// certIdentity reads the identity from a certificate. There must be exactly one URI: with two, different readers could
+// see different peers.
 func certIdentity(cert *x509.Certificate) (Identity, error) {
 	if len(cert.URIs) != 1 {
 		return Identity{}, fmt.Errorf("the certificate must name one %s:// identity, it names %d", scheme, len(cert.URIs))

@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// loadPair reads a certificate and its key. The key must be closed to group
-// and others.
+// loadPair reads a certificate and its key. Group and others must have no access to the key.
 func loadPair(certFile, keyFile string) (*tls.Certificate, error) {
 	info, err := os.Stat(keyFile)
 	if err != nil {
@@ -26,9 +25,8 @@ func loadPair(certFile, keyFile string) (*tls.Certificate, error) {
 	return &pair, nil
 }
 
-// keyPair is a certificate with its key that follows its two files. It looks
-// at the files when a handshake needs the certificate, so it needs no
-// goroutine.
+// keyPair is a certificate with its key, which follows changes of its two files. It checks the files when a handshake
+// needs the certificate, so it needs no goroutine.
 type keyPair struct {
 	certFile, keyFile string
 	accept            func(*tls.Certificate) error
@@ -38,8 +36,7 @@ type keyPair struct {
 	current *tls.Certificate
 }
 
-// openKeyPair reads the pair and requires that accept agrees with it, now and
-// after each change of the files.
+// openKeyPair reads the pair. accept must agree with it, now and after each change of the files.
 func openKeyPair(certFile, keyFile string, accept func(*tls.Certificate) error) (*keyPair, error) {
 	p := &keyPair{certFile: certFile, keyFile: keyFile, accept: accept}
 	_, err := p.get()
@@ -49,8 +46,8 @@ func openKeyPair(certFile, keyFile string, accept func(*tls.Certificate) error) 
 	return p, nil
 }
 
-// get gives the certificate, read again if its files have changed. If the new
-// files cannot be used, the certificate in use stays, as long as it is valid.
+// get returns the certificate, read again if its files have changed. If the new files are unusable, the certificate in
+// use stays as long as it is valid.
 func (p *keyPair) get() (*tls.Certificate, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -61,8 +58,8 @@ func (p *keyPair) get() (*tls.Certificate, error) {
 	return nil, err
 }
 
-// shown is what a server shows: get's, or the last one though its time is over, so that the other side can say why it
-// refuses. It verifies the certificate as any other.
+// shown is the certificate that a server shows: the result of get, or else the last one although it has expired, so
+// that the other side can say why it refuses. The other side verifies it like any other.
 func (p *keyPair) shown() (*tls.Certificate, error) {
 	pair, err := p.get()
 	if err == nil {
@@ -77,8 +74,7 @@ func (p *keyPair) shown() (*tls.Certificate, error) {
 }
 
 func (p *keyPair) refresh() error {
-	// The stamp is taken before reading: a change in between is then seen as
-	// a change the next time, never missed.
+	// Take the stamp before reading: then a change in between is seen as a change the next time, and never missed.
 	var stamp [2]os.FileInfo
 	for i, path := range []string{p.certFile, p.keyFile} {
 		info, err := os.Stat(path)

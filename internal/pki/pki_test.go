@@ -29,7 +29,7 @@ var (
 	operator    = Identity{"onco", RoleOperator, "admin"}
 )
 
-// world is a directory with an authority and certificates of everybody.
+// world is a directory with an authority, and certificates for everybody.
 type world struct {
 	dir       string
 	authority *Authority
@@ -88,7 +88,7 @@ func (w world) raw(t *testing.T, id Identity) *tls.Config {
 	return &tls.Config{
 		InsecureSkipVerify: true,
 		Certificates:       []tls.Certificate{pair},
-		// A client that does not care which authorities the server takes.
+		// A client that ignores which authorities the server accepts.
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil },
 	}
 }
@@ -98,8 +98,8 @@ type outcome struct {
 	seenClient, seenServer Identity
 }
 
-// handshake connects the two over loopback, and passes one byte from the
-// server to the client: a TLS 1.3 client learns of a refusal only by reading.
+// handshake connects the two over loopback, and sends one byte from the server to the client: a TLS 1.3 client learns
+// of a refusal only by reading.
 func handshake(t *testing.T, server, client *tls.Config) outcome {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -164,8 +164,8 @@ func TestHandshakeOfRightPeers(t *testing.T) {
 	}
 }
 
-// Lines between daemons agree on keys by X25519 and ML-KEM-768 together: who records them today gets nothing from a
-// quantum computer later.
+// Lines between daemons agree on keys by X25519 and ML-KEM-768 together, so a quantum computer cannot decrypt today's
+// recordings later.
 func TestHandshakeOutlastsQuantumComputers(t *testing.T) {
 	w := newWorld(t, "onco")
 	a, b := net.Pipe()
@@ -185,8 +185,8 @@ func TestHandshakeOutlastsQuantumComputers(t *testing.T) {
 	b.Close()
 }
 
-// While one authority replaces another, ca.pem holds both, and certificates of either are taken; when the old one is
-// taken out, its certificates are refused. The door of nodes that dial out does the same.
+// While one authority replaces another, ca.pem has both, and certificates of either are accepted. When the old one is
+// removed, its certificates are refused. The same holds for the door of nodes that dial out.
 func TestTwoAuthorities(t *testing.T) {
 	was, is := newWorld(t, "onco"), newWorld(t, "onco")
 	var both []byte
@@ -208,7 +208,7 @@ func TestTwoAuthorities(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		// The hospital has its new certificate, the coordinator still the old one.
+		// The hospital has its new certificate, the coordinator still has the old one.
 		conf, err := DoorTLS(was.files(coordinator))
 		if err != nil {
 			return outcome{server: err}, outcome{server: err}
@@ -323,7 +323,7 @@ func TestRenewal(t *testing.T) {
 		t.Error("the renewed certificate is not in use")
 	}
 
-	// A broken renewal, and one that names another node, are ignored.
+	// A broken renewal is ignored, and so is one that names another node.
 	_, cert, key := w.files(lyon)
 	_, otherCert, otherKey := w.files(nantes)
 	if err := os.WriteFile(cert, []byte("not a certificate"), 0o644); err != nil {
@@ -344,7 +344,7 @@ func TestRenewal(t *testing.T) {
 	if serial() != second {
 		t.Error("another node's certificate replaced ours")
 	}
-	// Once mended, the next handshake sees it.
+	// After the repair, the next handshake uses it.
 	if err := w.authority.Issue(w.dir, lyon, nil, time.Hour); err != nil {
 		t.Fatal(err)
 	}
@@ -353,8 +353,8 @@ func TestRenewal(t *testing.T) {
 	}
 }
 
-// TestRenewalAfterExpiry: a certificate that has ended while its renewal is
-// broken is shown by a server, so that the client, who refuses it, can say why.
+// TestRenewalAfterExpiry: if a certificate has expired while its renewal is broken, a server still shows it, so that
+// the refusing client can say why.
 func TestRenewalAfterExpiry(t *testing.T) {
 	w := newWorld(t, "onco")
 	now := time.Now()
@@ -597,8 +597,8 @@ func FuzzParseIdentity(f *testing.F) {
 	})
 }
 
-// Neither end takes a certificate that the authority has revoked, and a list that is older, broken or gone
-// changes nothing.
+// Neither end accepts a certificate that the authority has revoked. A list that is older, broken or missing changes
+// nothing.
 func TestRevoked(t *testing.T) {
 	w := newWorld(t, "onco")
 	server, client := w.server(t, lyon, RoleCoordinator), w.client(t, coordinator, lyon)
@@ -625,7 +625,7 @@ func TestRevoked(t *testing.T) {
 		if err := os.WriteFile(list, b, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		later := time.Now().Add(time.Minute) // files of one size and moment are taken for the same
+		later := time.Now().Add(time.Minute) // files of the same size and time are taken for the same
 		if err := os.Chtimes(list, later, later); err != nil {
 			t.Fatal(err)
 		}
@@ -647,8 +647,8 @@ func TestRevoked(t *testing.T) {
 	}
 }
 
-// What TLS checks once, VerifyConnection checks again for a connection that is open: the certificate's time,
-// and that it is of this federation, even where the authority itself named another.
+// VerifyConnection repeats TLS's checks for an open connection: the certificate's time, and that it is of this
+// federation, even if the authority itself named another one.
 func TestVerifyConnectionAgain(t *testing.T) {
 	w := newWorld(t, "onco")
 	server := w.server(t, lyon, RoleCoordinator)
@@ -670,8 +670,8 @@ func TestVerifyConnectionAgain(t *testing.T) {
 	wants(t, "no certificate", server.VerifyConnection(tls.ConnectionState{}), "no certificate")
 }
 
-// The chain of a connection is verified once, and again when the first of its certificates, the authority's too, has
-// run out.
+// The chain of a connection is verified once, and again when the first of its certificates has ended, the authority's
+// included.
 func TestChainIsVerifiedOnce(t *testing.T) {
 	w := newWorld(t, "onco")
 	chain := w.raw(t, lyon).Certificates[0].Leaf

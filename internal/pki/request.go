@@ -20,13 +20,13 @@ import (
 	"time"
 )
 
-// A key is born where it is used: there a signing request is made, the authority signs it, and the key never travels.
+// A key is made where it is used. A signing request is made there, the authority signs it, and the key never travels.
 
 const requestType = "CERTIFICATE REQUEST"
 
-// CreateRequest writes <role>-<name>.csr into dir, a request to certify id, for the key in <role>-<name>.key beside it.
-// It makes that key (mode 0600) where there is none, so that a request for a renewal is for the key that is in use. It
-// gives the key's fingerprint, by which the authority's operator knows that the request is the one that was made.
+// CreateRequest writes <role>-<name>.csr into dir: a request to certify id for the key in <role>-<name>.key beside it.
+// It makes that key (mode 0600) if there is none, so a request for a renewal uses the key in use. It returns the key's
+// fingerprint, by which the authority's operator recognises the request.
 func CreateRequest(dir string, id Identity) (fingerprint string, err error) {
 	if err := id.Validate(); err != nil {
 		return "", err
@@ -52,7 +52,7 @@ func CreateRequest(dir string, id Identity) (fingerprint string, err error) {
 	return keyFingerprint(&key.PublicKey)
 }
 
-// openTLSKey reads a private key, or makes one where there is no file.
+// openTLSKey reads a private key, or makes one if there is no file.
 func openTLSKey(path string) (*ecdsa.PrivateKey, error) {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -91,8 +91,8 @@ func openTLSKey(path string) (*ecdsa.PrivateKey, error) {
 	return key, nil
 }
 
-// Sign certifies a request's key for id, which the request must name as well, and writes <role>-<name>.pem into dir.
-// Who asked is the caller's to know: it gives the key's fingerprint, to compare.
+// Sign certifies a request's key for id, which the request must also name, and writes <role>-<name>.pem into dir. The
+// caller must know who asked: Sign returns the key's fingerprint for comparing.
 func (a *Authority) Sign(dir string, request []byte, id Identity, hosts []string, validity time.Duration) (fingerprint string, err error) {
 	block, rest := pem.Decode(request)
 	if block == nil || block.Type != requestType || len(strings.TrimSpace(string(rest))) > 0 {

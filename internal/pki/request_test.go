@@ -39,8 +39,8 @@ func requestIn(t *testing.T, dir string, id Identity) (request []byte, fingerpri
 	return request, fingerprint
 }
 
-// The key is made at the hospital and never where the authority is; both sides read the same fingerprint, the
-// certificate works, and a renewal is for the same key.
+// The key is made at the hospital and is never at the authority. Both sides read the same fingerprint, the certificate
+// works, and a renewal is for the same key.
 func TestRequest(t *testing.T) {
 	a, operator := authorityIn(t)
 	hospital := t.TempDir()
@@ -138,12 +138,12 @@ func TestSignRefuses(t *testing.T) {
 	}
 }
 
-// A key that others can read, or that is none, is not certified.
+// A key that others can read is not certified, nor is a file that is not a key.
 func TestRequestRefuses(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "node-lyon.key")
 	requestIn(t, dir, nodeOfLyon)
-	if err := os.Chmod(path, 0o644); err != nil { //nolint:gosec // it is to be refused
+	if err := os.Chmod(path, 0o644); err != nil { //nolint:gosec // the test needs a key that is refused
 		t.Fatal(err)
 	}
 	if _, err := CreateRequest(dir, nodeOfLyon); err == nil || !strings.Contains(err.Error(), "chmod 600") {

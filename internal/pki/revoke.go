@@ -15,13 +15,13 @@ import (
 	"time"
 )
 
-// revocationList stands beside the authority's certificate (ca.pem), at the authority and at
-// every daemon: an X.509 list (RFC 5280) in PEM. A daemon without one revokes nobody.
+// revocationList is beside the authority's certificate (ca.pem), at the authority and at every daemon. It is an X.509
+// list (RFC 5280) in PEM. A daemon without a list revokes nobody.
 const revocationList = "crl.pem"
 
-// Revoke adds a certificate, the file certFile, to the authority's list crl.pem in dir. Copy the list
-// to every daemon, beside its ca.pem: it is taken without a restart, for connections that are open too.
-// validity says when the next list is due; daemons keep to an old one.
+// Revoke adds a certificate, the file certFile, to the authority's list crl.pem in dir. Copy the list to every daemon,
+// beside its ca.pem. Daemons apply it without a restart, also to open connections. validity says when the next list is
+// due; daemons go on using an old one.
 func (a *Authority) Revoke(dir, certFile string, validity time.Duration) error {
 	b, err := os.ReadFile(certFile)
 	if err != nil {
@@ -83,8 +83,8 @@ func loadList(path string, authorities []*x509.Certificate) (*x509.RevocationLis
 	return nil, fmt.Errorf("%s is not signed by the federation's authority", path)
 }
 
-// revoked follows the list beside the authority's certificate. It looks at the file when a
-// connection is made or used, so it needs no goroutine.
+// revoked follows the list beside the authority's certificate. It checks the file when a connection is made or used, so
+// it needs no goroutine.
 type revoked struct {
 	path        string
 	authorities []*x509.Certificate
@@ -95,19 +95,19 @@ type revoked struct {
 	serials map[string]bool
 }
 
-// check refuses a certificate that is revoked. Once a list was read, its entries hold until a later
-// list of the authority's comes: a list that is removed, broken or older changes nothing.
+// check refuses a revoked certificate. After a list was read, its entries hold until the authority's next list: a list
+// that is removed, broken or older changes nothing.
 func (r *revoked) check(cert *x509.Certificate) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_ = r.refresh() // the list in use stays
+	_ = r.refresh() // after an error the list in use stays
 	if r.serials[cert.SerialNumber.String()] {
 		return fmt.Errorf("%w: its certificate is revoked", ErrIdentity)
 	}
 	return nil
 }
 
-// open reads the list for the first time; there may be none.
+// open reads the list for the first time; the list may be missing.
 func (r *revoked) open() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -141,7 +141,7 @@ func (r *revoked) refresh() error {
 	return nil
 }
 
-// checkPeer refuses the other end of a connection if it is revoked, or its certificate has run out.
+// checkPeer refuses the other end of a connection if its certificate is revoked or has expired.
 func (m *member) checkPeer(state tls.ConnectionState) error {
 	if len(state.PeerCertificates) == 0 {
 		return fmt.Errorf("%w: it has shown no certificate", ErrIdentity)

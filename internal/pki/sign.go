@@ -12,9 +12,9 @@ import (
 	"strings"
 )
 
-// Signing keys are Ed25519 keys with which people sign studies, and daemons tokens
-// and checkpoints of ledgers. They outlive certificates: what was signed years ago
-// must still be checked. A pair is two PEM files, NAME.key (mode 0600) and NAME.pub.
+// Signing keys are Ed25519 keys. People sign studies with them, and daemons sign tokens and checkpoints of ledgers.
+// They outlive certificates, because old signatures must stay verifiable. A pair is two PEM files, NAME.key (mode 0600)
+// and NAME.pub.
 
 const (
 	privateSuffix = ".key"
@@ -39,7 +39,7 @@ func CreateSigningKey(base string) (ed25519.PrivateKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The public half comes last: where it is, the key is whole.
+	// The public half is written last: if it exists, the key is complete.
 	if err := createFile(base+privateSuffix, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600); err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func writePublic(base string, key ed25519.PublicKey) error {
 	return replaceFile(base+publicSuffix, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o644)
 }
 
-// OpenSigningKey reads the pair base.key and base.pub, and makes it if neither is there.
+// OpenSigningKey reads the pair base.key and base.pub, and makes it if neither exists.
 func OpenSigningKey(base string) (ed25519.PrivateKey, error) {
 	if _, err := os.Lstat(base + privateSuffix); errors.Is(err, fs.ErrNotExist) {
 		return CreateSigningKey(base)
@@ -75,7 +75,7 @@ func OpenSigningKey(base string) (ed25519.PrivateKey, error) {
 	return key, nil
 }
 
-// LoadSigningKey reads a private key, which nobody but its owner may be able to read.
+// LoadSigningKey reads a private key, which only its owner may be able to read.
 func LoadSigningKey(path string) (ed25519.PrivateKey, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -120,5 +120,6 @@ func readBlock(path, kind string) ([]byte, error) {
 	return block.Bytes, nil
 }
 
-// Fingerprint is a public key in short, for people to compare: 32 hexadecimal digits of its SHA-256, in groups of four.
+// Fingerprint is a short form of a public key for people to compare: 32 hexadecimal digits of its SHA-256, in groups of
+// four.
 func Fingerprint(key ed25519.PublicKey) string { return short(key) }

@@ -11,27 +11,27 @@ import (
 	"time"
 )
 
-// Notice is how long before its end a certificate is told of.
+// Notice is how long before its end a certificate's expiry is reported.
 const Notice = 30 * 24 * time.Hour
 
-// ErrExpired is wrapped by refusals for a certificate whose time is over.
+// ErrExpired is wrapped by refusals of an expired certificate.
 var ErrExpired = errors.New("its certificate has expired")
 
-// Term is until when a certificate holds.
+// Term says when a certificate ends.
 type Term struct {
-	What string    `json:"what"` // for what it is there, in one word
+	What string    `json:"what"` // the certificate's purpose, in one word
 	File string    `json:"-"`
 	Ends time.Time `json:"ends"`
 }
 
-// Soon tells whether the term ends within Notice, or has ended.
+// Soon reports whether the certificate ends within Notice, or has ended.
 func (t Term) Soon(now time.Time) bool { return t.Ends.Before(now.Add(Notice)) }
 
-// Over tells whether it has ended.
+// Over reports whether the certificate has ended.
 func (t Term) Over(now time.Time) bool { return !now.Before(t.Ends) }
 
-// ReadTerm reads the term of the certificate in a PEM file. In a file of several, as of an authority and the one that
-// follows it, the first is a daemon's own, and with latest it is the one that ends last.
+// ReadTerm reads the term of the certificate in a PEM file. The file may have several, such as an authority and its
+// successor. ReadTerm uses the first, which is a daemon's own; with latest, it uses the one that ends last.
 func ReadTerm(what, file string, latest bool) (Term, error) {
 	t := Term{What: what, File: file}
 	rest, err := os.ReadFile(file)
@@ -60,11 +60,11 @@ func ReadTerm(what, file string, latest bool) (Term, error) {
 	return t, nil
 }
 
-// watchEvery is how often WatchTerms looks.
+// watchEvery is the interval at which WatchTerms checks.
 const watchEvery = 10 * time.Second
 
-// WatchTerms logs each certificate that ends within Notice, once a day, and one whose time is over at once, until ctx
-// ends. terms reads them.
+// WatchTerms logs each certificate that ends within Notice once a day, and an expired one at once, until ctx ends.
+// terms reads the certificates.
 func WatchTerms(ctx context.Context, terms func() []Term, log *slog.Logger) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()

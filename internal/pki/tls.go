@@ -14,15 +14,13 @@ import (
 	"time"
 )
 
-// ServerTLS configures a server that admits the given roles of its own
-// federation, and nobody else. caFile holds the federation's authority (PEM;
-// two certificates while one replaces the other), certFile and keyFile the
-// server's certificate. It is an error to name no role, to name an unknown one,
-// or to give a certificate that is not the authority's, not for a server, or
-// out of its time.
+// ServerTLS configures a server that admits only the given roles of its own federation. caFile has the federation's
+// authority (PEM; two certificates while one replaces the other). certFile and keyFile have the server's certificate.
+// These are errors: no role, an unknown role, or a certificate that is not from the authority, not for a server, or not
+// valid now.
 //
-// TLS 1.3 servers check the client's certificate after the client regards the
-// handshake as done: a refused client learns it from its first read.
+// TLS 1.3 servers check the client's certificate after the client considers the handshake complete. So a refused client
+// learns of it from its first read.
 func ServerTLS(caFile, certFile, keyFile string, roles ...string) (*tls.Config, error) {
 	if len(roles) == 0 {
 		return nil, errors.New("a server must name the roles that it admits")
@@ -44,20 +42,20 @@ func ServerTLS(caFile, certFile, keyFile string, roles ...string) (*tls.Config, 
 }
 
 // DoorTLS configures the coordinator's door for nodes that accept no connection (package outward). The files are as in
-// ServerTLS. A node calls with the certificate with which it serves: it is for servers, and over the line that a node
-// makes here the node is the server, so that is the usage which is asked for. All else is checked as by ServerTLS.
+// ServerTLS. A node calls with its certificate for servers, because over the line that it makes here the node is the
+// server. So DoorTLS requires that usage. It checks everything else like ServerTLS.
 func DoorTLS(caFile, certFile, keyFile string) (*tls.Config, error) {
 	m, err := openMember(caFile, certFile, keyFile, x509.ExtKeyUsageServerAuth)
 	if err != nil {
 		return nil, err
 	}
 	conf := m.server()
-	conf.ClientAuth = tls.RequireAnyClientCert // and VerifyConnection verifies it, for another usage than crypto/tls would
+	conf.ClientAuth = tls.RequireAnyClientCert // VerifyConnection verifies it, for another usage than crypto/tls would require
 	conf.VerifyConnection = func(state tls.ConnectionState) error { return m.meet(state, RoleNode) }
 	return conf, nil
 }
 
-// CallerTLS configures a node that calls at the door of its federation's coordinator, with its own certificate; see
+// CallerTLS configures a node that calls at the door of its federation's coordinator with its own certificate; see
 // DoorTLS.
 func CallerTLS(caFile, certFile, keyFile string) (*tls.Config, error) {
 	m, err := openMember(caFile, certFile, keyFile, x509.ExtKeyUsageServerAuth)
@@ -66,22 +64,22 @@ func CallerTLS(caFile, certFile, keyFile string) (*tls.Config, error) {
 	}
 	return &tls.Config{
 		MinVersion:           tls.VersionTLS13,
-		InsecureSkipVerify:   true, // as in ClientTLS: VerifyConnection does the work
+		InsecureSkipVerify:   true, // as in ClientTLS: VerifyConnection verifies the peer
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return m.pair.get() },
 		VerifyConnection:     func(state tls.ConnectionState) error { return m.meet(state, RoleCoordinator) },
 	}, nil
 }
 
-// server is what all servers of a federation have in common.
+// server is the common configuration of all servers of a federation.
 func (m *member) server() *tls.Config {
 	return &tls.Config{
 		MinVersion:             tls.VersionTLS13,
-		SessionTicketsDisabled: true, // each connection shows its certificate afresh
+		SessionTicketsDisabled: true, // each connection must show its certificate
 		GetCertificate:         func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return m.pair.shown() },
 	}
 }
 
-// meet verifies a peer that shows the certificate of a server and is to have a role.
+// meet verifies a peer that shows a server's certificate and must have the given role.
 func (m *member) meet(state tls.ConnectionState, role string) error {
 	if _, err := m.verify(state.PeerCertificates, x509.ExtKeyUsageServerAuth); err != nil {
 		return fmt.Errorf("%w: %w", ErrIdentity, err)
@@ -89,7 +87,8 @@ func (m *member) meet(state tls.ConnectionState, role string) error {
 	return m.admit(state, role)
 }
 
-// admit refuses a peer whose chain is verified, but who is revoked, out of its time, of another federation or role.
+// admit refuses a peer with a verified chain whose certificate is revoked or expired, or whose federation or role is
+// wrong.
 func (m *member) admit(state tls.ConnectionState, roles ...string) error {
 	if err := m.checkPeer(state); err != nil {
 		return err
@@ -107,9 +106,8 @@ func (m *member) admit(state tls.ConnectionState, roles ...string) error {
 	return nil
 }
 
-// ClientTLS configures a client that talks to the one given peer. The files
-// are as in ServerTLS, with a certificate for clients. peer must be of the
-// client's own federation.
+// ClientTLS configures a client for one given peer, which must be of the client's own federation. The files are as in
+// ServerTLS, with a certificate for clients.
 func ClientTLS(caFile, certFile, keyFile string, peer Identity) (*tls.Config, error) {
 	if err := peer.Validate(); err != nil {
 		return nil, err
@@ -124,10 +122,9 @@ func ClientTLS(caFile, certFile, keyFile string, peer Identity) (*tls.Config, er
 	var last atomic.Pointer[verified]
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13,
-		// crypto/tls can verify a server only by host name, and here the
-		// identity stands in a URI. So its own verification is switched off
-		// and VerifyConnection, which runs on every handshake and can only
-		// refuse, does the same work: chain, period, key usage, identity.
+		// crypto/tls can verify a server only by host name, and here the identity is in a URI. So its own verification
+		// is switched off, and VerifyConnection does the same work: chain, period, key usage, identity. It runs on
+		// every handshake and can only refuse.
 		InsecureSkipVerify: true,
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 			return m.pair.get()
@@ -155,9 +152,9 @@ func ClientTLS(caFile, certFile, keyFile string, peer Identity) (*tls.Config, er
 	}, nil
 }
 
-// HTTPServerTLS configures the coordinator's HTTPS for researchers: the server
-// shows its certificate, and who asks is settled above TLS. Clients verify it
-// by host name, so the certificate must have been issued with hosts.
+// HTTPServerTLS configures the coordinator's HTTPS for researchers. The server shows its certificate, and researchers
+// are authenticated above TLS. Clients verify the server by host name, so its certificate must have been issued with
+// hosts.
 func HTTPServerTLS(certFile, keyFile string) (*tls.Config, error) {
 	pair, err := openKeyPair(certFile, keyFile, func(pair *tls.Certificate) error {
 		if len(pair.Leaf.DNSNames)+len(pair.Leaf.IPAddresses) == 0 {
@@ -175,8 +172,8 @@ func HTTPServerTLS(certFile, keyFile string) (*tls.Config, error) {
 	}, nil
 }
 
-// HTTPClientTLS configures a client of HTTPServerTLS, which verifies the
-// server's host name against the federation's authority and no other.
+// HTTPClientTLS configures a client of HTTPServerTLS. It verifies the server's host name against the federation's
+// authority and no other.
 func HTTPClientTLS(caFile string) (*tls.Config, error) {
 	authorities, _, err := loadAuthorities(caFile)
 	if err != nil {
@@ -185,7 +182,7 @@ func HTTPClientTLS(caFile string) (*tls.Config, error) {
 	return &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: authorities}, nil
 }
 
-// member is what either end of a mutual TLS connection holds.
+// member is the state of either end of a mutual TLS connection.
 type member struct {
 	self        Identity
 	authorities *x509.CertPool
@@ -224,7 +221,7 @@ func openMember(caFile, certFile, keyFile string, usage x509.ExtKeyUsage) (*memb
 		if _, err := m.verify(chain, usage); err != nil {
 			return fmt.Errorf("the certificate %s cannot be used here: %w", certFile, err)
 		}
-		if m.self == (Identity{}) { // never written again: handshakes read it
+		if m.self == (Identity{}) { // written only once, because handshakes read it
 			m.self = id
 		}
 		return nil
@@ -235,8 +232,9 @@ func openMember(caFile, certFile, keyFile string, usage x509.ExtKeyUsage) (*memb
 	return m, nil
 }
 
-// verified is a connection's leaf whose chain has been verified, and when the first certificate of that chain runs out.
-// A connection is looked at again with each call; its signatures do not change meanwhile, and cost more than the call.
+// verified is the leaf of a connection with a verified chain, and the time when the first certificate of that chain
+// ends. A connection is checked again with each call. Its signatures do not change in between, and verifying them costs
+// more than the call.
 type verified struct {
 	leaf  *x509.Certificate
 	until time.Time
@@ -246,7 +244,7 @@ func (v *verified) holds(chain []*x509.Certificate) bool {
 	return v != nil && len(chain) > 0 && v.leaf == chain[0] && time.Now().Before(v.until)
 }
 
-// verify checks the chain that begins with the leaf, at the present time, and tells until when it holds.
+// verify checks the chain that begins with the leaf, at the present time, and returns when it ends.
 func (m *member) verify(chain []*x509.Certificate, usage x509.ExtKeyUsage) (until time.Time, err error) {
 	if len(chain) == 0 {
 		return until, errors.New("no certificate was shown")
@@ -270,9 +268,8 @@ func (m *member) verify(chain []*x509.Certificate, usage x509.ExtKeyUsage) (unti
 	return first.NotAfter, nil
 }
 
-// loadAuthorities reads the authorities in caFile, all of one federation: with
-// two federations in one pool, the authority of one could name a member of the
-// other.
+// loadAuthorities reads the authorities in caFile. All must be of one federation: with two federations in one pool, the
+// authority of one could name a member of the other.
 func loadAuthorities(caFile string) (pool *x509.CertPool, federation string, err error) {
 	pool, federation, _, err = readAuthorities(caFile)
 	return pool, federation, err
