@@ -9,16 +9,16 @@ import (
 
 const keySize = 32 // bytes, for AES-256
 
-// NewKey makes a gossip key in the form that ParseKey reads: 32 random bytes in
-// base64. All daemons of a federation share one.
+// NewKey makes a gossip key in the form that ParseKey reads: 32 random bytes in base64. All daemons of a federation
+// share one key.
 func NewKey() string {
 	var key [keySize]byte
 	rand.Read(key[:]) // never returns an error
 	return base64.StdEncoding.EncodeToString(key[:])
 }
 
-// ParseKey reads the text of a gossip key file: base64 of exactly 32 bytes,
-// white space around it ignored. The error does not show the text.
+// ParseKey reads the text of a gossip key file: base64 of exactly 32 bytes, with white space around it ignored. The
+// error does not show the text.
 func ParseKey(text []byte) ([]byte, error) {
 	key, err := base64.StdEncoding.Strict().DecodeString(string(bytes.TrimSpace(text)))
 	if err != nil || len(key) != keySize {

@@ -9,14 +9,13 @@ import (
 )
 
 const (
-	quiet       = time.Minute // one warning of a kind in this time
-	maxKinds    = 256         // kinds remembered; then the memory starts anew
+	quiet       = time.Minute // at most one warning of a kind in this time
+	maxKinds    = 256         // kinds remembered; then the memory is cleared
 	longestLine = 300         // bytes
 )
 
-// logWriter passes the log lines of memberlist to slog. What is routine in
-// gossip goes to debug; a warning that repeats, with other numbers or for
-// another peer's port, is a warning once a minute and debug in between.
+// logWriter passes the log lines of memberlist to slog. Routine messages become debug messages. A repeated warning,
+// with other numbers or another peer's port, is a warning once a minute and a debug message in between.
 type logWriter struct {
 	logger *slog.Logger
 
@@ -37,8 +36,7 @@ func (w *logWriter) Write(line []byte) (int, error) {
 	if len(text) > longestLine {
 		text = strings.ToValidUTF8(text[:longestLine], "") + "…"
 	}
-	// Conflicts are reported by the roster, in words that say what to do; and
-	// to refute a rumour of one's own death is what gossip does under load.
+	// The roster reports conflicts, with advice. And refuting rumours of our own death is normal under load.
 	if strings.HasPrefix(text, "Conflicting address") || strings.HasPrefix(text, "Refuting") {
 		level = slog.LevelDebug
 	}
@@ -49,7 +47,7 @@ func (w *logWriter) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// first says whether no text of this kind was seen lately.
+// first reports whether no text of this kind was seen lately.
 func (w *logWriter) first(text string) bool {
 	kind := strings.Map(func(r rune) rune {
 		if r >= '0' && r <= '9' {

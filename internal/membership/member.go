@@ -12,42 +12,38 @@ import (
 	"github.com/intramuros/intramuros/internal/pki"
 )
 
-// metadataVersion is the version of the announced JSON. A field may be added
-// without a new version, since unknown fields are ignored; a change of meaning
-// needs one, and members of the old version will not list the new ones.
+// metadataVersion is the version of the announced JSON. A new field needs no new version, since unknown fields are
+// ignored. A change of meaning needs one, and members of the old version will not list the new ones.
 const metadataVersion = 1
 
-const maxFlight = 255 // bytes of a Flight address; leaves the metadata below 512
+const maxFlight = 255 // bytes of a Flight address; keeps the metadata below 512
 
 // Member is what a daemon announces of itself.
 type Member struct {
 	// Role is pki.RoleNode or pki.RoleCoordinator.
 	Role string
-	// Name is the name in the member's certificate. Role and name are unique
-	// in a federation.
+	// Name is the name in the member's certificate. The pair of role and name is unique in a federation.
 	Name string
-	// Flight is the host:port of the member's Flight server, at most 255
-	// bytes. A coordinator without one leaves it empty, and so does a node that is Outward.
+	// Flight is the host:port of the member's Flight server, at most 255 bytes. It is empty for a coordinator without a
+	// Flight server, and for a node that is Outward.
 	Flight string
-	// Outward: the node accepts no connection, and its lines are at the coordinator's door (package outward). Such a
+	// Outward: the node accepts no connections, and its lines are at the coordinator's door (package outward). Such a
 	// member takes no part in the gossip.
 	Outward bool
-	// Catalog is the digest of the member's catalog: its first 16 bytes, in
-	// 32 lower-case hex digits.
+	// Catalog is the digest of the member's catalog: its first 16 bytes, as 32 lower-case hex digits.
 	Catalog string
-	// DataVersion names the state of the member's data: at most 64 letters,
-	// digits and ._:+-; empty if it has none. It must not depend on what the
-	// rows hold, only on when they were loaded.
+	// DataVersion names the state of the member's data: at most 64 letters, digits and ._:+-; empty if it has none. It
+	// must depend only on when the rows were loaded, not on what they contain.
 	DataVersion string
-	// Wire is the lowest and the highest version of requests that a node reads; zero: version 1 alone, as of the first
-	// release, which did not say.
+	// Wire is the lowest and the highest version of requests that a node reads. Zero means version 1 only: the first
+	// release did not announce it.
 	Wire Wire
 }
 
 // Wire is a range of versions, from 1 to 9999.
 type Wire struct{ Least, Most int }
 
-// Known is the range, of a member that did not say it too.
+// Known is the range, also for a member that did not announce it.
 func (w Wire) Known() Wire {
 	if w == (Wire{}) {
 		return Wire{1, 1}
@@ -55,7 +51,7 @@ func (w Wire) Known() Wire {
 	return w
 }
 
-// ParseWire reads what Numbers gives. It takes no range that cannot be one.
+// ParseWire reads the result of Numbers. It refuses impossible ranges.
 func ParseWire(n []int) (Wire, error) {
 	if len(n) == 0 {
 		return Wire{}, nil
@@ -66,7 +62,7 @@ func ParseWire(n []int) (Wire, error) {
 	return Wire{n[0], n[1]}, nil
 }
 
-// Numbers is what ParseWire reads: the lowest and the highest, or nothing where it was not said.
+// Numbers is the form that ParseWire reads: the lowest and the highest version, or nothing if they were not announced.
 func (w Wire) Numbers() []int {
 	if w == (Wire{}) {
 		return nil
@@ -138,7 +134,7 @@ func encode(m Member) ([]byte, error) {
 	return b, nil
 }
 
-// decode is the inverse of encode, for bytes that anybody may have sent.
+// decode is the inverse of encode, for bytes from any sender.
 func decode(b []byte) (Member, error) {
 	if len(b) > memberlist.MetaMaxSize {
 		return Member{}, fmt.Errorf("metadata of %d bytes; at most %d are allowed", len(b), memberlist.MetaMaxSize)

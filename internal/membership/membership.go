@@ -18,44 +18,39 @@ import (
 )
 
 const (
-	// Seeds that are not alive are tried after firstRetry, then after twice
-	// the time each, up to lastRetry. Tried for good, not once: gossip gives a
-	// dead member up after 30 s, and a hospital that was cut off for an hour
-	// would otherwise never come back.
+	// Seeds that are not alive are tried after firstRetry, and then after twice the time each, up to lastRetry. They
+	// are tried for ever, not once: gossip forgets a dead member after 30 s, and otherwise a hospital that was cut off
+	// for an hour would never come back.
 	firstRetry = time.Second
 	lastRetry  = 30 * time.Second
-	// seedCheck is how often it is looked whether all seeds are alive.
+	// seedCheck is the interval of checking that all seeds are alive.
 	seedCheck = 5 * time.Second
 
-	// spread bounds how long Update and Close wait for a message of theirs to
-	// go out. It takes well below a second unless the others are unreachable.
+	// spread bounds how long Update and Close wait until their message is sent. It takes well below a second unless the
+	// others are unreachable.
 	spread = 5 * time.Second
 )
 
 // Config says how to take part in the gossip of a federation.
 type Config struct {
-	// Federation is the federation's name. Members of another one do not hear
-	// each other, even with the same key.
+	// Federation is the federation's name. Members of different federations do not hear each other, even with the same
+	// key.
 	Federation string
-	// Bind is the IP:port to listen on, UDP and TCP. The IP may be 0.0.0.0;
-	// port 0 takes a free port.
+	// Bind is the IP:port to listen on, UDP and TCP. The IP may be 0.0.0.0; port 0 takes a free port.
 	Bind string
-	// Advertise is the IP:port at which the others reach us, if it is not
-	// Bind: behind address translation, for instance. With Bind 0.0.0.0 and
-	// no Advertise, a private address of the machine is taken.
+	// Advertise is the IP:port at which the others reach us, if it is not Bind, for example behind address translation.
+	// With Bind 0.0.0.0 and no Advertise, a private address of the machine is used.
 	Advertise string
-	// Join lists host:port of some members to begin with. They need not be
-	// up, and our own address may be among them, so that all members can have
-	// the same list. Empty for the first member, if it is nobody's peer.
+	// Join lists host:port of some initial members. They need not be running, and our own address may be among them, so
+	// that all members can have the same list. It may be empty for the first member.
 	Join []string
 	// Key is the shared key, 32 bytes; see ParseKey.
 	Key []byte
-	// Logger takes the log; nil takes slog.Default.
+	// Logger receives the log; nil means slog.Default.
 	Logger *slog.Logger
 }
 
-// Membership is our part in the gossip. Its methods may be called from several
-// goroutines.
+// Membership is our part in the gossip. Its methods may be called from several goroutines.
 type Membership struct {
 	logger *slog.Logger
 	list   *memberlist.Memberlist
@@ -63,16 +58,15 @@ type Membership struct {
 	addr   string
 
 	stop   context.CancelFunc
-	joined chan struct{} // closed when no attempt to join is under way any more
+	joined chan struct{} // closed when no attempt to join is running any more
 
 	mu     sync.Mutex // serializes Update and Close
 	self   Member
 	closed bool
 }
 
-// Start begins to listen, announces self and tries to join the seeds in the
-// background, again and again until ctx ends or Close is called. That no seed
-// is up is no error. The caller must call Close, even after ctx has ended.
+// Start begins to listen, announces self, and tries to join the seeds in the background until ctx ends or Close is
+// called. It is not an error if no seed is running. The caller must call Close, even after ctx has ended.
 func Start(ctx context.Context, c Config, self Member) (*Membership, error) {
 	logger := c.Logger
 	if logger == nil {
@@ -90,15 +84,12 @@ func Start(ctx context.Context, c Config, self Member) (*Membership, error) {
 	return start(ctx, gossip, c.Join, self, r)
 }
 
-// gossipConfig translates c. memberlist's defaults for a LAN are kept where
-// nothing else is said: they suit hospitals on leased lines or a VPN (an answer
-// is expected within 500 ms, and a member is dead only when suspicion stays
-// unanswered for seconds) as well as some hundreds of members on one small
-// machine, where each of them sends one probe a second and gossips only when
-// there is news. Measured once with 186 members in one process on 2 cores: they
-// all knew each other 20 s after the first was started, an update reached all in
-// under 1 s, one death was noticed after 12 s, nobody was dropped wrongly in 20 s
-// of rest, and all together took a quarter of a core.
+// gossipConfig translates c. Otherwise it keeps memberlist's defaults for a LAN. They suit hospitals on leased lines or
+// a VPN: an answer is expected within 500 ms, and a member is dead only if a suspicion stays unanswered for seconds.
+// They also suit some hundreds of members on one small machine: each sends one probe a second, and gossips only if
+// there is news. Measured once with 186 members in one process on 2 cores: they all knew each other 20 s after the
+// first start, an update reached all in under 1 s, one death was noticed after 12 s, nobody was dropped wrongly in 20 s
+// of rest, and all together used a quarter of a core.
 func gossipConfig(c Config, self Member, r *roster) (*memberlist.Config, error) {
 	if err := (pki.Identity{Federation: c.Federation, Role: self.Role, Name: self.Name}).Validate(); err != nil {
 		return nil, err
@@ -117,12 +108,11 @@ func gossipConfig(c Config, self Member, r *roster) (*memberlist.Config, error) 
 	g.SecretKey = c.Key
 	g.Delegate, g.Events, g.Conflict = r, r, r
 	g.Logger = log.New(&logWriter{logger: r.logger}, "", 0)
-	// Raising it helps a very slow line to exchange the full list; lowering it
-	// shortens how long Close can hang on a seed that does not answer.
+	// A higher value helps a very slow line to exchange the full list. A lower value shortens how long Close can wait
+	// for a seed that does not answer.
 	g.TCPTimeout = 5 * time.Second
-	// A daemon that died and comes back at another address takes its name
-	// again once the others hold it for dead. Zero would keep the name with the
-	// dead address until that is forgotten.
+	// A daemon that died and comes back at another address gets its name again after the others consider it dead. Zero
+	// would keep the name with the dead address until that is forgotten.
 	g.DeadNodeReclaimTime = time.Second
 
 	var err error
@@ -155,7 +145,7 @@ func start(ctx context.Context, g *memberlist.Config, seeds []string, self Membe
 	return m, nil
 }
 
-// splitIPPort wants an IP: memberlist would take a name for "all interfaces".
+// splitIPPort requires an IP: memberlist would treat a name as "all interfaces".
 func splitIPPort(what, address string) (ip string, port int, err error) {
 	ip, portText, err := net.SplitHostPort(address)
 	if err == nil && net.ParseIP(ip) != nil {
@@ -177,9 +167,8 @@ func (m *Membership) join(ctx context.Context, seeds []string) {
 		missing, err := m.missing(ctx, seeds)
 		if len(missing) == 0 && err == nil {
 			wait, warned = firstRetry, false
-			// A seed that restarted before it was missed believes itself alone, and
-			// we believe it never left. So some member joins it anew, about every ten
-			// seconds; more often would burden a large federation.
+			// A seed that restarted before anybody missed it believes that it is alone, and we believe that it never
+			// left. So some member joins it again about every ten seconds. More often would burden a large federation.
 			if rand.IntN(2*max(1, m.list.NumMembers())) == 0 {
 				_, _ = m.list.Join(seeds)
 			}
@@ -206,12 +195,12 @@ func (m *Membership) join(ctx context.Context, seeds []string) {
 	}
 }
 
-// missing gives the addresses, as IP:port, of the seeds that are not alive, and
-// an error about the seeds whose names do not resolve.
+// missing returns the addresses, as IP:port, of the seeds that are not alive, and an error about the seeds whose names
+// do not resolve.
 func (m *Membership) missing(ctx context.Context, seeds []string) (list []string, err error) {
 	alive := m.roster.addresses()
 	for _, seed := range seeds {
-		host, port, _ := net.SplitHostPort(seed) // checked in gossipConfig
+		host, port, _ := net.SplitHostPort(seed) // gossipConfig has checked it
 		hosts := []string{host}
 		if net.ParseIP(host) == nil {
 			var failed error
@@ -234,17 +223,15 @@ func (m *Membership) missing(ctx context.Context, seeds []string) (list []string
 // Addr is the IP:port at which the others reach our gossip.
 func (m *Membership) Addr() string { return m.addr }
 
-// Members lists the members that are alive, without ourselves, sorted by name
-// and then by role. It is what we know at this moment; another member may know
-// more or less.
+// Members lists the living members, without ourselves, sorted by name and then by role. It is what we know at this
+// moment; another member may know more or less.
 func (m *Membership) Members() []Member { return m.roster.members() }
 
 // ErrClosed is returned by Update after Close.
 var ErrClosed = errors.New("membership is closed")
 
-// Update announces self anew, with another data version, catalog or address.
-// Role and name cannot change. It returns when the news is on its way, after 5
-// s at the latest; it then spreads by itself, even if ctx has ended.
+// Update announces self again, with another data version, catalog or address. Role and name cannot change. It returns
+// when the message is sent, after 5 s at the latest. The news then spreads by itself, even if ctx has ended.
 func (m *Membership) Update(ctx context.Context, self Member) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -271,9 +258,8 @@ func (m *Membership) Update(ctx context.Context, self Member) error {
 	return ctx.Err()
 }
 
-// Close tells the others that we leave, for up to 5 s or until ctx ends, stops
-// listening, and waits for the attempts to join. An error means that ctx ended
-// before that: the others will then notice by themselves. Closing again does
+// Close tells the others that we leave, for up to 5 s or until ctx ends. It then stops listening, and waits for the
+// attempts to join. An error means that ctx ended first: then the others will notice by themselves. Closing again does
 // nothing.
 func (m *Membership) Close(ctx context.Context) error {
 	m.mu.Lock()
@@ -288,7 +274,7 @@ func (m *Membership) Close(ctx context.Context) error {
 	return m.shutdown(ctx)
 }
 
-// shutdown ends our part without a word.
+// shutdown ends our part without telling the others.
 func (m *Membership) shutdown(ctx context.Context) error {
 	m.closed = true
 	m.stop()
@@ -301,8 +287,7 @@ func (m *Membership) shutdown(ctx context.Context) error {
 	}
 }
 
-// within is the time that ctx leaves, at most spread. It is positive, because
-// memberlist takes zero for no limit.
+// within is the time that ctx leaves, at most spread. It is positive, because memberlist treats zero as no limit.
 func within(ctx context.Context) time.Duration {
 	limit := spread
 	if deadline, ok := ctx.Deadline(); ok {

@@ -20,8 +20,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain looks for goroutines left behind. memberlist does not wait for its
-// own loops: a probe under way ends with its interval, so there is some grace.
+// TestMain looks for leaked goroutines. memberlist does not wait for its own loops: a running probe ends with its
+// interval, so the test waits a little.
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if code == 0 {
@@ -72,8 +72,8 @@ func config(j *journal, join ...string) Config {
 	return Config{Federation: "onco", Bind: "127.0.0.1:0", Join: join, Key: key, Logger: j.logger()}
 }
 
-// run starts a member that probes and gossips faster than in earnest, so that a
-// death is noticed within two seconds, and closes it with the test.
+// run starts a member that probes and gossips faster than in production, so that a death is noticed within two seconds.
+// It closes the member with the test.
 func run(t *testing.T, c Config, self Member) *Membership {
 	t.Helper()
 	meta, err := encode(self)
@@ -129,7 +129,7 @@ func TestLife(t *testing.T) {
 	var j journal
 	lyon, nantes := node("lyon"), node("nantes")
 	main := Member{Role: pki.RoleCoordinator, Name: "main", Catalog: lyon.Catalog}
-	// The coordinator by the way of Start, as daemons do.
+	// The coordinator uses Start, as daemons do.
 	a, err := Start(t.Context(), config(&j), main)
 	if err != nil {
 		t.Fatal(err)
@@ -173,8 +173,8 @@ func TestLife(t *testing.T) {
 	}
 }
 
-// TestSeedLater: a seed that is not up yet, and one that dies and comes back at
-// the same address, is joined without a restart of the others.
+// TestSeedLater: two kinds of seeds are joined without a restart of the others: one that starts later, and one that
+// dies and comes back at the same address.
 func TestSeedLater(t *testing.T) {
 	t.Parallel()
 	var j journal
@@ -196,7 +196,7 @@ func TestSeedLater(t *testing.T) {
 	a.shutdown(t.Context())
 	a.mu.Unlock()
 	sees(t, b)
-	c.Join = nil // it knows nobody; that it is found again is b's doing
+	c.Join = nil // it knows nobody, so b must find it again
 	again := run(t, c, node("nantes"))
 	sees(t, b, node("nantes"))
 	sees(t, again, node("lyon"))
@@ -229,7 +229,7 @@ func TestKeptApart(t *testing.T) {
 	other := config(&j, a.Addr())
 	other.Federation = "cardio"
 	c := run(t, other, node("paris"))
-	// A third joins after them, so that the first have had their chance.
+	// A third member joins after both have tried.
 	d := run(t, config(&j, a.Addr()), node("rennes"))
 	eventually(t, "both warned", func() bool { return j.count("some seeds cannot be joined") >= 2 })
 	sees(t, a, node("rennes"))
@@ -276,7 +276,7 @@ func TestMalformedMetadata(t *testing.T) {
 	sees(t, a, node("rennes"))
 	sees(t, b, node("lyon"))
 
-	// One that was understood and is not any more is no longer listed.
+	// A member whose metadata become unreadable is no longer listed.
 	b.roster.announce([]byte("?"))
 	if err := b.list.UpdateNode(time.Second); err != nil {
 		t.Fatal(err)

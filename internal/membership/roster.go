@@ -9,10 +9,9 @@ import (
 	"github.com/hashicorp/memberlist"
 )
 
-// roster is what memberlist tells: its delegate for metadata, events and
-// conflicts. It keeps its own copy of who is alive, because the nodes that
-// memberlist hands out change under their reader. memberlist calls it while
-// holding its own locks, so nothing here may call memberlist.
+// roster is memberlist's delegate for metadata, events and conflicts. It keeps its own copy of the living members,
+// because the nodes that memberlist returns change while they are read. memberlist calls it with its own locks held, so
+// nothing here may call memberlist.
 type roster struct {
 	logger *slog.Logger
 
@@ -20,7 +19,7 @@ type roster struct {
 	name      string // our own name in the gossip
 	meta      []byte // our own metadata
 	alive     map[string]peer
-	conflicts map[string]string // name to the other address already warned of
+	conflicts map[string]string // name to the other address that was already reported
 }
 
 type peer struct {
@@ -40,7 +39,7 @@ func (r *roster) announce(meta []byte) {
 	r.meta = meta
 }
 
-// members lists the others, by name and then role.
+// members lists the others, by name and then by role.
 func (r *roster) members() []Member {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -56,7 +55,7 @@ func (r *roster) members() []Member {
 	return list
 }
 
-// addresses is the set of gossip addresses that are alive, our own included.
+// addresses is the set of gossip addresses of living members, our own included.
 func (r *roster) addresses() map[string]bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -67,7 +66,7 @@ func (r *roster) addresses() map[string]bool {
 	return set
 }
 
-// NotifyJoin is memberlist's: a member is new or has come back.
+// NotifyJoin is called by memberlist: a member is new or has come back.
 func (r *roster) NotifyJoin(n *memberlist.Node) {
 	r.set(n)
 	if n.Name != r.name {
@@ -75,10 +74,10 @@ func (r *roster) NotifyJoin(n *memberlist.Node) {
 	}
 }
 
-// NotifyUpdate is memberlist's: a member announces new metadata.
+// NotifyUpdate is called by memberlist: a member announces new metadata.
 func (r *roster) NotifyUpdate(n *memberlist.Node) { r.set(n) }
 
-// NotifyLeave is memberlist's: a member has left or is taken for dead.
+// NotifyLeave is called by memberlist: a member has left or is considered dead.
 func (r *roster) NotifyLeave(n *memberlist.Node) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -106,8 +105,8 @@ func (r *roster) set(n *memberlist.Node) {
 	r.alive[n.Name] = p
 }
 
-// NotifyConflict is memberlist's: other claims the name of a living member. The
-// claim is ignored; it is repeated with every exchange, but reported once.
+// NotifyConflict is called by memberlist: other claims the name of a living member. The claim is ignored. It is
+// repeated with every exchange, but reported once.
 func (r *roster) NotifyConflict(existing, other *memberlist.Node) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -124,15 +123,15 @@ func (r *roster) NotifyConflict(existing, other *memberlist.Node) {
 		"member", existing.Name, "first", existing.Address(), "ignored", other.Address())
 }
 
-// NodeMeta is memberlist's: what to announce.
+// NodeMeta is called by memberlist: it returns what to announce.
 func (r *roster) NodeMeta(limit int) []byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.meta // encode keeps it below memberlist.MetaMaxSize, which is limit
 }
 
-// The rest of memberlist's Delegate carries messages of an application over
-// gossip; we send none and ignore what comes.
+// The other methods of memberlist's Delegate carry messages of an application over gossip. We send none, and ignore
+// what arrives.
 
 func (r *roster) NotifyMsg([]byte)                {}
 func (r *roster) GetBroadcasts(int, int) [][]byte { return nil }

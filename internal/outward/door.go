@@ -19,22 +19,22 @@ import (
 
 const (
 	perHospital = 4 // parked lines of one hospital
-	// minCallers is how many connections may be open at least that have not said who they are.
+	// minCallers is the least limit on open connections that have not identified themselves.
 	minCallers = 256
 )
 
-// errNoLine means that the hospital has no line, and had none for a while.
+// errNoLine says that the hospital has no line, and had none for a while.
 var errNoLine = errors.New("the hospital has no line at the door")
 
 // Door is where nodes park their lines. Its methods may be called at the same time.
 type Door struct {
-	listener net.Listener // nil: lines come as WebSockets alone
+	listener net.Listener // nil: lines come only as WebSockets
 	tls      *tls.Config
 	expected []string
 	log      *slog.Logger
 	ctx      context.Context // ends with Close
 	stop     context.CancelFunc
-	all      sync.WaitGroup // Add with the lock held, unless from within
+	all      sync.WaitGroup // call Add with the lock held, except in its own goroutines
 
 	mu        sync.Mutex
 	closed    bool
@@ -42,27 +42,27 @@ type Door struct {
 	hospitals map[string]*hospital
 }
 
-// hospital is what the door knows of one.
+// hospital is what the door knows of one hospital.
 type hospital struct {
 	member membership.Member
 	parked []*parked     // the oldest first
-	used   int           // lines that are taken and open
-	left   bool          // it said that it stops
-	quit   time.Time     // when it said so last
+	used   int           // lines that are taken and still open
+	left   bool          // the node said that it stops
+	quit   time.Time     // when it last said so
 	gone   time.Time     // when its last line ended
-	there  bool          // as the log says
+	there  bool          // present according to the log
 	more   chan struct{} // closed when a line is parked
 }
 
 // parked is a line at the door that nobody has taken.
 type parked struct {
 	net.Conn
-	mu     sync.Mutex    // of what is written, and wanted
-	wanted chan struct{} // closed when the node hands the line over; nil: nobody wants it
+	mu     sync.Mutex    // protects writes and wanted
+	wanted chan struct{} // closed when the node hands the line over; nil: nobody wants the line
 }
 
-// Open listens at the address; where it is empty, lines come by ServeHTTP alone, which an HTTPS server calls at Path.
-// conf is of pki.DoorTLS; nodes of other hospitals than those expected are refused. Close the Door after use.
+// Open listens at the address. If it is empty, lines only come by ServeHTTP, which an HTTPS server must call at Path.
+// conf is from pki.DoorTLS. Nodes of hospitals that are not expected are refused. Close the Door after use.
 func Open(ctx context.Context, address string, conf *tls.Config, expected []string, log *slog.Logger) (*Door, error) {
 	conf = conf.Clone()
 	conf.NextProtos = []string{ALPN}
@@ -81,7 +81,7 @@ func Open(ctx context.Context, address string, conf *tls.Config, expected []stri
 	return d, nil
 }
 
-// Addr is the door's address; nil where it has none of its own.
+// Addr is the door's address; nil if it has no address of its own.
 func (d *Door) Addr() net.Addr {
 	if d.listener == nil {
 		return nil
@@ -111,11 +111,11 @@ func (d *Door) Close() error {
 	return err
 }
 
-// end ends a connection on its own, since it is called with the door's lock held: where TLS is closed, who takes
-// nothing from the line keeps its end waiting for seconds, and nobody else may wait for that.
+// end closes a connection in a goroutine, since it is called with the door's lock held. Closing TLS may take seconds if
+// the peer does not read, and nobody else may wait for that.
 func (d *Door) end(c net.Conn) { d.all.Go(func() { c.Close() }) }
 
-// Members lists the hospitals that are there, by name.
+// Members lists the hospitals that are present, by name.
 func (d *Door) Members() []membership.Member {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -129,13 +129,13 @@ func (d *Door) Members() []membership.Member {
 	return all
 }
 
-// present is called with the door's lock held.
+// present must be called with the door's lock held.
 func (h *hospital) present() bool {
 	return len(h.parked) > 0 || !h.left && (h.used > 0 || time.Since(h.gone) < Linger)
 }
 
-// Dial takes a line of the hospital, and waits for one until ctx ends where there is none. Over it the node serves TLS:
-// whoever dials makes sure that it is the hospital, as with any other connection.
+// Dial takes a line of the hospital. If there is none, it waits for one until ctx ends. The node serves TLS over the
+// line; the caller must verify that it is the hospital, as with any other connection.
 func (d *Door) Dial(ctx context.Context, name string) (net.Conn, error) {
 	for {
 		d.mu.Lock()
@@ -171,7 +171,7 @@ func (d *Door) Dial(ctx context.Context, name string) (net.Conn, error) {
 	}
 }
 
-// given notes that a line which was taken has ended.
+// given records that a taken line has ended.
 func (d *Door) given(h *hospital) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -179,7 +179,7 @@ func (d *Door) given(h *hospital) {
 	h.lost()
 }
 
-// lost is called with the door's lock held, when a line has ended.
+// lost must be called with the door's lock held, after a line has ended.
 func (h *hospital) lost() {
 	if len(h.parked) == 0 && h.used == 0 {
 		h.gone = time.Now()
@@ -198,7 +198,7 @@ func (t *taken) Close() error {
 	return t.Conn.Close()
 }
 
-// take asks the node for the line, and waits until it has handed it over.
+// take asks the node for the line, and waits until the node has handed it over.
 func (p *parked) take(ctx context.Context) error {
 	handed := make(chan struct{})
 	p.mu.Lock()
@@ -239,7 +239,7 @@ func (d *Door) accept(ctx context.Context) {
 			}
 			d.log.Warn("the door cannot accept a connection", slog.Any("error", err))
 			select {
-			case <-time.After(100 * time.Millisecond): // too many open files pass
+			case <-time.After(100 * time.Millisecond): // an error such as too many open files may pass
 			case <-ctx.Done():
 				return
 			}
@@ -251,12 +251,12 @@ func (d *Door) accept(ctx context.Context) {
 	}
 }
 
-// maxCallers is how many connections may be open that have not said who they are: all lines of all hospitals, which
-// come at once when the door is opened again. With fewer places each would end another's handshake before its end.
+// maxCallers limits open connections that have not identified themselves. It allows all lines of all hospitals, which
+// come at the same time when the door opens again. With fewer places, connections would end each other's handshakes.
 func (d *Door) maxCallers() int { return max(minCallers, perHospital*len(d.expected)) }
 
-// called notes a connection that has not said who it is, and which receive must take. Where there are too many, the
-// oldest goes.
+// called records a connection that has not identified itself; receive must follow. If there are too many, the oldest is
+// closed.
 func (d *Door) called(conn net.Conn) *list.Element {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -271,7 +271,7 @@ func (d *Door) called(conn net.Conn) *list.Element {
 	return d.callers.PushBack(conn)
 }
 
-// receive hears who calls, and keeps the line while it is parked.
+// receive finds out who calls, and keeps the line while it is parked.
 func (d *Door) receive(ctx context.Context, raw net.Conn, caller *list.Element) {
 	defer d.all.Done()
 	member, conn, err := d.hear(ctx, raw)
@@ -295,9 +295,9 @@ func (d *Door) receive(ctx context.Context, raw net.Conn, caller *list.Element) 
 	}
 }
 
-// hear makes sure who calls.
+// hear authenticates the caller.
 func (d *Door) hear(ctx context.Context, raw net.Conn) (member membership.Member, _ *tls.Conn, err error) {
-	_ = raw.SetDeadline(time.Now().Add(callTime)) // where that fails, so does the handshake
+	_ = raw.SetDeadline(time.Now().Add(callTime)) // if this fails, so does the handshake
 	conn := tls.Server(raw, d.tls)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return member, nil, err
@@ -333,7 +333,7 @@ func (d *Door) hear(ctx context.Context, raw net.Conn) (member membership.Member
 	return member, conn, conn.SetDeadline(time.Time{})
 }
 
-// park takes a line in; the oldest goes where the hospital has too many.
+// park adds a line. If the hospital has too many, the oldest is closed.
 func (d *Door) park(p *parked, member membership.Member) error {
 	if err := p.beat(); err != nil {
 		return err
@@ -363,7 +363,7 @@ func (d *Door) park(p *parked, member membership.Member) error {
 	return nil
 }
 
-// hold listens to a parked line until it is handed over, which it reports, or ends.
+// hold listens to a parked line until it ends or is handed over. It reports whether it was handed over.
 func (d *Door) hold(p *parked, name string) (handed bool) {
 	defer func() {
 		if !handed {
@@ -395,7 +395,7 @@ func (d *Door) hold(p *parked, name string) (handed bool) {
 			if wanted == nil {
 				return false
 			}
-			_ = p.SetReadDeadline(time.Time{}) // where that fails, so does whoever reads next
+			_ = p.SetReadDeadline(time.Time{}) // if this fails, so does the next reader
 			close(wanted)
 			return true
 		default:
@@ -404,7 +404,7 @@ func (d *Door) hold(p *parked, name string) (handed bool) {
 	}
 }
 
-// quit notes that a node stops. One that has taken its place already stays.
+// quit records that a node stops. A node that has already replaced it stays.
 func (d *Door) quit(p *parked, name string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -424,11 +424,11 @@ func (d *Door) drop(p *parked, name string) {
 		h.lost()
 	}
 	if len(h.parked) == 0 && time.Since(h.quit) < callTime {
-		h.left = true // the line was on its way while the node said that it stops
+		h.left = true // the line arrived while the node said that it stops
 	}
 }
 
-// watch asks the parked lines whether they are alive, and logs who is gone, until ctx ends.
+// watch checks whether the parked lines are alive, and logs which hospitals have gone, until ctx ends.
 func (d *Door) watch(ctx context.Context) {
 	tick := time.NewTicker(Beat)
 	defer tick.Stop()

@@ -22,20 +22,20 @@ const (
 	spare     = 2 // lines that a node keeps parked
 	firstWait = 50 * time.Millisecond
 	lastWait  = 2 * time.Second
-	// tellAgain is how often the log says that the door still cannot be reached.
+	// tellAgain is the interval at which the log repeats that the door cannot be reached.
 	tellAgain = 10 * time.Minute
 )
 
-// Config is how a node reaches the door.
+// Config says how a node reaches the door.
 type Config struct {
-	Door   string      // as ParseDoor reads it
-	Proxy  string      // as ParseProxy reads it
-	CA     []string    // PEM files of authorities that are believed beside the system's about the HTTPS of a WebSocket
+	Door   string      // in the form of ParseDoor
+	Proxy  string      // in the form of ParseProxy
+	CA     []string    // PEM files of authorities that are trusted for the HTTPS of a WebSocket, beside the system's
 	TLS    *tls.Config // pki.CallerTLS
 	Logger *slog.Logger
 }
 
-// Listener is a net.Listener whose connections are dialed out and parked at the door until the coordinator takes them.
+// Listener is a net.Listener whose connections are dialed out, and parked at the door until the coordinator takes them.
 type Listener struct {
 	config  Config
 	address string      // host:port of the door
@@ -48,12 +48,12 @@ type Listener struct {
 	begin   sync.Once
 	keepers sync.WaitGroup
 	taken   chan net.Conn
-	lines   atomic.Int64 // ever made: gives each an address of its own
+	lines   atomic.Int64 // number of lines made; gives each its own address
 
 	mu     sync.Mutex
 	hello  []byte
 	parked map[*line]bool
-	told   string // why the door cannot be reached, as the log has it; empty: it can
+	told   string // the logged reason why the door cannot be reached; empty: it can
 	when   time.Time
 }
 
@@ -61,19 +61,19 @@ type Listener struct {
 type line struct {
 	net.Conn
 	address lineAddress
-	mu      sync.Mutex // of what is written while it is parked
+	mu      sync.Mutex // protects writes while the line is parked
 	taken   bool
 }
 
-// RemoteAddr is no other line's.
+// RemoteAddr is different for each line.
 func (p *line) RemoteAddr() net.Addr { return p.address }
 
 type lineAddress string
 
-// Network is net.Addr's.
+// Network implements net.Addr.
 func (lineAddress) Network() string { return "outward" }
 
-// String is net.Addr's.
+// String implements net.Addr.
 func (a lineAddress) String() string { return string(a) }
 
 // Listen prepares a listener that announces self; Accept begins to dial.
@@ -101,7 +101,7 @@ func Listen(c Config, self membership.Member) (*Listener, error) {
 	return l, nil
 }
 
-// Addr is the door's address, with which the node can be found nowhere.
+// Addr is the door's address. Nobody can reach the node at it.
 func (l *Listener) Addr() net.Addr { return lineAddress(l.config.Door) }
 
 // Accept waits until the coordinator takes a line.
@@ -119,7 +119,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// Update announces self anew, on the lines that are parked and on all that follow.
+// Update announces self again, on the parked lines and on all later ones.
 func (l *Listener) Update(_ context.Context, self membership.Member) error {
 	greet, err := hello(self)
 	if err != nil {
@@ -129,26 +129,26 @@ func (l *Listener) Update(_ context.Context, self membership.Member) error {
 	l.hello = greet
 	l.mu.Unlock()
 	for _, p := range l.all() {
-		_ = l.greet(p) // one that is broken is made anew, and says it then
+		_ = l.greet(p) // a broken line is made again, and then announces it
 	}
 	return nil
 }
 
-// all gives the lines that are parked. A line's lock is taken before the listener's.
+// all lists the parked lines. A line's lock must be taken before the listener's.
 func (l *Listener) all() []*line {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Collect(maps.Keys(l.parked))
 }
 
-// Connected tells whether a line is parked.
+// Connected reports whether a line is parked.
 func (l *Listener) Connected() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.parked) > 0
 }
 
-// Close says that the node stops, and ends the lines that are parked; those that are taken go on.
+// Close announces that the node stops, and ends the parked lines. Taken lines continue.
 func (l *Listener) Close() error {
 	for _, p := range l.all() {
 		_ = p.say([]byte{msgQuit})
@@ -183,12 +183,12 @@ func (l *Listener) keep() {
 	}
 }
 
-// tell logs that the door cannot be reached, once for each cause; "" says that it can.
+// tell logs that the door cannot be reached, once for each cause.
 func (l *Listener) tell(parked bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if parked || l.ctx.Err() != nil || len(l.parked) > 0 {
-		return // a line that broke is made anew, and that is all
+		return // a broken line is made again, which is not worth a message
 	}
 	if cause := err.Error(); cause != l.told || time.Since(l.when) > tellAgain {
 		l.told, l.when = cause, time.Now()
@@ -197,13 +197,13 @@ func (l *Listener) tell(parked bool, err error) {
 	}
 }
 
-// park makes a line and waits until it is taken. parked tells whether the door took it in.
+// park makes a line and waits until it is taken. parked reports whether the door accepted it.
 func (l *Listener) park() (parked bool, _ net.Conn, err error) {
 	p, err := l.call()
 	if err != nil {
 		return false, nil, err
 	}
-	// A closed line ends the reading below.
+	// Closing the line ends the read below.
 	ended := context.AfterFunc(l.ctx, func() { p.Close() })
 	defer func() {
 		ended()
@@ -234,7 +234,7 @@ func (l *Listener) park() (parked bool, _ net.Conn, err error) {
 				return parked, nil, err
 			}
 		case msgTake:
-			_ = p.SetReadDeadline(time.Time{}) // where that fails, so does whoever reads next
+			_ = p.SetReadDeadline(time.Time{}) // if this fails, so does the next reader
 			return true, p, p.hand()
 		case msgRefuse:
 			why, err := readText(p)
@@ -245,7 +245,7 @@ func (l *Listener) park() (parked bool, _ net.Conn, err error) {
 	}
 }
 
-// broken explains the end of a line.
+// broken explains why a line ended.
 func (l *Listener) broken(greeted bool, err error) error {
 	var alert *net.OpError
 	if !greeted && errors.As(err, &alert) && alert.Op == "remote error" {
@@ -274,7 +274,7 @@ func (l *Listener) call() (*line, error) {
 	return &line{Conn: conn, address: lineAddress(fmt.Sprintf("%s line %d", l.config.Door, l.lines.Add(1)))}, nil
 }
 
-// reach makes the connection over which the line's TLS runs.
+// reach makes the connection that carries the line's TLS.
 func (l *Listener) reach(proxy *url.URL) (net.Conn, error) {
 	raw, err := connect(l.ctx, l.address, proxy)
 	if err != nil || l.socket == nil {
@@ -287,7 +287,7 @@ func (l *Listener) reach(proxy *url.URL) (net.Conn, error) {
 	return through, err
 }
 
-// greet says the latest hello on a line.
+// greet sends the latest hello on a line.
 func (l *Listener) greet(p *line) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -297,7 +297,7 @@ func (l *Listener) greet(p *line) error {
 	return p.write(greet)
 }
 
-// settled notes that a line is parked. What changed since its hello is said again.
+// settled records that a line is parked. If the hello has changed in between, it is sent again.
 func (l *Listener) settled(p *line) error {
 	l.mu.Lock()
 	l.parked[p] = true
@@ -316,7 +316,7 @@ func (p *line) say(b []byte) error {
 	return p.write(b)
 }
 
-// write is called with the lock held.
+// write must be called with the lock held.
 func (p *line) write(b []byte) error {
 	if p.taken {
 		return nil
@@ -324,7 +324,7 @@ func (p *line) write(b []byte) error {
 	return send(p.Conn, b)
 }
 
-// hand answers that the line is the coordinator's from here on.
+// hand answers that the line belongs to the coordinator from now on.
 func (p *line) hand() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -13,10 +13,10 @@ import (
 	"github.com/intramuros/intramuros/internal/pki"
 )
 
-// ALPN is what a line calls itself in its outer TLS.
+// ALPN is the protocol name of a line in its outer TLS.
 const ALPN = "intramuros-door/1"
 
-// The messages; the package comment tells who says them.
+// The messages; the package comment says which side sends them.
 const (
 	msgHere   = '.'
 	msgTake   = '!'
@@ -25,25 +25,25 @@ const (
 	msgRefuse = 'x'
 )
 
-// Times that both sides keep to.
+// Time limits for both sides.
 const (
-	// Beat is how often the door asks whether a parked line is alive. Lower: dead lines are noticed sooner. Higher:
-	// less traffic, and proxies may take a line for idle.
+	// Beat is the interval at which the door checks that a parked line is alive. A lower value detects dead lines
+	// sooner. A higher value means less traffic, and proxies may consider a line idle.
 	Beat = 5 * time.Second
-	// Lapse is how long a parked line may say nothing.
+	// Lapse is how long a parked line may be silent.
 	Lapse = 12 * time.Second
-	// Linger is how long a hospital without any line counts as there.
+	// Linger is how long a hospital without any line counts as present.
 	Linger = 5 * time.Second
 
 	callTime  = 5 * time.Second // for TLS and hello
-	writeTime = time.Second     // of a message
-	ackTime   = time.Second     // for a parked line that is taken to answer
+	writeTime = time.Second     // for one message
+	ackTime   = time.Second     // for the answer of a parked line that is taken
 )
 
-// maxText bounds a message's text, in bytes.
+// maxText bounds the text of a message, in bytes.
 const maxText = 1 << 10
 
-// greeting is the JSON of a hello. Fields that a later version adds are ignored.
+// greeting is the JSON of a hello. Fields of later versions are ignored.
 type greeting struct {
 	Catalog     string `json:"catalog"`
 	DataVersion string `json:"data,omitempty"`
@@ -61,7 +61,7 @@ func hello(m membership.Member) ([]byte, error) {
 	return text(msgHello, b)
 }
 
-// readHello reads what follows a hello's first byte, of a hospital whose name its certificate says.
+// readHello reads the rest of a hello, after its first byte. The hospital's name comes from its certificate.
 func readHello(r io.Reader, name string) (membership.Member, error) {
 	b, err := readText(r)
 	if err != nil {
@@ -100,21 +100,21 @@ func readText(r io.Reader) ([]byte, error) {
 	return b, err
 }
 
-// next reads the kind of what the other side says next on a parked line, and waits no longer than Lapse.
+// next reads the kind of the next message on a parked line. It waits no longer than Lapse.
 func next(line net.Conn) (byte, error) {
-	_ = line.SetReadDeadline(time.Now().Add(Lapse)) // where that fails, so does the reading
+	_ = line.SetReadDeadline(time.Now().Add(Lapse)) // if this fails, so does the read
 	return readKind(line)
 }
 
 // send writes a message within writeTime.
 func send(line net.Conn, b []byte) error {
-	_ = line.SetWriteDeadline(time.Now().Add(writeTime)) // where that fails, so does the writing
+	_ = line.SetWriteDeadline(time.Now().Add(writeTime)) // if this fails, so does the write
 	defer func() { _ = line.SetWriteDeadline(time.Time{}) }()
 	_, err := line.Write(b)
 	return err
 }
 
-// readKind reads one byte, and no more: what follows may belong to whom the line is handed.
+// readKind reads one byte and no more, because the following bytes may be for the next owner of the line.
 func readKind(r io.Reader) (byte, error) {
 	var b [1]byte
 	_, err := io.ReadFull(r, b[:])

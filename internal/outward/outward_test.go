@@ -74,7 +74,7 @@ func (a *authority) door(expected ...string) *Door {
 	return d
 }
 
-// caller is the TLS of a node, with a certificate that is issued now.
+// caller is the TLS configuration of a node, with a certificate that is issued now.
 func (a *authority) caller(name string) *tls.Config {
 	a.t.Helper()
 	a.issue(pki.RoleNode, name)
@@ -107,13 +107,13 @@ func (r *record) holds(text string) bool {
 	return strings.Contains(r.b.String(), text)
 }
 
-// echo is a node that dials out and says everything back. Whose line it was is said first.
+// echo is a node that dials out, first sends its name on each line, and then sends everything back.
 func (a *authority) echo(name, door, proxy string) (*Listener, *record) {
 	a.t.Helper()
 	return a.answers(name, Config{Door: door, Proxy: proxy, TLS: a.caller(name)})
 }
 
-// answers is echo as a configuration says, until the test ends.
+// answers is echo with a given configuration, until the test ends.
 func (a *authority) answers(name string, conf Config) (*Listener, *record) {
 	a.t.Helper()
 	log := &record{}
@@ -140,7 +140,7 @@ func (a *authority) answers(name string, conf Config) (*Listener, *record) {
 	return l, log
 }
 
-// says takes a line and makes sure that it reaches the node.
+// says takes a line, and checks that it reaches the node.
 func says(t *testing.T, d *Door, name string) net.Conn {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -184,7 +184,7 @@ func TestLine(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	for range 5 {
-		says(t, d, "bordeaux") // each over a line of its own: a taken one is replaced
+		says(t, d, "bordeaux") // each over its own line, because a taken one is replaced
 	}
 	news := member("bordeaux")
 	news.DataVersion = "v2"
@@ -201,7 +201,7 @@ func TestLine(t *testing.T) {
 	eventually(t, "bordeaux has left", func() bool { return !there(d, "bordeaux") })
 }
 
-// The node's connections are told apart by address, in its log and by whoever keeps them by it.
+// The node's connections have different addresses, in its log and for code that uses them as keys.
 func TestAddresses(t *testing.T) {
 	a := newAuthority(t, "gironde")
 	d := a.door("bordeaux")
@@ -238,8 +238,8 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
-// Whoever has no certificate of the federation for a node parks nothing, and a node says nothing to a door that is not
-// its coordinator's.
+// Without a certificate of the federation for a node nobody parks a line, and a node sends nothing to a door that is
+// not its coordinator's.
 func TestStrangers(t *testing.T) {
 	a, other := newAuthority(t, "gironde"), newAuthority(t, "landes")
 	d := a.door("bordeaux")
@@ -259,11 +259,11 @@ func TestStrangers(t *testing.T) {
 		l.Close()
 		<-done
 	}
-	// A stranger's certificate, of a node of the same name, that trusts our door.
+	// A node of another federation, with the same name, that trusts our door.
 	stranger := other.caller("bordeaux")
 	stranger.VerifyConnection = nil
 	refused("bordeaux", stranger, d, "does not accept this node's certificate")
-	// The coordinator's own certificate is no node's.
+	// The coordinator's own certificate is not a node's.
 	hub, err := pki.CallerTLS(a.files(pki.RoleCoordinator, "hub"))
 	if err != nil {
 		t.Fatal(err)
@@ -271,9 +271,9 @@ func TestStrangers(t *testing.T) {
 	refused("bordeaux", hub, d, "does not accept this node's certificate")
 	// A node of the federation that the coordinator does not expect.
 	refused("pauillac", a.caller("pauillac"), d, "it knows no hospital pauillac")
-	// Another federation's door.
+	// The door of another federation.
 	refused("bordeaux", a.caller("bordeaux"), other.door("bordeaux"), "the door's TLS")
-	// A hospital revoked.
+	// A hospital whose certificate is revoked.
 	conf := a.caller("bordeaux")
 	_, cert, _ := a.files(pki.RoleNode, "bordeaux")
 	if err := a.ca.Revoke(a.dir, cert, time.Hour); err != nil {
@@ -282,8 +282,8 @@ func TestStrangers(t *testing.T) {
 	refused("bordeaux", conf, d, "does not accept this node's certificate")
 }
 
-// A flood of connections that say nothing is bounded, and a hospital that comes after it is let in. A hospital that
-// parks more lines than it may has the newest.
+// The number of silent connections is bounded, and a hospital that comes after a flood of them is let in. If a hospital
+// parks too many lines, the newest stay.
 func TestFlood(t *testing.T) {
 	a := newAuthority(t, "gironde")
 	d := a.door("bordeaux")
@@ -331,7 +331,7 @@ func TestFlood(t *testing.T) {
 	}
 }
 
-// cable is the network between: it can be cut, and fall silent, and keeps what crossed.
+// cable is the network in between. It can be cut, and can fall silent. It records what passes.
 type cable struct {
 	listener net.Listener
 	to       string
@@ -410,7 +410,7 @@ func (w *cable) quiet(on bool) {
 	w.silent = on
 }
 
-// A line that is cut is made anew, and the hospital is there all the while; nothing readable crosses a relay.
+// A line that is cut is made again, and the hospital stays present. Nothing readable passes a relay.
 func TestCut(t *testing.T) {
 	a := newAuthority(t, "gironde")
 	d := a.door("bordeaux")
@@ -433,7 +433,7 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// A line that fell silent is noticed when it is wanted, and at both ends within Lapse when it is not.
+// A line that falls silent is noticed when it is wanted. Otherwise both ends notice within Lapse.
 func TestSilence(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it waits for Lapse")
@@ -451,12 +451,12 @@ func TestSilence(t *testing.T) {
 	}
 	eventually(t, "both ends know", func() bool { return !l.Connected() && !there(d, "bordeaux") })
 	w.quiet(false)
-	w.cut() // what the silence swallowed is lost for TLS
+	w.cut() // TLS has lost what the silence swallowed
 	eventually(t, "bordeaux is back", func() bool { return there(d, "bordeaux") })
 	says(t, d, "bordeaux")
 }
 
-// Through a proxy that makes tunnels, and past one that does not, whose reason the log has.
+// The node connects through a proxy that makes tunnels. If a proxy refuses, the log has its reason.
 func TestProxy(t *testing.T) {
 	a := newAuthority(t, "gironde")
 	d := a.door("bordeaux")
@@ -505,7 +505,7 @@ func TestProxy(t *testing.T) {
 	eventually(t, "bordeaux is there", func() bool { return there(d, "bordeaux") })
 	says(t, d, "bordeaux")
 
-	// A user and a password, which the environment alone may give.
+	// A user and a password, which only the environment may give.
 	mu.Lock()
 	status = http.StatusProxyAuthRequired
 	mu.Unlock()
@@ -523,7 +523,7 @@ func TestProxy(t *testing.T) {
 	}
 }
 
-// Anything may come from the network, once TLS has said who speaks.
+// After authentication by TLS, the network may still send anything.
 func FuzzHello(f *testing.F) {
 	good, err := hello(member("bordeaux"))
 	if err != nil {
@@ -546,7 +546,7 @@ func FuzzHello(f *testing.F) {
 	})
 }
 
-// The coordinator moves to another address: the name is looked up anew for each line, so the node follows.
+// If the coordinator moves to another address, the node follows: it looks up the name again for each line.
 func TestNameMoves(t *testing.T) {
 	a := newAuthority(t, "gironde")
 	conf, err := pki.DoorTLS(a.files(pki.RoleCoordinator, "hub"))
@@ -556,7 +556,7 @@ func TestNameMoves(t *testing.T) {
 	names := newNames(t, "127.0.0.1")
 	before := net.DefaultResolver
 	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		// A lookup may go on after its asker: it reads no default, which is put back.
+		// A lookup may continue after its caller, so it must not read the default resolver, which is restored.
 		return (&net.Dialer{Resolver: before}).DialContext(ctx, "udp", names.conn.LocalAddr().String())
 	}}
 	t.Cleanup(func() { net.DefaultResolver = before })
@@ -585,7 +585,7 @@ func TestNameMoves(t *testing.T) {
 	says(t, second, "bordeaux")
 }
 
-// names is a name server that gives every name one address, which may change.
+// names is a name server that gives every name the same address, which may change.
 type names struct {
 	conn net.PacketConn
 	mu   sync.Mutex

@@ -13,16 +13,16 @@ import (
 	"time"
 )
 
-// The words of Config.Proxy beside an address.
+// The values of Config.Proxy other than an address.
 const (
 	ProxyEnvironment = "env"
 	ProxyNone        = "none"
 )
 
-// dialTime bounds the way to the door, or to the proxy and through it.
+// dialTime bounds the time to connect to the door, or to the proxy and through it.
 const dialTime = 10 * time.Second
 
-// ParseProxy reads Config.Proxy, and gives which proxy leads to a door; nil: none.
+// ParseProxy reads Config.Proxy, and returns a function that gives the proxy for a door; nil: there is none.
 func ParseProxy(text, door string) (func() (*url.URL, error), error) {
 	switch text {
 	case "", ProxyEnvironment:
@@ -42,7 +42,7 @@ func ParseProxy(text, door string) (func() (*url.URL, error), error) {
 	return func() (*url.URL, error) { return u, nil }, nil
 }
 
-// connect makes a connection to the door, through the proxy where there is one.
+// connect connects to the door, through the proxy if there is one.
 func connect(ctx context.Context, door string, proxy *url.URL) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
@@ -95,7 +95,7 @@ func tunnel(ctx context.Context, conn net.Conn, door string, user *url.Userinfo)
 		return nil, errors.New("it wants a user and a password (407); give them in HTTPS_PROXY, as http://user:password@host:port")
 	case response.StatusCode/100 != 2:
 		return nil, fmt.Errorf("it makes no tunnel to the door: %s", response.Status)
-	case read.Buffered() > 0: // the door does not speak first
+	case read.Buffered() > 0: // the door never speaks first
 		return nil, errors.New("it speaks where the door should")
 	}
 	if ctx.Err() != nil {

@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// slow is a connection of somebody who takes nothing, so that its end waits, as that of TLS does. Nor does it say
-// anything.
+// slow is a connection of a peer that sends nothing and reads nothing, so that closing it waits, as closing TLS does.
 type slow struct {
 	net.Conn
 	closed, let chan struct{}
@@ -21,8 +20,8 @@ func (s slow) Close() error {
 	return nil
 }
 
-// Who is nobody and lets the end of a connection wait keeps no hospital waiting: the oldest of too many is ended, which
-// was done with the door's lock held.
+// An unidentified caller that delays the closing of its connection delays no hospital. The oldest of too many
+// connections was once closed with the door's lock held.
 func TestEndsThatWait(t *testing.T) {
 	a := newAuthority(t, "gironde")
 	d := a.door("bordeaux")
@@ -44,7 +43,7 @@ func TestEndsThatWait(t *testing.T) {
 			if !taken {
 				t.Fatal("the door is closed")
 			}
-			d.all.Done() // nobody receives it
+			d.all.Done() // receive is not called for it
 		case <-time.After(10 * time.Second):
 			release()
 			<-called

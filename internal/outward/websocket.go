@@ -15,13 +15,13 @@ import (
 	"github.com/coder/websocket"
 )
 
-// Path is where the door is on the coordinator's HTTPS server, as a WebSocket.
+// Path is the path of the door on the coordinator's HTTPS server, where it is a WebSocket.
 const Path = "/v1/door"
 
-// scheme begins a door's address that is reached by WebSocket.
+// scheme begins the address of a door that is reached by WebSocket.
 const scheme = "wss://"
 
-// stream is the bytes of a line in the messages of a WebSocket.
+// stream carries the bytes of a line in the messages of a WebSocket.
 type stream struct {
 	net.Conn
 	socket *websocket.Conn
@@ -33,13 +33,14 @@ func newStream(socket *websocket.Conn) *stream {
 	return &stream{Conn: websocket.NetConn(ctx, socket, websocket.MessageBinary), socket: socket, end: end}
 }
 
-// Close ends the line at once. WebSocket's own farewell waits for an answer, which a line that is silent does not give.
+// Close ends the line at once. WebSocket's own closing handshake waits for an answer, which a silent line does not
+// give.
 func (s *stream) Close() error {
 	s.end()
 	return s.socket.CloseNow()
 }
 
-// ServeHTTP takes in a line that comes as a WebSocket. It returns when the line has been taken, or has ended.
+// ServeHTTP accepts a line that comes as a WebSocket. It returns when the line was taken or has ended.
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	socket, err := websocket.Accept(w, r, nil)
 	if err != nil {
@@ -51,7 +52,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// ParseDoor reads Config.Door: where to dial to, and, of a WebSocket, its address; else nil.
+// ParseDoor reads Config.Door. It returns the address to dial and, for a WebSocket, its URL, otherwise nil.
 func ParseDoor(text string) (address string, socket *url.URL, err error) {
 	if !strings.Contains(text, "://") {
 		if _, _, err := net.SplitHostPort(text); err != nil {
@@ -72,13 +73,13 @@ func ParseDoor(text string) (address string, socket *url.URL, err error) {
 	return address, u, nil
 }
 
-// webTLS is the outer TLS of a WebSocket. Who is who is settled within it, so any server will do that shows a
-// certificate for the host: the coordinator, a server before it, or a proxy that looks into HTTPS and whose authority
-// is in files.
+// webTLS is the outer TLS of a WebSocket. The line's own TLS authenticates both sides, so any server with a certificate
+// for the host is accepted: the coordinator, a server in front of it, or an inspecting proxy whose authority is in
+// files.
 func webTLS(host string, files []string) (*tls.Config, error) {
 	roots, err := x509.SystemCertPool()
 	if err != nil {
-		roots = x509.NewCertPool() // a machine that trusts nobody
+		roots = x509.NewCertPool() // a machine without trusted authorities
 	}
 	for _, file := range files {
 		b, err := os.ReadFile(file)
@@ -92,7 +93,7 @@ func webTLS(host string, files []string) (*tls.Config, error) {
 	return &tls.Config{ServerName: host, RootCAs: roots, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}, nil
 }
 
-// upgrade makes a WebSocket of a connection to an HTTPS server, and of the WebSocket a connection.
+// upgrade turns a connection to an HTTPS server into a WebSocket, and the WebSocket into a connection.
 func upgrade(ctx context.Context, raw net.Conn, door *url.URL, conf *tls.Config) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()

@@ -31,7 +31,7 @@ func (a *authority) webDoor(expected ...string) (d *Door, host, ca string) {
 	mux.Handle(Path, d)
 	server := httptest.NewUnstartedServer(mux)
 	server.EnableHTTP2 = true
-	server.Config.ReadTimeout, server.Config.WriteTimeout = time.Second, time.Second // as of a server for researchers; a line outlives them
+	server.Config.ReadTimeout, server.Config.WriteTimeout = time.Second, time.Second // as a server for researchers has; a line outlives these limits
 	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
 	server.StartTLS()
 	a.t.Cleanup(func() { d.Close(); server.Close() })
@@ -48,8 +48,8 @@ func (a *authority) calling(name, door string, conf *tls.Config, files ...string
 	return a.answers(name, Config{Door: door, Proxy: ProxyNone, CA: files, TLS: conf})
 }
 
-// A line over a WebSocket is as any other: it is taken, replaced, outlives the server's time limits and cuts, hears
-// news, and ends.
+// A line over a WebSocket behaves like any other: it is taken and replaced, outlives the server's time limits and cuts,
+// receives updates, and ends.
 func TestWebSocket(t *testing.T) {
 	a := newAuthority(t, "gironde")
 	d, host, ca := a.webDoor("bordeaux")
@@ -69,7 +69,7 @@ func TestWebSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the new data is known", func() bool { return d.Members()[0].DataVersion == "v2" })
-	time.Sleep(1500 * time.Millisecond) // beyond the server's limits, which are a request's
+	time.Sleep(1500 * time.Millisecond) // beyond the server's limits for a request
 	if _, err := io.WriteString(first, "still"); err != nil {
 		t.Error(err)
 	}
@@ -104,8 +104,8 @@ func TestWebSocket(t *testing.T) {
 	eventually(t, "bordeaux has left", func() bool { return !there(d, "bordeaux") })
 }
 
-// What the outer HTTPS proves counts for nothing within: a server that it vouches for is still not the coordinator, and
-// who comes by it is still nobody.
+// The outer HTTPS proves nothing inside: a server with a valid certificate is still not the coordinator, and a caller
+// through it is still unidentified.
 func TestWebSocketStrangers(t *testing.T) {
 	a, other := newAuthority(t, "gironde"), newAuthority(t, "landes")
 	d, host, ca := a.webDoor("bordeaux")
@@ -124,7 +124,7 @@ func TestWebSocketStrangers(t *testing.T) {
 	}{
 		{foreign, foreignCA, "the door's TLS", a.caller("bordeaux")},
 		{host, ca, "does not accept this node's certificate", stranger},
-		{host, filepath.Join(a.dir, "ca.pem"), "outward.ca", a.caller("bordeaux")}, // the HTTPS is of nobody it trusts
+		{host, filepath.Join(a.dir, "ca.pem"), "outward.ca", a.caller("bordeaux")}, // the node does not trust this HTTPS
 		{strings.TrimPrefix(plain.URL, "https://"), plainCA, "404 Not Found: `door.websocket` is not set", a.caller("bordeaux")},
 	} {
 		l, log := a.calling("bordeaux", "wss://"+c.door, c.conf, c.ca)
@@ -134,7 +134,7 @@ func TestWebSocketStrangers(t *testing.T) {
 		}
 		l.Close()
 	}
-	// A browser, and a client that asks for a page.
+	// A browser, and a client that requests a page.
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	defer client.CloseIdleConnections()
 	r, err := client.Get("https://" + host + Path)
