@@ -10,20 +10,20 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// maxSteps bounds the steps of a life table, and reported ones.
+// Limits of the number of steps of a life table, and of steps shown.
 const (
 	maxSteps    = 20_000
 	maxReported = 1000
 )
 
-// Options are what stands behind the query of a table function, option => number, in the unit of the subjects' time.
+// Options are the arguments after the query of a table function, option => number, in the unit of the subjects' time.
 type Options struct {
 	Horizon     float64 // the last time of interest
-	Step, Every float64 // of KAPLAN_MEIER: of the curve, and how often it is shown; 0: 20 times
-	Per         float64 // of INCIDENCE_RATE: how much person-time the rate is of
+	Step, Every float64 // of KAPLAN_MEIER: the step of the curve and how often it is shown; Every 0 shows 20 times
+	Per         float64 // of INCIDENCE_RATE: the person-time that the rate refers to
 }
 
-// ReadOptions reads the options of KAPLAN_MEIER or INCIDENCE_RATE, and refuses another function, and one without a
+// ReadOptions reads the options of KAPLAN_MEIER or INCIDENCE_RATE. It refuses other functions and calls without a
 // query.
 func ReadOptions(t *syntax.Expr) Options {
 	name := strings.ToUpper(t.Name)
@@ -57,7 +57,7 @@ func ReadOptions(t *syntax.Expr) Options {
 	return Options{Horizon: options["horizon"], Step: options["step"], Every: options["every"], Per: options["per"]}
 }
 
-// Table is the life table that KAPLAN_MEIER asks for, at a place.
+// Table is the life table that KAPLAN_MEIER asks for; at is its position in the text.
 func (o Options) Table(at syntax.Position) estimate.LifeTable {
 	steps, every := math.Ceil(o.Horizon/o.Step), o.Every
 	if every == 0 {

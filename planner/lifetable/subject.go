@@ -11,7 +11,7 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// Happened is the condition that the subject had the event, of a boolean, or 1.
+// Happened is the condition that the subject had the event. The event is a boolean, or an int that is 1.
 func Happened(event *expr.Expr, at syntax.Position) *expr.Expr {
 	if event.Type == value.TypeInt {
 		return scalar.Apply(at, expr.OpEqual, event, expr.Literal(value.Int(1)))
@@ -22,8 +22,8 @@ func Happened(event *expr.Expr, at syntax.Position) *expr.Expr {
 	return event
 }
 
-// Back is how many steps before the horizon a subject's time x is, from 0, beyond it, to the table's Steps: its bucket
-// in either half of estimate.LifeTable's tree. A subject without a time is in none: NULL.
+// Back is the subject's bucket in either half of estimate.LifeTable's tree: how many steps its time x is before the
+// horizon, at most table.Steps. It is 0 beyond the horizon. A subject without a time has no bucket: NULL.
 func Back(x *expr.Expr, at syntax.Position, table estimate.LifeTable) *expr.Expr {
 	if !x.Type.Numeric() {
 		syntax.Refuse(syntax.CodeType, at, "select a number of days, such as a difference of dates, as the first column", "the time is a %s", x.Type)
@@ -32,7 +32,7 @@ func Back(x *expr.Expr, at syntax.Position, table estimate.LifeTable) *expr.Expr
 	end := float64(table.Steps+1) * table.Step
 	var bucket *expr.Expr
 	if x.Type == value.TypeInt && table.Step == math.Trunc(table.Step) {
-		// From the time first clamped, so that nothing overflows; past the end is bucket 0.
+		// The time is clamped first, so that nothing overflows. A time beyond the horizon is in bucket 0.
 		within := scalar.Apply(at, expr.OpLeast, scalar.Apply(at, expr.OpGreatest, x, whole(0)), whole(end))
 		bucket = scalar.Apply(at, expr.OpIntDivide, scalar.Apply(at, expr.OpSubtract, whole(end), within), whole(table.Step))
 	} else {
@@ -48,8 +48,8 @@ func Back(x *expr.Expr, at syntax.Position, table estimate.LifeTable) *expr.Expr
 	return scalar.Apply(at, expr.OpCase, scalar.Apply(at, expr.OpIsNull, x), expr.Literal(value.Null(value.TypeInt)), bucket)
 }
 
-// Incidence lists what INCIDENCE_RATE returns after the strata: the events, the person-time, and o.Per times their
-// quotient. A subject's time counts up to the horizon.
+// Incidence lists the items that INCIDENCE_RATE returns after the strata: the events, the person-time, and o.Per times
+// their quotient. A subject's time counts up to the horizon.
 func (o Options) Incidence(time, event *syntax.Expr, at syntax.Position) []syntax.Item {
 	number := func(x float64) *syntax.Expr {
 		literal := value.Float(x)
@@ -70,7 +70,7 @@ func (o Options) Incidence(time, event *syntax.Expr, at syntax.Position) []synta
 	return []syntax.Item{{Term: events, Alias: "events"}, {Term: personTime, Alias: "person_time"}, {Term: rate, Alias: "rate"}}
 }
 
-// Grouped puts rows into strata: GROUP BY all of them; nil where there are none.
+// Grouped is GROUP BY all strata; nil if there are none.
 func Grouped(strata []syntax.Item) [][]*syntax.Expr {
 	if len(strata) == 0 {
 		return nil

@@ -1,8 +1,8 @@
-// Package lookup plans what a query reads of public tables. They are read as they are, at no price: alone, or joined
-// with what was released. A query then has lookups, relations over public tables that hospitals compute over their
-// copies, and what is computed from releases reads the rows of each as it reads a release's.
+// Package lookup plans what a query reads from public tables. They are read without noise and without cost, alone or
+// joined with released rows. A lookup is a relation over public tables that a hospital computes from its copy. The
+// computation over releases reads a lookup's rows as it reads those of a release.
 //
-//   - plan.go finds the relations that read public tables, and puts a lookup in the place of each;
-//   - lookup.go is one of them. Where the query joins it with what was released, it is narrowed to these values, so
-//     that a vocabulary of millions of rows stays where it is.
+//   - plan.go finds the relations that read public tables, and replaces each by a lookup;
+//   - lookup.go describes a lookup. If the query joins it with released rows, it reads only rows with their values, so
+//     that a vocabulary of millions of rows is not transferred.
 package lookup

@@ -12,29 +12,29 @@ import (
 	"github.com/intramuros/intramuros/planner/scalar"
 )
 
-// maxBound is how many values a bound may have; of more, it keeps all rows.
+// maxBound is the largest number of values of a bound. A bound with more keeps all rows.
 const maxBound = 5000
 
-// Lookup is what a program reads of public tables.
+// Lookup is one read of public tables by a program.
 type Lookup struct {
 	fragment.Reading
-	columns *catalog.Table // of the relation, under the name that it has in what is computed
-	// bounds narrow it to what the rest of the query joins with it.
+	columns *catalog.Table // of the relation, under the lookup's name
+	// bounds limit the rows to those that the rest of the query can join.
 	bounds []bound
 }
 
-// bound keeps the rows of a lookup whose column is one of some values: those of the one column of a relation, which
-// reads releases and lookups before this one.
+// bound keeps the rows of a lookup whose column has one of some values. The values are the single column of a relation,
+// which reads releases and earlier lookups.
 type bound struct {
 	column *expr.Expr
 	values *fragment.Query
 }
 
-// Bounded reports whether what is asked depends on what was released.
+// Bounded reports whether the read depends on what was released.
 func (l *Lookup) Bounded() bool { return len(l.bounds) > 0 }
 
-// Narrow is the reading of the rows that can matter, given the rows of releases and of the lookups before this one by
-// the names of their tables; nil: none can. The error says that too many rows would be joined to tell.
+// Narrow returns the reading of the rows that can matter. tables returns the rows of releases and earlier lookups, by
+// table name. It returns nil if no row can matter. The error says that too many rows would be joined to find out.
 func (l *Lookup) Narrow(tables func(name string) fragment.Rows) (*fragment.Reading, error) {
 	relation := *l.Relation
 	var filters []*expr.Expr
@@ -73,7 +73,7 @@ func (l *Lookup) Narrow(tables func(name string) fragment.Rows) (*fragment.Readi
 	return &narrow, nil
 }
 
-// Empty is what a lookup finds where no row can matter.
+// Empty is the result of a lookup if no row can matter.
 func (l *Lookup) Empty() fragment.Rows {
 	var rows fragment.Rows
 	for _, c := range l.columns.Columns {
@@ -85,7 +85,7 @@ func (l *Lookup) Empty() fragment.Rows {
 // Columns describes the relation's columns.
 func (l *Lookup) Columns() *catalog.Table { return l.columns }
 
-// Describe writes the lookup for a person, but for its number.
+// Describe writes the lookup for a person, without its number.
 func (l *Lookup) Describe() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "  %s\n", strings.ReplaceAll(l.Relation.String(), "\n", "\n  "))

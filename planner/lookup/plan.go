@@ -13,17 +13,17 @@ import (
 
 // Planner collects the lookups of one statement.
 type Planner struct {
-	catalog *relational.Vocabulary // with each release and each lookup as a public table
+	catalog *relational.Vocabulary // contains each release and each lookup as a public table
 	all     []*Lookup
 }
 
-// NewPlanner is for a statement over a catalog, to which it adds a public table for each lookup.
+// NewPlanner plans the lookups of a statement over a catalog. It adds a public table to the catalog for each lookup.
 func NewPlanner(catalog *relational.Vocabulary) *Planner { return &Planner{catalog: catalog} }
 
-// Lookups are all that were planned, in the order in which they are asked.
+// Lookups are the planned lookups, in the order in which they are run.
 func (p *Planner) Lookups() []*Lookup { return p.all }
 
-// Add plans the lookup of a reading, and gives the relation that reads its rows.
+// Add plans the lookup of a reading and returns the relation that reads its rows.
 func (p *Planner) Add(r fragment.Reading, at syntax.Position) *fragment.Query {
 	return p.add(r, nil, at)
 }
@@ -48,7 +48,7 @@ func (p *Planner) add(r fragment.Reading, bounds []bound, at syntax.Position) *f
 	return d
 }
 
-// readsHospital reports whether an expression within reads the name of the hospital; seen are those that do not.
+// readsHospital reports whether an expression in the query reads the hospital's name. seen are queries that do not.
 func readsHospital(q *fragment.Query, seen map[*fragment.Query]bool) bool {
 	if q == nil || seen[q] {
 		return false
@@ -63,20 +63,20 @@ func isOfHospital(e *expr.Expr) bool {
 	return e.Op == expr.OpHospital || slices.ContainsFunc(e.Args, isOfHospital)
 }
 
-// isPublic reports whether a derived relation reads public tables of the catalog, and nothing that was released or
-// looked up.
+// isPublic reports whether a derived relation reads only public tables of the catalog, and nothing released or looked
+// up.
 func (p *Planner) isPublic(r fragment.Relation) bool {
 	f := fragment.Fragment{Relations: []fragment.Relation{r}}
 	tables := f.Tables()
 	return len(tables) > 0 && !slices.ContainsFunc(tables, relational.IsMade)
 }
 
-// Replace gives what is computed from releases with lookups in the place of all that reads public tables.
+// Replace replaces everything that reads public tables, in a computation over releases, by lookups.
 func (p *Planner) Replace(d *fragment.Query, at syntax.Position) *fragment.Query {
 	return (&replacing{p, at, map[*fragment.Query]*fragment.Query{}}).derived(d)
 }
 
-// replacing puts lookups into the place of relations.
+// replacing replaces relations by lookups.
 type replacing struct {
 	*Planner
 	at   syntax.Position
@@ -107,7 +107,7 @@ func (l *replacing) derived(d *fragment.Query) *fragment.Query {
 			out.Relations[i].Query = l.derived(r.Query)
 		}
 	}
-	for len(pending) > 0 { // what is bound by others comes after them, and what nothing binds first
+	for len(pending) > 0 { // relations that others bound come later; relations without bounds come first
 		next := max(0, slices.IndexFunc(pending, func(i int) bool { return len(l.bounds(&out, i, pending)) > 0 }))
 		i := pending[next]
 		l.relation(&out, i, l.bounds(&out, i, pending))
@@ -116,8 +116,8 @@ func (l *replacing) derived(d *fragment.Query) *fragment.Query {
 	return &out
 }
 
-// relation puts a lookup into the place of the i-th relation of a select: of the columns that the
-// select reads, and of the rows for which holds what conditions say of it alone.
+// relation replaces the i-th relation of a select by a lookup. The lookup has the columns that the select reads, and
+// the rows that satisfy the conditions on it alone.
 func (l *replacing) relation(d *fragment.Query, i int, bounds []bound) {
 	r := &d.Relations[i]
 	table, ok := l.catalog.Table(r.Table)
@@ -127,7 +127,7 @@ func (l *replacing) relation(d *fragment.Query, i int, bounds []bound) {
 			relational.RefuseInvalid(err, l.at)
 		}
 	} else if !ok {
-		panic("a table of the catalog is gone") // it was resolved
+		panic("a table of the catalog is gone") // cannot fail: it was resolved
 	}
 	in := &fragment.Query{Relations: []fragment.Relation{{Name: r.Name, Table: r.Table, Query: r.Query}}}
 	add := func(relation, column string) {
@@ -138,7 +138,7 @@ func (l *replacing) relation(d *fragment.Query, i int, bounds []bound) {
 	for _, e := range expressionsOf(d) {
 		e.Columns(add)
 	}
-	if len(in.Columns) == 0 { // its rows are counted, or just there
+	if len(in.Columns) == 0 { // only its rows are counted, or tested for existence
 		add(r.Name, table.Columns[0].Name)
 	}
 	var own []*expr.Expr
@@ -154,7 +154,7 @@ func (l *replacing) relation(d *fragment.Query, i int, bounds []bound) {
 	r.Query, r.Table = nil, read.Relations[0].Table
 }
 
-// bounds are the equalities of the i-th relation's columns with those of relations that are not pending.
+// bounds are the equalities between columns of the i-th relation and columns of relations that are not pending.
 func (l *replacing) bounds(d *fragment.Query, i int, pending []int) []bound {
 	var all []bound
 	for _, e := range conditionsOn(d, i) {
@@ -176,7 +176,7 @@ func (l *replacing) bounds(d *fragment.Query, i int, pending []int) []bound {
 	return all
 }
 
-// conditionsOn lists conditions without which no row of the i-th relation is in the select's rows.
+// conditionsOn lists conditions that every row of the i-th relation in the result must satisfy.
 func conditionsOn(d *fragment.Query, i int) []*expr.Expr {
 	all := expr.Conjuncts(d.Relations[i].On)
 	if d.Relations[i].Join == fragment.JoinLeft {

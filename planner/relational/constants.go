@@ -55,7 +55,7 @@ func (r *Resolver) constant(t *syntax.Expr) (found *expr.Expr, ambiguity *syntax
 	return found, nil
 }
 
-// ofConstants resolves (SELECT start FROM params); nil where the query reads a table.
+// ofConstants resolves (SELECT start FROM params). It returns nil if the query reads a table.
 func (r *Resolver) ofConstants(q *syntax.Query) *expr.Expr {
 	s := q.Select
 	if s == nil || len(s.Items) != 1 || s.Where != nil || len(s.GroupBy) > 0 || s.Having != nil || s.Qualify != nil || q.Limit != nil || q.Offset != nil {

@@ -41,7 +41,7 @@ func (r *Resolver) Derive(q *syntax.Query, within *Scope, at syntax.Position) *D
 	return in.Selected(q.Select)
 }
 
-// settleDerived checks a derived relation, as each node will, and learns from it what can be known.
+// settleDerived checks a derived relation as each node will, and learns its properties.
 func (r *Resolver) settleDerived(d *fragment.Query, columns []Column, at syntax.Position) *Derived {
 	t, err := d.Table("derived", r.Catalog.Catalog, r.Catalog.Memo)
 	if err != nil {
@@ -50,7 +50,7 @@ func (r *Resolver) settleDerived(d *fragment.Query, columns []Column, at syntax.
 	return &Derived{Query: d, Schema: t, Named: columns}
 }
 
-// Invalid reports an error of the fragment's check, at the FROM item that exceeds a limit if there is one.
+// Invalid reports an error of the fragment's check. If a FROM item exceeds a limit, the error has its position.
 func (r *Resolver) Invalid(err error, at syntax.Position) {
 	if limit := new(fragment.Limit); errors.As(err, &limit) {
 		if s := r.Of(limit.Joined); s != nil {
@@ -80,14 +80,14 @@ func (r *Resolver) Adopt(d *Derived, alias string, at syntax.Position) *Source {
 	return s
 }
 
-// Selected plans one SELECT whose rows are rows of patients.
+// Selected plans one SELECT over rows of patients.
 func (r *Resolver) Selected(s *syntax.Select) *Derived {
 	r.Read(s)
 	r.LinkByForeignKeys()
 	return r.SelectedFrom(s)
 }
 
-// SelectedFrom plans the outputs of a SELECT over the rows that it reads.
+// SelectedFrom plans the outputs of a SELECT whose rows are already read.
 func (r *Resolver) SelectedFrom(s *syntax.Select) *Derived {
 	if len(s.GroupBy) > 1 {
 		syntax.Refuse(syntax.CodeNotSupported, s.At, "group by one set of keys here", "several grouping sets within a query are not answered")

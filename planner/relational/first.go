@@ -11,10 +11,10 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// LIMIT in a query within a query keeps the first rows of an order, which are told by
-// numbering them: of released rows all, of patients' rows those of each patient.
+// LIMIT in an inner query keeps the first rows of an order. The rows are numbered to find them: released rows as a
+// whole, patients' rows for each patient.
 
-// numbering numbers the rows of in; what is read of them is added by keep.
+// numbering numbers the rows of in; keep adds the values that are read of them.
 type numbering struct {
 	w *windowing
 }
@@ -23,14 +23,14 @@ func (r *Resolver) numbering() *numbering {
 	return &numbering{&windowing{in: r, inner: r.Row, next: &Resolver{Catalog: r.Catalog, Depth: r.Depth, composer: r.composer}}}
 }
 
-// keep passes a value on, and returns its name beside the numbers.
+// keep passes a value on and returns the name of its column beside the numbers.
 func (n *numbering) keep(e *expr.Expr) string { return AddValue(&n.w.d, e) }
 
-// rows numbers the rows of each partition in the order, and returns those with numbers
-// from first to last; at the place that asks for it.
+// rows numbers the rows of each partition in the order, and returns those with numbers from first to last. at is the
+// position of the request.
 func (n *numbering) rows(partition []*expr.Expr, order []fragment.Order, first, last int64, at syntax.Position) *Resolver {
 	window := &fragment.Window{Partition: scalar.SortedUnique(partition), Order: order}
-	if p := n.w.in.Patient; p != nil { // the patient first, as in other windows
+	if p := n.w.in.Patient; p != nil { // the patient comes first, as in other windows
 		window.Partition = append([]*expr.Expr{p}, slices.DeleteFunc(window.Partition, n.w.in.ReadsPatientID)...)
 	}
 	place := functionOutput(&n.w.d, fragment.Output{Function: fragment.FunctionRowNumber, Window: window}, "place")
@@ -43,8 +43,8 @@ func (n *numbering) rows(partition []*expr.Expr, order []fragment.Order, first, 
 	return rows
 }
 
-// first plans the first row of a scalar subquery, SELECT x … ORDER BY … LIMIT 1, among
-// those that each row around is tied to, as the rows of a query that has only that one.
+// first plans a scalar subquery SELECT x … ORDER BY … LIMIT 1. It keeps the first of the rows that correlate with each
+// outer row, so the result has at most one row for each.
 func (r *Resolver) first(q *syntax.Query, pairs []correlation) (rows *Resolver, tied []correlation, x *expr.Expr) {
 	r.LinkByForeignKeys()
 	n := r.numbering()
@@ -70,7 +70,7 @@ func (r *Resolver) first(q *syntax.Query, pairs []correlation) (rows *Resolver, 
 	return rows, tied, expr.Column(s.Name, name, value.Type)
 }
 
-// LimitedRows plans LIMIT and OFFSET of released or public rows that a query around reads, in an empty resolver.
+// LimitedRows plans LIMIT and OFFSET of an inner query over released or public rows, in an empty resolver.
 func (r *Resolver) LimitedRows(q *syntax.Query, within *Scope) *Derived {
 	first, last := int64(1), int64(1)<<32
 	if q.Offset != nil {
@@ -100,7 +100,7 @@ func (r *Resolver) LimitedRows(q *syntax.Query, within *Scope) *Derived {
 	var names []string
 	for i := range visible {
 		names = append(names, n.keep(column(i)))
-		if len(q.OrderBy) == 0 { // released rows come by their columns
+		if len(q.OrderBy) == 0 { // released rows are ordered by their columns
 			order = append(order, fragment.Order{Expr: column(i)})
 		}
 	}

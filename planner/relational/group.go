@@ -15,9 +15,9 @@ import (
 type grouping struct {
 	in    *Resolver
 	d     *fragment.Query
-	terms []syntax.Item // of SELECT, for names and numbers in GROUP BY
+	terms []syntax.Item // items of SELECT, for names and positions in GROUP BY
 	next  *Resolver     // over the groups
-	name  string        // of the groups as a relation of next
+	name  string        // the groups' name as a relation of next
 }
 
 func (r *Resolver) grouped(s *syntax.Select, terms []syntax.Item) *grouping {
@@ -43,7 +43,7 @@ func (r *Resolver) grouped(s *syntax.Select, terms []syntax.Item) *grouping {
 			g.d.Patient = name
 		}
 	}
-	// All aggregates, so that the groups are known before anything reads them.
+	// All aggregates are collected first, so that the groups are known before anything reads them.
 	all := slices.Clone(terms)
 	if s.Having != nil {
 		all = append(all, syntax.Item{Term: s.Having})
@@ -64,7 +64,7 @@ func (r *Resolver) grouped(s *syntax.Select, terms []syntax.Item) *grouping {
 	return g
 }
 
-// collect adds the aggregates within a term to the groups' columns.
+// collect adds the aggregates in a term to the groups' columns.
 func (g *grouping) collect(t *syntax.Expr) {
 	t.Walk(func(t *syntax.Expr) bool {
 		aggregate := t.IsAggregate()
@@ -105,7 +105,7 @@ func (g *grouping) output(t *syntax.Expr) *expr.Expr {
 		}
 	}
 	if t.Kind == syntax.Column {
-		g.in.Row(t) // an unknown name is refused as such
+		g.in.Row(t) // refuses an unknown name
 		syntax.Refuse(syntax.CodeNotGrouped, t.At, "add it to GROUP BY, or aggregate it, such as MAX("+t.Describe()+")", "%s differs from row to row within a group", t.Describe())
 	}
 	return scalar.Build(t, g.output)
@@ -117,13 +117,13 @@ var rowFunctions = map[string]fragment.Function{
 	"bool_and": fragment.FunctionEvery, "every": fragment.FunctionEvery, "bool_or": fragment.FunctionAny, "any_value": fragment.FunctionMin,
 }
 
-// aggregate adds an aggregate of one patient's rows, and returns its column.
+// aggregate adds an aggregate of one patient's rows and returns the name of its column.
 func (g *grouping) aggregate(t *syntax.Expr) string {
 	o, name := g.in.function(t, g.in.Row)
 	return functionOutput(g.d, o, name)
 }
 
-// function plans a function of one patient's rows, and what to call its column.
+// function plans a function of one patient's rows, and a name for its column.
 func (r *Resolver) function(t *syntax.Expr, resolve func(*syntax.Expr) *expr.Expr) (fragment.Output, string) {
 	f, ok := rowFunctions[t.Name]
 	if !ok {
@@ -155,7 +155,7 @@ func (r *Resolver) function(t *syntax.Expr, resolve func(*syntax.Expr) *expr.Exp
 		if x.Type == value.TypeFloat {
 			facts := r.facts(x)
 			if !facts.Bounded() && r.ofReleases() {
-				return o, name // the coordinator adds them up itself, row by row
+				return o, name // the coordinator adds them up row by row
 			}
 			if !facts.Bounded() {
 				syntax.Refuse(syntax.CodeBounds, t.Args[0].At, "write "+strings.ToUpper(t.Name)+"(CLAMP("+t.Args[0].Describe()+", lower, upper))",
@@ -173,8 +173,8 @@ func (r *Resolver) function(t *syntax.Expr, resolve func(*syntax.Expr) *expr.Exp
 	return o, name
 }
 
-// ofReleases reports whether the rows that are read have been released, possibly joined with public tables, so that no
-// hospital computes with them.
+// ofReleases reports whether the rows have been released, possibly joined with public tables. Then no hospital computes
+// with them.
 func (r *Resolver) ofReleases() bool {
 	f := fragment.Fragment{Relations: r.Relations()}
 	tables := f.Tables()

@@ -9,19 +9,19 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-// InFull is the range of an expression of the rows that are read, if no patient has more rows of a table than so many
-// times as count in full (max_rows). Nothing promises that: whoever relies on it clamps the expression.
+// InFull is the range of an expression over the rows, assuming that no patient has more than times as many rows of a
+// table as count in full (max_rows). Nothing enforces this assumption, so the caller must clamp the expression.
 func (r *Resolver) InFull(e *expr.Expr, times int) expr.Range {
 	f := fullRows{r, float64(times), expr.NewScopeBudget(), map[outputName]expr.Range{}}
 	return f.of(e, r.Relations(), r.Filter)
 }
 
-// fullRows supposes that no patient has more rows of a table than so many times as count in full.
+// fullRows assumes that no patient has more than times as many rows of a table as count in full.
 type fullRows struct {
 	*Resolver
 	times float64
 	left  *expr.Budget
-	known map[outputName]expr.Range // a column may be read many times at each of many levels
+	known map[outputName]expr.Range // results: a column may be read many times at each of many levels
 }
 
 type outputName struct {
@@ -42,7 +42,7 @@ func (r fullRows) of(e *expr.Expr, relations []fragment.Relation, filter *expr.E
 		}
 		in := r.output(relations[i].Query, c.Column)
 		known.Lower, known.Upper = math.Max(known.Lower, in.Lower), math.Min(known.Upper, in.Upper)
-		if relations[i].Join != "" { // a row of an outer join may have none
+		if relations[i].Join != "" { // a row of an outer join may be missing
 			known.Nullable = true
 		}
 		return known
@@ -50,7 +50,7 @@ func (r fullRows) of(e *expr.Expr, relations []fragment.Relation, filter *expr.E
 	return expr.NewRangeAnalysisWhere(filter, r.left, false, column).Range(e)
 }
 
-// output is that of a column of a derived relation.
+// output is the range of a derived relation's column.
 func (r fullRows) output(d *fragment.Query, name string) expr.Range {
 	of := outputName{d, strings.ToLower(name)}
 	known, ok := r.known[of]
@@ -91,10 +91,10 @@ func (r fullRows) outputOf(d *fragment.Query, name string) expr.Range {
 			x.Lower, x.Upper = math.Min(0, most*x.Lower), math.Max(0, most*x.Upper)
 		}
 	}
-	return x // of the others, as wide as that of what they are of
+	return x // other functions: the range of their argument
 }
 
-// arms is that of a column of a set operation, whose columns are named as the first arm's.
+// arms is the range of a set operation's column. Its columns have the names of the first input.
 func (r fullRows) arms(d *fragment.Query, name string) expr.Range {
 	first := d.Inputs[0]
 	for first.SetOp != "" {

@@ -19,8 +19,8 @@ func (r *Resolver) uncorrelated(q *syntax.Query) (*syntax.Query, []*syntax.Expr)
 	return r.untied(q)
 }
 
-// untied removes from a SELECT the equalities that correlate it with the outer query. It groups by their inner sides as
-// well (or selects rows within them) and adds them as the last items. The second result lists their outer sides.
+// untied removes from a SELECT the equalities that correlate it with the outer query. It also groups by their inner
+// sides (or selects them) and adds these as the last items. The second result lists their outer sides.
 func (r *Resolver) untied(q *syntax.Query) (*syntax.Query, []*syntax.Expr) {
 	s := q.Select
 	if s.Where == nil {
@@ -73,8 +73,8 @@ func (r *Resolver) untied(q *syntax.Query) (*syntax.Query, []*syntax.Expr) {
 	return &changed, outer
 }
 
-// comparedWith lists the tables around that conditions of a query within read by other than an equality that ties the
-// two. The query within reads them again, and is tied to their rows by their keys.
+// comparedWith lists the outer tables that conditions of an inner query read, other than in a correlating equality. The
+// inner query reads these tables again and correlates with their rows by key.
 func (r *Resolver) comparedWith(inner *Resolver, conditions []*syntax.Expr) (again []*Source) {
 	for _, c := range conditions {
 		c.Walk(func(t *syntax.Expr) bool {
@@ -92,7 +92,7 @@ func (r *Resolver) comparedWith(inner *Resolver, conditions []*syntax.Expr) (aga
 	return again
 }
 
-// rowOf names what tells a row of a table around from its others: its key.
+// rowOf returns the columns that identify a row of an outer table: its key.
 func (r *Resolver) rowOf(o *Source, within *Scope) (key []*syntax.Expr) {
 	known := o.Join != fragment.JoinLeft && !o.asked.Lateral && o.asked.Tables == nil &&
 		within.find(o.asked.Table) == r.Scope.find(o.asked.Table)
@@ -110,7 +110,7 @@ func (r *Resolver) rowOf(o *Source, within *Scope) (key []*syntax.Expr) {
 	return key
 }
 
-// rereading is a SELECT that reads tables of the query around, too, by the names that they have there.
+// rereading is a SELECT that also reads tables of the outer query, under their outer names.
 func rereading(s *syntax.Select, again []*Source) *syntax.Select {
 	for _, i := range s.Items {
 		if i.Term.Kind == syntax.Star && i.Term.Qualifier == "" {
@@ -131,7 +131,7 @@ func rereading(s *syntax.Select, again []*Source) *syntax.Select {
 	return &out
 }
 
-// tiedBy is the SELECT with the other conditions alone, and its ties among its keys and items.
+// tiedBy is the SELECT with only the other conditions, and with its correlations among its keys and items.
 func tiedBy(s *syntax.Select, inner *Resolver, ties, rest []*syntax.Expr) *syntax.Select {
 	out := *s
 	out.Where = nil
@@ -159,8 +159,8 @@ func tiedBy(s *syntax.Select, inner *Resolver, ties, rest []*syntax.Expr) *synta
 	return &out
 }
 
-// lateral joins a query that reads the tables before it, by the equalities that correlate it. An aggregating query has
-// a row for each of their rows, even if it finds none.
+// lateral joins a query that reads earlier tables, by the equalities that correlate it. An aggregating query gives one
+// row for each of their rows, even if it finds none.
 func (r *Resolver) lateral(f syntax.From) {
 	s := f.Query.Select
 	if s == nil || len(s.GroupBy) > 1 || ReadsNoTable(s) {

@@ -5,20 +5,20 @@ import (
 	"strings"
 )
 
-// Made is a kind of public tables that planning adds to the catalog: what was released or looked up before it is read.
-// Their names hold a blank, which no table of a catalog has, and which no query reads by name.
+// Made is a kind of public table that planning adds to the catalog to read what was released or looked up. Such a name
+// contains a blank. No table of a catalog has one, and no query can name it.
 type Made string
 
-// The kinds of tables that are made.
+// The kinds of added tables.
 const (
-	Release Made = "release" // what a release shows
-	Lookup  Made = "public"  // what a lookup of public tables finds
+	Release Made = "release" // the rows of a release
+	Lookup  Made = "public"  // the rows of a lookup of public tables
 )
 
-// Table is the name of the n-th table of the kind, from 1.
+// Table is the name of the n-th table of this kind, from 1.
 func (m Made) Table(n int) string { return string(m) + " " + strconv.Itoa(n) }
 
-// Of is which table of the kind a name is, from 1; false: it is another.
+// Of returns the number of a table of this kind, from 1; false for another table.
 func (m Made) Of(table string) (n int, ok bool) {
 	number, ok := strings.CutPrefix(table, string(m)+" ")
 	if !ok {
@@ -28,5 +28,5 @@ func (m Made) Of(table string) (n int, ok bool) {
 	return n, err == nil
 }
 
-// IsMade reports whether a table is not of the catalog as it was read.
+// IsMade reports whether planning added the table.
 func IsMade(table string) bool { return strings.Contains(table, " ") }

@@ -5,8 +5,8 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// byMoments writes STDDEV and VARIANCE of one patient's rows, or of released rows, by how many there are, their sum and
-// the sum of their squares; nil where t is none of them. A number that rounding makes of nothing, below 0, is 0.
+// byMoments rewrites STDDEV and VARIANCE of one patient's rows, or of released rows, by count, sum and sum of squares.
+// It returns nil for other functions. Rounding may give a result below 0 instead of 0; then it is 0.
 func byMoments(t *syntax.Expr) *syntax.Expr {
 	sample := false
 	switch t.Name {

@@ -11,7 +11,7 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// Row resolves a term over the columns of a row; aggregates have no place in it.
+// Row resolves a term over the columns of a row. It refuses aggregates.
 func (r *Resolver) Row(t *syntax.Expr) *expr.Expr {
 	if r.behind != nil {
 		return r.Over(t.At, r.behind.Row(t))
@@ -55,8 +55,8 @@ func (r *Resolver) Condition(t *syntax.Expr, where string) *expr.Expr {
 	return e
 }
 
-// distinguishesNull reports whether t differs where an argument, a condition, is NULL and where it is FALSE. In a
-// condition, AND and OR differ no more than the argument itself.
+// distinguishesNull reports whether the result of t changes if its argument, a condition, is NULL instead of FALSE.
+// Within a condition, AND and OR do not distinguish more than the argument itself.
 func distinguishesNull(t, argument *syntax.Expr) bool {
 	if t.Kind != syntax.Operator {
 		return true
@@ -111,10 +111,10 @@ func (r *Resolver) column(t *syntax.Expr) *expr.Expr {
 	return nil
 }
 
-// rowColumns are the columns that PostgreSQL adds to each table.
+// rowColumns are the columns that PostgreSQL adds to every table.
 var rowColumns = []string{"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"}
 
-// textHint is for a name in double quotes that is no column: likely a text.
+// textHint returns a hint for a name in double quotes that is no column: probably a text was meant.
 func textHint(t *syntax.Expr) string {
 	if t.Qualifier != "" || t.At.Length != len(t.Name)+len(`""`) {
 		return ""
@@ -151,7 +151,7 @@ func (r *Resolver) IsColumn(t *syntax.Expr) bool {
 	return e != nil && ambiguity == nil
 }
 
-// Resolves reports whether Row reads the term: all its names are columns, and it holds no aggregate and no window.
+// Resolves reports whether Row accepts the term: all its names are columns, and it contains no aggregate and no window.
 func (r *Resolver) Resolves(t *syntax.Expr) bool {
 	return t.Find(func(t *syntax.Expr) bool {
 		switch t.Kind {
@@ -168,7 +168,7 @@ func (r *Resolver) Resolves(t *syntax.Expr) bool {
 	}) == nil
 }
 
-// find is lookup, but returns the error of an ambiguous name.
+// find is lookup, but it returns the error for an ambiguous name.
 func (r *Resolver) find(t *syntax.Expr) (found *expr.Expr, ambiguity *syntax.Error) {
 	if r.behind != nil {
 		return r.behind.find(t)
@@ -201,14 +201,15 @@ func (r *Resolver) find(t *syntax.Expr) (found *expr.Expr, ambiguity *syntax.Err
 	if found == nil && t.Qualifier == "" && t.Name == "patient" && r.Patient != nil {
 		return r.Patient, nil
 	}
-	if found == nil && t.Qualifier != "" && t.Name == "hospital" && r.Catalog.HospitalColumn && r.composer == nil && // a column of every table
+	// every table has this column
+	if found == nil && t.Qualifier != "" && t.Name == "hospital" && r.Catalog.HospitalColumn && r.composer == nil &&
 		slices.ContainsFunc(r.Sources, func(s *Source) bool { return s.called(t.Qualifier) }) {
 		return expr.Hospital(), nil
 	}
 	return found, nil
 }
 
-// GroupKey is what a number or a name of an item of SELECT stands for in GROUP BY.
+// GroupKey returns the term that a position or name of a SELECT item stands for in GROUP BY.
 func (r *Resolver) GroupKey(items []syntax.Item, t *syntax.Expr) *syntax.Expr {
 	if t.Kind == syntax.Literal {
 		return syntax.Ordinal(items, t, "GROUP BY")

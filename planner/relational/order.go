@@ -10,8 +10,8 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// WithOrder adds what ORDER BY reads to the items of SELECT, and returns the query
-// without ORDER BY and LIMIT, and where the i-th of n columns' order stands.
+// WithOrder adds the terms of ORDER BY to the items of SELECT. It returns the query without ORDER BY and LIMIT, and a
+// function: it gives the column of the i-th order, if there are n columns.
 func WithOrder(q *syntax.Query) (*syntax.Query, func(n, i int) int) {
 	inner := *q
 	inner.OrderBy, inner.Limit, inner.Offset = nil, nil, nil
@@ -41,7 +41,7 @@ func WithOrder(q *syntax.Query) (*syntax.Query, func(n, i int) int) {
 	return &inner, func(n, i int) int { return n - len(q.OrderBy) + i }
 }
 
-// columnsOf lists the columns of a query as its first SELECT names them.
+// columnsOf lists the columns of a query, with the names of its first SELECT.
 func columnsOf(q *syntax.Query) []syntax.Item {
 	for q.SetOperation != nil {
 		q = q.SetOperation.Left
@@ -49,7 +49,8 @@ func columnsOf(q *syntax.Query) []syntax.Item {
 	return q.Select.Items
 }
 
-// RowsAsked is the number of LIMIT or OFFSET, as where says. It refuses what is no whole number from 0 to 2^31.
+// RowsAsked is the number of LIMIT or OFFSET; where names the clause. It refuses anything but a whole number from 0 to
+// 2^31.
 func RowsAsked(t *syntax.Expr, where string) int {
 	if t.Kind != syntax.Literal || t.Literal.Type() != value.TypeInt || t.Literal.Int64() < 0 || t.Literal.Int64() > 1<<31 {
 		syntax.Refuse(syntax.CodeSyntax, t.At, "write a whole number", "%s needs a number of rows", where)
@@ -57,7 +58,7 @@ func RowsAsked(t *syntax.Expr, where string) int {
 	return int(t.Literal.Int64())
 }
 
-// OrderBy is what ORDER BY asks for: NULLs are the largest values unless it says otherwise.
+// OrderBy is the order of an ORDER BY term. NULLs are the largest values unless it says otherwise.
 func OrderBy(o syntax.Order, e *expr.Expr) fragment.Order {
 	return fragment.Order{Expr: e, Descending: o.Descending, NullsFirst: o.Nulls == "first" || o.Nulls == "" && o.Descending}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// Aggregates of one patient's rows in an order read the numbers of the rows in that order:
+// Ordered aggregates of one patient's rows read the row numbers in that order:
 //
 //	SELECT k, FIRST(x ORDER BY y), COUNT(*) FROM t WHERE c GROUP BY k
 //
@@ -17,18 +17,18 @@ import (
 //	SELECT k, MAX(CASE WHEN n = 1 THEN x END), COUNT(*)
 //	FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY y) AS n FROM t WHERE c) GROUP BY k
 //
-// and STRING_AGG(x, ', ' ORDER BY y) is the values at places 1, 2, … with ', ' between them.
+// STRING_AGG(x, ', ' ORDER BY y) becomes the values at places 1, 2, … with ', ' between them.
 
-// maxListed is how many values STRING_AGG writes of one group; of more, it writes … after them.
+// maxListed is how many values of a group STRING_AGG writes. If there are more, it writes … after them.
 const maxListed = 30
 
-// ordering writes a SELECT with aggregates in an order as one of numbered rows.
+// ordering rewrites a SELECT with ordered aggregates over numbered rows.
 type ordering struct {
 	keys    []*syntax.Expr
-	numbers []syntax.Item // windows of the query within
+	numbers []syntax.Item // window functions of the inner query
 }
 
-// ordered is the SELECT without aggregates in an order; nil where it has none.
+// ordered returns the SELECT without ordered aggregates; nil if it has none.
 func (r *Resolver) ordered(s *syntax.Select) *syntax.Select {
 	inOrder := func(t *syntax.Expr) bool {
 		return t.Over == nil && t.Kind == syntax.Call && (t.Name == "first" && t.Place > 0 || t.Name == "string_agg")
@@ -38,7 +38,7 @@ func (r *Resolver) ordered(s *syntax.Select) *syntax.Select {
 		return nil
 	}
 	if len(s.GroupBy) > 1 {
-		return nil // refused
+		return nil // refused later
 	}
 	o := &ordering{}
 	if len(s.GroupBy) == 1 {
@@ -70,7 +70,8 @@ func (r *Resolver) ordered(s *syntax.Select) *syntax.Select {
 	return &out
 }
 
-// rows is FROM and WHERE of a SELECT as one table, with the numbers beside its columns, which keep their names.
+// rows turns FROM and WHERE of a SELECT into one table. It has the row numbers beside the columns, which keep their
+// names.
 func (o *ordering) rows(r *Resolver, s *syntax.Select) []syntax.From {
 	in := &syntax.Select{At: s.At, Qualified: true, From: slices.Clone(s.From), Where: s.Where}
 	joined := syntax.From{At: s.From[0].At, Query: &syntax.Query{At: s.At, Select: in}}
@@ -82,7 +83,7 @@ func (o *ordering) rows(r *Resolver, s *syntax.Select) []syntax.From {
 		joined.Tables = append(joined.Tables, f.Names()...)
 		for _, c := range f.Using {
 			in.Items = append(in.Items, syntax.Item{Term: c, Alias: c.Name})
-			for _, t := range in.From { // each table's own has its name, too
+			for _, t := range in.From { // each table's columns also keep the table's name
 				if own := c.Of(t.Alias); t.Tables == nil && r.Resolves(own) {
 					in.Items = append(in.Items, syntax.Item{Term: own, Alias: c.Name, Table: t.Alias})
 				}
@@ -94,7 +95,7 @@ func (o *ordering) rows(r *Resolver, s *syntax.Select) []syntax.From {
 	return []syntax.From{joined}
 }
 
-// number is the column that numbers rows by a function, those that count before all others.
+// number is the column that numbers rows by a window function. Rows that counts selects come first.
 func (o *ordering) number(function string, t, counts *syntax.Expr, order []syntax.Order) *syntax.Expr {
 	w := &syntax.Window{At: t.At, Partition: o.keys, OrderBy: order}
 	if counts != nil {
@@ -110,7 +111,7 @@ func integer(at syntax.Position, n int64) *syntax.Expr {
 	return syntax.NewLiteral(at, value.Int(n))
 }
 
-// at is x of the row at a place, of those that count; nil counts all.
+// at is the condition for x at a place; counts, if not nil, restricts the rows.
 func at(place *syntax.Expr, n int64, counts, x *syntax.Expr) *syntax.Expr {
 	is := syntax.NewOperator("=", place, integer(place.At, n))
 	if counts != nil {

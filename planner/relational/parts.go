@@ -9,12 +9,11 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// A hospital's table whose rows belong to patients by one of several ways, as a column of it says, is a table of the
-// catalog for each of these ways (catalog.Part). A query that reads it by its own name reads the part that its
-// conditions name, or all, one after the other: then each row has its patient's id beside it.
+// In some tables, rows belong to patients by one of several paths, and a column says by which. The catalog has one
+// table for each path (catalog.Part). A query that reads the whole table reads the part that its conditions select, or
+// the union of all parts. In each case, a row has its patient's id.
 
-// parts lists the parts that a table of FROM stands for, of those that the conditions leave; nil: it is no table of
-// parts.
+// parts lists the parts of a FROM table that the conditions leave; nil if the table has no parts.
 func (r *Resolver) parts(f syntax.From) []*catalog.Table {
 	all := r.Catalog.Parts(f.Table)
 	if len(all) == 0 || f.Query != nil {
@@ -45,7 +44,7 @@ func (r *Resolver) parts(f syntax.From) []*catalog.Table {
 	}
 	narrow(r.where)
 	narrow(f.On)
-	if len(left) == 0 { // no row fulfils it, which the condition says itself
+	if len(left) == 0 { // no row satisfies it, which the condition itself shows
 		return all
 	}
 	return left

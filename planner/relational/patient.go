@@ -10,13 +10,13 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// determinesPatient reports whether the expression is the patient's id, or a key of
-// something that one patient has, such as a visit.
+// determinesPatient reports whether the expression is the patient's id, or the key of something that belongs to one
+// patient, such as a visit.
 func (r *Resolver) determinesPatient(e *expr.Expr) bool {
 	return r.ReadsPatientID(e) || r.keyRead(e) != ""
 }
 
-// keyRead is keyOf of an expression that is never NULL because a left join found nothing; else "".
+// keyRead is keyOf, but "" if a left join may make the expression NULL.
 func (r *Resolver) keyRead(e *expr.Expr) string {
 	if key := r.keyOf(e); key != "" && r.Of(e.Relation).Join != fragment.JoinLeft {
 		return key
@@ -24,11 +24,11 @@ func (r *Resolver) keyRead(e *expr.Expr) string {
 	return ""
 }
 
-// keyOf returns the key of a private table, such as visit.visit_id, that an expression is or refers to; "" if it is or
-// does not.
+// keyOf returns the key of a private table, such as visit.visit_id, if the expression is this key or refers to it; else
+// "".
 //
-// By the catalog, rows that agree in it are of one patient. That is believed, not proved: where it matters whose a row
-// is, the equality of the patients' ids, which it implies, becomes a condition, and the proof rests on that.
+// By the catalog, rows that agree in such a key belong to one patient. The proof does not rely on that: it needs the
+// equality of the patients' ids, which the key implies and which is added as a condition.
 func (r *Resolver) keyOf(e *expr.Expr) string {
 	if e.Op != expr.OpColumn {
 		return ""
@@ -44,7 +44,7 @@ func (r *Resolver) keyOf(e *expr.Expr) string {
 	return strings.ToLower(key)
 }
 
-// private reports whether the catalog has a private table of the name.
+// private reports whether the catalog has a private table of that name.
 func (r *Resolver) private(table string) bool {
 	t, ok := r.Catalog.Table(table)
 	return ok && !t.Public
@@ -58,7 +58,7 @@ func (r *Resolver) IsPatientID(s *Source, column string) bool {
 	return r.Catalog.IsPatientID(s.Schema.Name, column)
 }
 
-// ReadsPatientID reports whether the expression is the patient's id, in a row that has one.
+// ReadsPatientID reports whether the expression is the patient's id in a row that exists.
 func (r *Resolver) ReadsPatientID(e *expr.Expr) bool {
 	if e.Op != expr.OpColumn {
 		return false
@@ -107,7 +107,7 @@ func (r *Resolver) joinPath(from *Source) {
 			key, _ := table.Column(step.Key)
 			next := &Source{Schema: table, At: from.At, Relation: fragment.Relation{Name: r.freshName(table.Name), Table: table.Name, Join: fragment.JoinInner}}
 			next.On = scalar.Apply(from.At, expr.OpEqual, from.Expr(foreign), next.Expr(key))
-			// Right after the table that it belongs to, so that joins after it can be tied to the patient.
+			// It is inserted right after its table, so that later joins can be linked to the patient.
 			r.Sources = slices.Insert(r.Sources, r.place(from.Name)+1, next)
 			from = next
 		}
@@ -123,7 +123,7 @@ func (r *Resolver) LinkByForeignKeys() {
 	if r.Patient == nil {
 		return
 	}
-	for { // each time, one relation fewer is untied, or the patient is found by another way, which happens once
+	for { // each round links one more relation, or finds the patient another way, which happens once
 		names, err := fragment.Unlinked(r.Relations(), r.Filter, r.Catalog.Catalog, r.Catalog.Memo)
 		if err != nil {
 			r.TooMuch(err)
@@ -155,8 +155,8 @@ func (r *Resolver) LinkByForeignKeys() {
 	}
 }
 
-// derivePath puts a derived relation in the place of a table that reaches its patient through others, and is joined by
-// a foreign key: the table's rows with their patient's id, which can then be tied, in whatever order and kind of join.
+// derivePath replaces a table that reaches its patient through other tables and is joined by a foreign key. The derived
+// relation has the table's rows with their patient's id, so it can be linked in any order and kind of join.
 func (r *Resolver) derivePath(name string) bool {
 	s := r.Of(name)
 	if s.Query != nil || r.IsPatientID(s, s.Schema.Patient) || len(r.joinedByKey(s)) == 0 {
@@ -209,7 +209,8 @@ func (r *Resolver) linkByForeignKey(name string, unlinked []string) bool {
 			c, _ := o.Schema.Column(o.Schema.Patient)
 			id = o.Expr(c)
 		}
-		if id.Relation == name { // the patient's id is this relation's own: the other needs its own way to the patient
+		// the patient's id belongs to this relation, so the other needs its own path to the patient
+		if id.Relation == name {
 			if o.Query != nil || o.Join == fragment.JoinLeft {
 				continue
 			}
@@ -234,8 +235,8 @@ func (r *Resolver) linkByForeignKey(name string, unlinked []string) bool {
 	return false
 }
 
-// ByPatient reports whether a SELECT that groups its rows does so by patient, or reads none: by the patient's id, or by
-// the key of something that one patient has.
+// ByPatient reports whether a SELECT that groups its rows groups them by patient: by the patient's id, or by the key of
+// something that belongs to one patient. It is true if the SELECT reads no patients.
 func (r *Resolver) ByPatient(s *syntax.Select) bool {
 	if r.Patient == nil {
 		return true
@@ -257,10 +258,10 @@ func (r *Resolver) ReadsAround() bool {
 		slices.ContainsFunc(r.Sources, func(s *Source) bool { return s.On != nil && ReadsAny(s.On, outer) })
 }
 
-// IsKey reports whether an expression is the key of a private table, or refers to one, such as a visit's.
+// IsKey reports whether an expression is or refers to the key of a private table, such as a visit's.
 func (r *Resolver) IsKey(e *expr.Expr) bool { return r.keyOf(e) != "" }
 
-// CountedBy is the key that an aggregate counts, COUNT(DISTINCT key), or nil; patients: it counts patients.
+// CountedBy returns the key that COUNT(DISTINCT key) counts, or nil. patients says that it counts patients.
 func (r *Resolver) CountedBy(t *syntax.Expr) (key *expr.Expr, patients bool) {
 	t = t.Unfiltered()
 	if t.Name != "count" || !t.Distinct || len(t.Args) != 1 || t.Args[0].Aggregate() != nil || !r.Resolves(t.Args[0]) {

@@ -12,30 +12,30 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// item is a column of a query: what it is called, and what it is.
+// item is an output of a query: its name and its expression.
 type item struct {
 	name  string
-	table string // as that of a Column
-	joint bool   // as that of a Column
+	table string // see Column
+	joint bool   // see Column
 	expr  *expr.Expr
 }
 
-// itemOf is a written item of SELECT.
+// itemOf is an item of SELECT.
 func itemOf(i syntax.Item, e *expr.Expr) item {
 	return item{name: i.Name(), table: i.Table, joint: i.Joint, expr: e}
 }
 
-// item passes a column on.
+// item is an output that passes a column on.
 func (c Column) item(e *expr.Expr) item {
 	return item{name: c.Name, table: c.table, joint: c.joint, expr: e}
 }
 
-// column is what a query names of an item, once it is a column of a relation.
+// column returns the item as a named column of a relation.
 func (i item) column(name string) Column {
 	return Column{Name: i.name, Column: name, table: i.table, joint: i.joint}
 }
 
-// identityProjection returns the grouped query itself, where the SELECT merely names its columns.
+// identityProjection returns the grouped query itself if the SELECT only names its columns.
 func identityProjection(rows *Resolver, items []item) *Derived {
 	s := rows.Sources[0]
 	var columns []Column
@@ -48,8 +48,7 @@ func identityProjection(rows *Resolver, items []item) *Derived {
 	return &Derived{Query: s.Query, Schema: s.Schema, Named: columns}
 }
 
-// starless writes * out as the columns that it stands for, and where they are qualified names them by their tables,
-// too.
+// starless replaces * by its columns. If qualified, it also gives them the names of their tables.
 func (r *Resolver) starless(items []syntax.Item, qualified bool) []syntax.Item {
 	var all []syntax.Item
 	for _, i := range items {
@@ -71,9 +70,9 @@ func (r *Resolver) starless(items []syntax.Item, qualified bool) []syntax.Item {
 				all[len(all)-1].Table = table
 			}
 		}
-		merged := map[string]*Source{} // by name, whose column it is
+		merged := map[string]*Source{} // by name: the source of the column
 		if i.Term.Qualifier == "" {
-			for _, s := range slices.Backward(r.Sources) { // those of the last USING come first
+			for _, s := range slices.Backward(r.Sources) { // columns of the last USING come first
 				for _, name := range s.merged {
 					if merged[name] == nil {
 						merged[name] = r.Sources[slices.IndexFunc(r.Sources, func(o *Source) bool {
@@ -114,8 +113,8 @@ func (r *Resolver) starless(items []syntax.Item, qualified bool) []syntax.Item {
 	return all
 }
 
-// project makes a derived relation of the rows: the items, and the patient's id
-// beside them where it is not one. Distinct rows are groups by all items.
+// project makes a derived relation of the items. It adds the patient's id if no item is the id. Distinct rows become
+// groups by all items.
 func (r *Resolver) project(items []item, distinct bool) *Derived {
 	d := &fragment.Query{Relations: r.Relations(), Filter: r.Filter, Grouped: distinct}
 	at := r.Sources[0].At
@@ -138,8 +137,8 @@ func (r *Resolver) project(items []item, distinct bool) *Derived {
 	return r.settleDerived(flattened(d), columns, at)
 }
 
-// flattened is a select of another's columns, as they are or computed and filtered, as one select where it can be: a
-// chain of WITH that hands rows on is as deep as what it does to them.
+// flattened merges a select over another select into one if possible. So a chain of WITH that only passes rows on adds
+// no depth.
 func flattened(d *fragment.Query) *fragment.Query {
 	if d.Grouped || len(d.Relations) != 1 || d.Relations[0].Query == nil {
 		return d
@@ -155,7 +154,7 @@ func flattened(d *fragment.Query) *fragment.Query {
 	if !rows && (d.Filter != nil || slices.ContainsFunc(d.Columns, func(o fragment.Output) bool { return o.Expr.Op != expr.OpColumn })) {
 		return d
 	}
-	plain := true // what is read is a column of what the inner select reads
+	plain := true // the inner select only passes columns on
 	put := func(e *expr.Expr) *expr.Expr {
 		return e.Replace(func(c *expr.Expr) *expr.Expr {
 			if c.Op != expr.OpColumn {
@@ -206,8 +205,8 @@ func flattened(d *fragment.Query) *fragment.Query {
 	return &out
 }
 
-// AddValue adds a value to a derived relation, and returns its name there. What
-// is there already has its name, so that what a query calls it makes no difference.
+// AddValue adds a value to a derived relation and returns its column's name. An equal value keeps the existing name, so
+// a query's names make no difference.
 func AddValue(d *fragment.Query, e *expr.Expr) string {
 	for _, o := range d.Columns {
 		if o.Function == "" && o.Expr.Equal(e) {
@@ -223,7 +222,7 @@ func AddValue(d *fragment.Query, e *expr.Expr) string {
 }
 
 func freshOutput(d *fragment.Query, name string) string {
-	taken := make([]bool, len(d.Columns)+3) // the numbers of those of this name; more than there are columns are none
+	taken := make([]bool, len(d.Columns)+3) // which numbers are taken for this name
 	for _, o := range d.Columns {
 		if strings.EqualFold(o.Name, name) {
 			taken[1] = true
@@ -242,7 +241,7 @@ func freshOutput(d *fragment.Query, name string) string {
 	return name + "_" + strconv.Itoa(2+slices.Index(taken[2:], false))
 }
 
-// functionOutput adds a function of rows to a derived relation, and returns its name.
+// functionOutput adds a function of rows to a derived relation and returns its column's name.
 func functionOutput(d *fragment.Query, o fragment.Output, name string) string {
 	for _, other := range d.Columns {
 		if sameOutput(other, o) {
@@ -254,16 +253,15 @@ func functionOutput(d *fragment.Query, o fragment.Output, name string) string {
 	return o.Name
 }
 
-// sameOutput reports whether two outputs are the same, whatever they are called.
+// sameOutput reports whether two outputs differ in name only.
 func sameOutput(a, b fragment.Output) bool {
 	a.Name, b.Name = "", ""
 	return a.Equal(b)
 }
 
-// Derived is a planned query within a query: each of its rows is one patient's, or
-// all that it reads is public.
+// Derived is a planned inner query. Each of its rows belongs to one patient, or it reads only public tables.
 type Derived struct {
 	*fragment.Query
 	Schema *catalog.Table
-	Named  []Column // as the query names them
+	Named  []Column // with the query's names
 }

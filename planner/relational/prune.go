@@ -7,11 +7,11 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-// used are the columns of one relation that something reads.
+// used are the columns of a relation that something reads.
 type used map[string]bool
 
-// Prune leaves out of derived relations what nothing reads, so that a query that
-// names more than it needs is the same query, and no database computes it.
+// Prune removes from derived relations what nothing reads. So a query that names more than it needs equals the query
+// without, and no database computes the rest.
 func Prune(relations []fragment.Relation, exprs ...*expr.Expr) []fragment.Relation {
 	reads := map[string]used{}
 	note := func(e *expr.Expr) {
@@ -40,7 +40,7 @@ func Prune(relations []fragment.Relation, exprs ...*expr.Expr) []fragment.Relati
 	return out
 }
 
-// pruned returns the derived relation with what is used of it.
+// pruned returns the derived relation with only the columns that are read.
 func pruned(d *fragment.Query, reads used) *fragment.Query {
 	out := *d
 	if d.SetOp != "" {
@@ -49,7 +49,7 @@ func pruned(d *fragment.Query, reads used) *fragment.Query {
 	out.Columns = nil
 	var exprs []*expr.Expr
 	for _, o := range d.Columns {
-		// A value that groups rows decides which rows there are.
+		// A value that groups rows decides which rows there are, so it stays.
 		if !reads[o.Name] && o.Name != d.Patient && !(d.Grouped && o.Function == "") {
 			continue
 		}
@@ -62,13 +62,13 @@ func pruned(d *fragment.Query, reads used) *fragment.Query {
 			}
 		}
 	}
-	if len(out.Columns) == 0 { // rows alone count
+	if len(out.Columns) == 0 { // only the number of rows matters
 		out.Columns = d.Columns[:1:1]
 		exprs = append(exprs, d.Columns[0].Expr)
 	}
 	out.Relations = Prune(d.Relations, append(exprs, d.Filter)...)
 	if len(out.Columns) == len(d.Columns) && slices.EqualFunc(out.Relations, d.Relations, func(a, b fragment.Relation) bool { return a.Query == b.Query }) {
-		return d // whose properties are known
+		return d // keep the pointer: its properties are already known
 	}
 	return &out
 }
@@ -83,7 +83,7 @@ func prunedArms(d *fragment.Query, reads used) *fragment.Query {
 	for _, arm := range d.Inputs {
 		keep := used{}
 		for i, o := range first.Columns {
-			// What is combined by comparing rows needs all that it compares.
+			// An operation that compares rows needs all compared columns.
 			if d.SetOp != fragment.SetOpUnionAll || arm.SetOp != "" || first != d.Inputs[0] || reads[o.Name] {
 				if arm.SetOp == "" {
 					keep[arm.Columns[i].Name] = true
@@ -94,7 +94,7 @@ func prunedArms(d *fragment.Query, reads used) *fragment.Query {
 		}
 		out.Inputs = append(out.Inputs, pruned(arm, keep))
 	}
-	// Each arm keeps its patient; where they end up in other places, nothing is left out.
+	// Each input keeps its patient. If the patients' columns would no longer match, nothing is removed.
 	place := func(arm *fragment.Query) int {
 		return slices.IndexFunc(arm.Columns, func(o fragment.Output) bool { return o.Name == arm.Patient })
 	}

@@ -6,30 +6,30 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// Vocabulary is the catalog as one statement reads it, with what is known of the statement's queries.
+// Vocabulary is the catalog as one statement reads it, with what is known about the statement's queries.
 type Vocabulary struct {
 	*catalog.Catalog
 	Memo *fragment.Memo
 }
 
-// NewVocabulary is a catalog, and the memo of a statement.
+// NewVocabulary combines a catalog with a statement's memo.
 func NewVocabulary(c *catalog.Catalog, m *fragment.Memo) *Vocabulary {
 	return &Vocabulary{c, m}
 }
 
-// ReadsPublic reports whether a query reads tables, and public ones alone, wherever they stand in it.
+// ReadsPublic reports whether a query reads tables, and all of them are public, at any depth.
 func (v *Vocabulary) ReadsPublic(q *syntax.Query, within *Scope) bool {
 	w := &tableWalk{Vocabulary: v, seen: map[*syntax.Query]bool{}}
 	w.query(q, within)
 	return w.public > 0 && !w.other
 }
 
-// tableWalk looks for the tables of a query.
+// tableWalk visits the tables of a query.
 type tableWalk struct {
 	*Vocabulary
 	seen   map[*syntax.Query]bool
 	public int
-	other  bool // a table that is not public, or none of the catalog
+	other  bool // a table that is not public or not in the catalog
 }
 
 func (w *tableWalk) query(q *syntax.Query, within *Scope) {

@@ -8,7 +8,7 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// Regrouped returns a resolver over the rows of a derived relation of r's. It resolves the same names as r, to the
+// Regrouped returns a resolver over the rows of a derived relation of r. It resolves the same names as r, but to the
 // relation's columns.
 func (r *Resolver) Regrouped(d *fragment.Query, at syntax.Position) *Resolver {
 	over := &Resolver{Catalog: r.Catalog, Scope: r.Scope, behind: r, moved: d}
@@ -16,7 +16,7 @@ func (r *Resolver) Regrouped(d *fragment.Query, at syntax.Position) *Resolver {
 	return over
 }
 
-// Over rewrites an expression over the original rows as one over the relation between.
+// Over rewrites an expression over the original rows as one over the relation in between.
 func (r *Resolver) Over(at syntax.Position, e *expr.Expr) *expr.Expr {
 	if i := slices.IndexFunc(r.moved.Columns, func(o fragment.Output) bool { return o.Expr.Equal(e) }); i >= 0 {
 		return expr.Column(r.Sources[0].Name, r.moved.Columns[i].Name, e.Type)

@@ -11,51 +11,50 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// Resolver gives the names of one SELECT their columns and its terms their types. Once Read has been called, Sources
-// are what FROM reads, and what was joined besides; Filter is WHERE, or nil.
+// Resolver resolves the names of one SELECT to columns and gives its terms types. After Read, Sources are what FROM
+// reads and what planning joined, and Filter is WHERE or nil.
 type Resolver struct {
 	Catalog *Vocabulary
-	Scope   *Scope    // the queries of WITH that the SELECT sees
-	outer   *Resolver // of the SELECT around a subquery, whose columns it may read
+	Scope   *Scope    // the queries of WITH in scope
+	outer   *Resolver // the outer SELECT of a subquery, whose columns it may read
 	Sources []*Source
 	Filter  *expr.Expr
-	Patient *expr.Expr // the column of the patient's id; nil where all is public
-	// joining: ON is being resolved, where a subquery has no place.
+	Patient *expr.Expr // the column of the patient's id; nil if all rows are public
+	// joining: ON is being resolved, where subqueries are not allowed.
 	joining bool
-	// nullMatters is the depth of operators around the term that is being resolved, such as NOT, that distinguish NULL
-	// from FALSE.
+	// nullMatters is how many operators around the current term, such as NOT, distinguish NULL from FALSE.
 	nullMatters int
-	Depth       int // of queries within queries
-	// composer plans the queries within as releases of their own; nil where they are rows of patients.
+	Depth       int // nesting depth of queries
+	// composer plans inner queries as releases of their own. It is nil if they are rows of patients.
 	composer Composer
-	where    *syntax.Expr // WHERE, before it is resolved; nil: there is none
-	// constants are the queries of FROM that read no table, and conditions what their joins ask.
+	where    *syntax.Expr // WHERE before it is resolved; nil if there is none
+	// constants are the queries in FROM that read no table; conditions are the conditions of their joins.
 	constants  []*constants
 	conditions []*syntax.Expr
-	// behind has the names, where moved stands between the rows and what reads them (see Regrouped).
+	// behind resolves the names if moved stands between the rows and their reader (see Regrouped).
 	behind *Resolver
 	moved  *fragment.Query
-	// known is what is known of the relations of knownOf.
+	// known is what is known about the relations knownOf.
 	known   *fragment.Scope
 	knownOf []fragment.Relation
 }
 
-// Composer plans queries as releases of their own, whose rows are then public.
+// Composer plans queries as releases of their own. Their rows are then public.
 type Composer interface {
-	// Derive plans a query that reads releases, or is one.
+	// Derive plans a query that is a release or reads releases.
 	Derive(q *syntax.Query, within *Scope) *Derived
 	// Nested reports whether a query reads other releases instead of patients.
 	Nested(q *syntax.Query, within *Scope) bool
-	// TableFunction plans a function in FROM, which computes with a release of its own.
+	// TableFunction plans a function in FROM. It computes with a release of its own.
 	TableFunction(t *syntax.Expr, within *Scope) *Derived
 }
 
-// New is for the SELECTs of a scope. Where c is not nil, it plans the queries within as releases of their own.
+// New returns a resolver for a SELECT in a scope. If c is not nil, it plans inner queries as releases of their own.
 func New(v *Vocabulary, within *Scope, c Composer) *Resolver {
 	return &Resolver{Catalog: v, Scope: within, composer: c}
 }
 
-// Inner returns a resolver for a subquery, which also reads the SELECT's columns.
+// Inner returns a resolver for a subquery. The subquery may also read the columns of r.
 func (r *Resolver) Inner(within *Scope) *Resolver {
 	return &Resolver{Catalog: r.Catalog, Scope: within, outer: r, Depth: r.Depth + 1, composer: r.composer}
 }
@@ -69,7 +68,7 @@ func (r *Resolver) Relations() []fragment.Relation {
 	return all
 }
 
-// Of returns the source of a relation, or nil where it is another SELECT's.
+// Of returns the source of a relation, or nil if the relation belongs to another SELECT.
 func (r *Resolver) Of(relation string) *Source {
 	if i := r.place(relation); i >= 0 {
 		return r.Sources[i]
@@ -81,7 +80,7 @@ func (r *Resolver) place(relation string) int {
 	return slices.IndexFunc(r.Sources, func(s *Source) bool { return s.Name == relation })
 }
 
-// Read plans the rows that a SELECT reads, and finds their patient.
+// Read plans the rows that a SELECT reads and finds their patient.
 func (r *Resolver) Read(s *syntax.Select) {
 	r.where = s.Where
 	r.from(s.From, s.At)
@@ -96,8 +95,8 @@ func (r *Resolver) Read(s *syntax.Select) {
 	}
 }
 
-// aliasesInWhere is WHERE with items of SELECT in the place of their names, where no column has them, as Snowflake
-// reads it.
+// aliasesInWhere replaces aliases of SELECT items in WHERE by their terms, if no column has the name. Snowflake reads
+// them so.
 func (r *Resolver) aliasesInWhere(s *syntax.Select) *syntax.Expr {
 	return s.Where.Rewrite(func(t *syntax.Expr) *syntax.Expr {
 		if t.Kind != syntax.Column || t.Qualifier != "" || r.Resolves(t) {
@@ -110,8 +109,8 @@ func (r *Resolver) aliasesInWhere(s *syntax.Select) *syntax.Expr {
 	})
 }
 
-// refuseBeyond refuses a condition of WHERE that lies beyond the bounds of a column, which reads what is beyond them as
-// the nearest: no row fulfils it, whatever the table holds, and an answer of 0 would say more than is known.
+// refuseBeyond refuses a condition in WHERE outside a column's bounds. A value outside the bounds is read as the
+// nearest bound. So no row can satisfy the condition, whatever the table holds, and an answer of 0 would be misleading.
 func (r *Resolver) refuseBeyond(where *syntax.Expr) {
 	conditions := []*syntax.Expr{where}
 	if where.Kind == syntax.Operator && where.Name == "and" {
@@ -141,7 +140,7 @@ func (r *Resolver) refuseBeyond(where *syntax.Expr) {
 	}
 }
 
-// and adds a condition to those of WHERE.
+// and adds a condition to the filter.
 func (r *Resolver) and(e *expr.Expr) *expr.Expr {
 	if r.Filter == nil {
 		return e
@@ -149,7 +148,7 @@ func (r *Resolver) and(e *expr.Expr) *expr.Expr {
 	return scalar.Conjunction(append(expr.Conjuncts(r.Filter), expr.Conjuncts(e)...))
 }
 
-// TooMuch refuses relations of which a scope cannot be made.
+// TooMuch refuses relations that are too large for a scope.
 func (r *Resolver) TooMuch(err error) {
 	if limit := new(fragment.Limit); errors.As(err, &limit) {
 		r.Invalid(err, r.Sources[0].At)
@@ -158,7 +157,7 @@ func (r *Resolver) TooMuch(err error) {
 	syntax.Refuse(syntax.CodeTooLarge, r.Sources[0].At, "read fewer tables", "%s", message)
 }
 
-// facts infers what is known of an expression on the rows that are read.
+// facts infers what is known of an expression over the rows.
 func (r *Resolver) facts(e *expr.Expr) expr.Range {
 	if all := r.Relations(); r.known == nil || !slices.Equal(all, r.knownOf) {
 		s, err := fragment.NewScopeWithin(all, r.Catalog.Catalog, r.Catalog.Memo)
@@ -170,7 +169,7 @@ func (r *Resolver) facts(e *expr.Expr) expr.Range {
 	return r.known.RangeWhere(e, r.Filter)
 }
 
-// ReadsAny reports whether the expression reads a relation of which f says so.
+// ReadsAny reports whether the expression reads a relation for which f is true.
 func ReadsAny(e *expr.Expr, f func(relation string) bool) bool {
 	found := false
 	e.Columns(func(relation, _ string) { found = found || f(relation) })
@@ -181,30 +180,30 @@ func ambiguous(t *syntax.Expr, hint string) *syntax.Error {
 	return &syntax.Error{Code: syntax.CodeAmbiguous, Position: t.At, Hint: hint, Message: t.Name + " is a column of more than one table here"}
 }
 
-// MaxQueryDepth bounds queries within queries.
+// MaxQueryDepth bounds the nesting of queries.
 const MaxQueryDepth = 16
 
 // Scope holds the queries of WITH, the innermost first. The last element of the list has no query.
 type Scope struct {
 	syntax.With
-	within *Scope // where its query is planned
+	within *Scope // the scope in which its query is planned
 	next   *Scope
 	*memory
 }
 
-// memory is what is known of the queries of a statement while it is planned.
+// memory is what is known about a statement's queries while it is planned.
 type memory struct {
-	reads int // of names of WITH
-	// kept holds the rows of queries that have been read to classify them, until they are planned.
+	reads int // how often names of WITH were read
+	// kept holds the rows of queries that were read to classify them, until they are planned.
 	kept map[*syntax.Query]*Resolver
 }
 
-// constants is a query of one row that reads no table, such as WITH params AS (SELECT DATE '2020-01-01' AS start).
-// Its columns stand for what they are; it is no relation of the plan.
+// constants is a query of one row that reads no table, such as WITH params AS (SELECT DATE '2020-01-01' AS start). Its
+// columns are replaced by their values; it is no relation of the plan.
 type constants struct {
 	alias string
 	names []string
 	exprs []*expr.Expr
-	// values: it is VALUES of one row, which may stand for a table as those of more do.
+	// values: it is VALUES with one row. It may also serve as a table, like VALUES with more rows.
 	values bool
 }

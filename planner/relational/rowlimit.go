@@ -9,8 +9,8 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-// BaseTable is the one table of whose rows a patient has as many in a relation, or fewer; nil where there is none.
-// grouped: several may have become one row.
+// BaseTable returns the table that bounds a relation's rows: a patient has at most as many rows in the relation as in
+// the table. It returns nil if there is none. grouped says that several rows of the table may become one.
 func (r *Resolver) BaseTable(of fragment.Relation, t *catalog.Table) (base *catalog.Table, grouped bool) {
 	d := of.Query
 	switch {
@@ -40,8 +40,8 @@ func (r *Resolver) BaseTable(of fragment.Relation, t *catalog.Table) (base *cata
 	return base, grouped || d.Grouped
 }
 
-// countedIn is the table of which rows are told apart by what a relation groups a patient's rows by, as by a visit's
-// id; nil: by something else.
+// countedIn returns the table whose rows are the groups of a relation, such as visits if it groups a patient's rows by
+// visit id; else nil.
 func (r *Resolver) countedIn(d *fragment.Query, t *catalog.Table) *catalog.Table {
 	var counted *catalog.Table
 	for _, o := range d.Columns {
@@ -61,7 +61,7 @@ func (r *Resolver) countedIn(d *fragment.Query, t *catalog.Table) *catalog.Table
 	return counted
 }
 
-// tableOf is a relation as a table; nil: it cannot be made.
+// tableOf returns a relation as a table; nil if that fails.
 func (r *Resolver) tableOf(of fragment.Relation) *catalog.Table {
 	if of.Query == nil {
 		t, _ := r.Catalog.Table(of.Table)
@@ -74,7 +74,7 @@ func (r *Resolver) tableOf(of fragment.Relation) *catalog.Table {
 	return t
 }
 
-// LookedUp reports whether a relation is joined by its key, so that it adds no rows.
+// LookedUp reports whether a relation is joined by its key and so adds no rows.
 func LookedUp(of fragment.Relation, t *catalog.Table) bool {
 	if of.Query != nil || len(t.Key) != 1 {
 		return false
@@ -86,8 +86,8 @@ func LookedUp(of fragment.Relation, t *catalog.Table) bool {
 	})
 }
 
-// RowLimit returns how many rows of a relation a patient may have that count in full, by the catalog's limits of
-// tables. A derived relation has no more rows than those it reads.
+// RowLimit returns how many rows of a relation one patient may have that count in full, by the catalog's limits of
+// tables. A derived relation has at most the rows of what it reads.
 func (r *Resolver) RowLimit(of fragment.Relation, t *catalog.Table) int {
 	d := of.Query
 	switch {
@@ -110,8 +110,7 @@ func (r *Resolver) RowLimit(of fragment.Relation, t *catalog.Table) int {
 	return limit
 }
 
-// rowLimitOf is that of what several relations are put together to: those of one table have its rows between them, as
-// where each has a kind.
+// rowLimitOf is the limit of a set operation. Inputs that select different rows of one table share that table's limit.
 func (r *Resolver) rowLimitOf(d *fragment.Query) int {
 	limit, seen := 0, map[string]bool{}
 	apart := d.SetOp == fragment.SetOpUnionAll && fragment.Apart(d.Inputs, r.Catalog.Catalog, r.Catalog.Memo)
@@ -139,5 +138,5 @@ func (r *Resolver) rowLimitOf(d *fragment.Query) int {
 	return limit
 }
 
-// MaxRows is the largest limit of rows, and of groups, a patient.
+// MaxRows is the largest allowed limit of rows, and of groups, for one patient.
 const MaxRows = 1_000_000

@@ -100,7 +100,7 @@ func (r *Resolver) scalar(t *syntax.Expr) *expr.Expr {
 // scalarRelation stands for the subquery until it is joined.
 var scalarRelation = syntax.Internal("scalar")
 
-// atMostOneRow reports whether the subquery has at most one row for each row around it.
+// atMostOneRow reports whether the subquery has at most one row for each outer row.
 func (r *Resolver) atMostOneRow(pairs []correlation) bool {
 	if len(r.Sources) != 1 {
 		return false

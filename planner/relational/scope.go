@@ -4,25 +4,25 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// NewScope is the scope of a statement: no query of WITH, and no rows that have been read.
+// NewScope returns the outermost scope of a statement: without WITH, and without rows that were read.
 func NewScope() *Scope { return &Scope{memory: &memory{kept: map[*syntax.Query]*Resolver{}}} }
 
-// Taken returns the rows of a query that has been read already, once, or nil.
+// Taken returns the rows of a query that were read to classify it, or nil. It returns them only once.
 func (s *Scope) Taken(q *syntax.Query) *Resolver {
 	in := s.kept[q]
 	delete(s.kept, q)
 	return in
 }
 
-// HandOver gives the rows of a query that has been read to another one, which takes its place.
+// HandOver passes the rows of a query on to the query that replaces it.
 func (s *Scope) HandOver(from, to *syntax.Query) {
 	if in := s.Taken(from); in != nil {
 		s.kept[to] = in
 	}
 }
 
-// Read reads the rows of a SELECT over patients that stands so deep within others, and keeps them for its plan. Without
-// FROM there are none.
+// Read reads the rows of a SELECT over patients at a nesting depth, and keeps them for its plan. Without FROM there are
+// none.
 func (s *Scope) Read(q *syntax.Query, v *Vocabulary, depth int) *Resolver {
 	in := s.kept[q]
 	if in == nil {
@@ -35,7 +35,7 @@ func (s *Scope) Read(q *syntax.Query, v *Vocabulary, depth int) *Resolver {
 	return in
 }
 
-// find returns the query of the name, or nil.
+// find returns the query of that name, or nil.
 func (s *Scope) find(name string) *Scope {
 	for ; s != nil; s = s.next {
 		if s.Query != nil && s.Name == name {
@@ -45,8 +45,8 @@ func (s *Scope) find(name string) *Scope {
 	return nil
 }
 
-// maxReads bounds how often names of WITH are read while a statement is planned: each stands for its whole query, so a
-// chain in which each reads the one before twice would grow by powers of two.
+// maxReads bounds how often names of WITH are read while a statement is planned. Each stands for its whole query, so a
+// chain of queries that each read the one before twice would grow exponentially.
 const maxReads = 2000
 
 func (s *Scope) meant(at syntax.Position) *syntax.Query {
@@ -56,7 +56,7 @@ func (s *Scope) meant(at syntax.Position) *syntax.Query {
 	return s.Query
 }
 
-// QueryOf is the query that a table of FROM stands for, and where it is planned; nil where it is a table.
+// QueryOf returns the query that a FROM table stands for and its scope; nil if it is a table.
 func (s *Scope) QueryOf(f syntax.From) (*syntax.Query, *Scope) {
 	if w := s.find(f.Table); f.Query == nil && w != nil {
 		return w.Query, w.within
@@ -64,7 +64,7 @@ func (s *Scope) QueryOf(f syntax.From) (*syntax.Query, *Scope) {
 	return f.Query, s
 }
 
-// Extend puts the queries of WITH in scope: each sees those before it.
+// Extend puts the queries of WITH in scope. Each sees the earlier ones.
 func (s *Scope) Extend(queries []syntax.With) *Scope {
 	for _, w := range queries {
 		s = &Scope{With: w, within: s, next: s, memory: s.memory}

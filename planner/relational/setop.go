@@ -11,12 +11,12 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// MaxQueryTerms bounds the queries that UNION and its like combine in one chain.
+// MaxQueryTerms bounds the queries in one chain of set operations.
 const MaxQueryTerms = 100
 
-// Combine plans UNION, INTERSECT and EXCEPT of rows. A chain of them, (a UNION b) UNION c, is one level of queries.
+// Combine plans UNION, INTERSECT and EXCEPT of rows. A chain such as (a UNION b) UNION c is one nesting level.
 func (r *Resolver) Combine(c *syntax.SetOperation, at syntax.Position) *Derived {
-	links := []*syntax.SetOperation{c} // the outermost, which is the last, first
+	links := []*syntax.SetOperation{c} // the outermost first, which is written last
 	for q := c.Left; q.SetOperation != nil && q.Bare(); q = q.SetOperation.Left {
 		if links = append(links, q.SetOperation); len(links) >= MaxQueryTerms {
 			syntax.Refuse(syntax.CodeTooLarge, at, "ask it in several queries", "more than %d queries are combined", MaxQueryTerms)
@@ -49,9 +49,9 @@ func (r *Resolver) Combine(c *syntax.SetOperation, at syntax.Position) *Derived 
 	return left
 }
 
-// together puts the rows of several queries together, which are as wide, and all of patients or all public.
+// together combines the rows of several queries. They have the same number of columns, and all or none read patients.
 func (r *Resolver) together(how fragment.SetOp, all []*Derived, joint, at syntax.Position) *Derived {
-	// All in one form: the visible columns, of one type, then the patient's id where it is not among them.
+	// All get one form: the visible columns in one type, then the patient's id if it is not among them.
 	sides, items := make([]*Resolver, len(all)), make([][]item, len(all))
 	types := make([]value.Type, len(all[0].Named))
 	for i := range types {
@@ -61,7 +61,7 @@ func (r *Resolver) together(how fragment.SetOp, all []*Derived, joint, at syntax
 		sides[k] = &Resolver{Catalog: r.Catalog, Depth: r.Depth}
 		s := sides[k].Adopt(d, "", joint)
 		for i, column := range d.Named {
-			mine, _ := s.Schema.Column(column.Column) // two may have one name
+			mine, _ := s.Schema.Column(column.Column) // two columns may have one name
 			e := s.Expr(mine)
 			switch {
 			case column.Untyped && types[i] != "":
@@ -104,7 +104,7 @@ func (r *Resolver) together(how fragment.SetOp, all []*Derived, joint, at syntax
 	return r.settleDerived(out, visible, at)
 }
 
-// commonType is the type that column i of all takes; "" where each is a NULL and nothing else, which takes any.
+// commonType is the common type of column i; "" if all are only NULL, which takes any type.
 func commonType(all []*Derived, i int, at syntax.Position) value.Type {
 	var common value.Type
 	for _, d := range all {
@@ -124,8 +124,8 @@ func commonType(all []*Derived, i int, at syntax.Position) value.Type {
 	return common
 }
 
-// comparable reports whether rows of patients may be put together: the patient's id stands in one place, or, where rows
-// are not compared or are told apart by something that one patient has, such as a visit, in none.
+// comparable reports whether rows of patients may be combined. The patient's id must be in the same column of all. Or
+// it is in none, and the rows are not compared or have something that belongs to one patient, such as a visit.
 func (r *Resolver) comparable(how fragment.SetOp, sides []*Resolver, items [][]item) bool {
 	place := func(k int) int {
 		return slices.IndexFunc(items[k], func(i item) bool { return sides[k].ReadsPatientID(i.expr) })
@@ -151,8 +151,7 @@ func (r *Resolver) comparable(how fragment.SetOp, sides []*Resolver, items [][]i
 	return false
 }
 
-// isIdentity reports whether a select passes on the columns of a derived relation as
-// they are, in their order.
+// isIdentity reports whether a select passes on the columns of a derived relation unchanged and in order.
 func isIdentity(d, whole *fragment.Query) bool {
 	columns := Leaf(whole).Columns
 	if d.Filter != nil || d.Grouped || len(d.Columns) != len(columns) {
@@ -166,7 +165,7 @@ func isIdentity(d, whole *fragment.Query) bool {
 	return true
 }
 
-// Leaf is the select that names the columns of a derived relation.
+// Leaf returns the select that names the columns of a derived relation.
 func Leaf(d *fragment.Query) *fragment.Query {
 	for d.SetOp != "" {
 		d = d.Inputs[0]
@@ -174,8 +173,8 @@ func Leaf(d *fragment.Query) *fragment.Query {
 	return d
 }
 
-// aligned makes a side of UNION and its like: as many columns as items, so that
-// columns that are alike on one side still stand beside those of the other.
+// aligned makes one input of a set operation. It has as many columns as items, so that equal columns still match those
+// of the other inputs.
 func (r *Resolver) aligned(items []item) *Derived {
 	d := &fragment.Query{Relations: r.Relations(), Filter: r.Filter}
 	var columns []Column

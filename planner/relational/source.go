@@ -13,41 +13,41 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// Source is one relation that a SELECT reads, and what the query calls it.
+// Source is one relation that a SELECT reads, with the query's names for it.
 type Source struct {
 	fragment.Relation
-	Schema *catalog.Table // of the catalog, or what is known of a derived relation
+	Schema *catalog.Table // from the catalog, or derived
 	At     syntax.Position
-	// Alias is the query's name for it; "" for one that no name reaches, because the
-	// planner joined it.
+	// Alias is the query's name for it; "" if the planner joined it and no name can reach it.
 	Alias string
 	Named []Column
-	// merged lists the columns that JOIN … USING made one with those of a source before.
+	// merged lists the columns that JOIN … USING merged with those of an earlier source.
 	merged []string
-	// tables are those whose columns it holds where it is a FULL JOIN of them.
+	// tables are the joined tables if it is a FULL JOIN; it then holds their columns.
 	tables  []string
-	written int         // its place in the text
-	asked   syntax.From // as the text asks for it, where it does
-	// parted is a condition on the one part that might be meant, where it is all parts of a table; else "".
+	written int         // its order in the text
+	asked   syntax.From // how the text asks for it
+	// parted is the condition that would select the single part that may be meant, if the source is all parts of a table;
+	// else "".
 	parted string
-	// joined: it is a subquery, tied to what outer has, beside its patient. Equal ones are joined once.
+	// joined: it is a subquery, correlated by outer and the patient. Equal ones are joined once.
 	joined bool
 	outer  []*expr.Expr
 }
 
 // Column is a column that a query can name.
 type Column struct {
-	Name   string // the query's
-	Column string // the relation's
-	table  string // whose it is, where the source is a FULL JOIN; "" for a column of USING, and elsewhere: syntax.Item's
-	joint  bool   // it is COALESCE of columns that a FULL JOIN says are equal, and not one of *: syntax.Item's
-	// Untyped: it is NULL and nothing else, and takes the type of what it meets.
+	Name   string // the query's name
+	Column string // the relation's name
+	table  string // its table, if the source is a FULL JOIN; "" for a column of USING and elsewhere, see syntax.Item
+	joint  bool   // COALESCE of columns that a FULL JOIN says are equal, not part of *, see syntax.Item
+	// Untyped: it is only NULL and takes the type of its context.
 	Untyped bool
-	// zero: it counts, and is 0 where the row that the left join lacks would be.
+	// zero: it is a count, so it is 0 if the left join finds no row.
 	zero bool
 }
 
-// Column finds a column by its name, and by its table where the source is a FULL JOIN and a table is named.
+// Column finds a column by its name, and also by its table if the source is a FULL JOIN and a table is named.
 func (s *Source) Column(table, name string) (*catalog.Column, bool) {
 	for _, c := range s.Named {
 		if c.answers(s, table, name) {
@@ -57,34 +57,35 @@ func (s *Source) Column(table, name string) (*catalog.Column, bool) {
 	return nil, false
 }
 
-// answers reports whether a column of a source is meant by a name, and a table where one is named.
+// answers reports whether a name, with a table if one is named, means this column of the source.
 func (c Column) answers(s *Source, table, name string) bool {
 	return strings.EqualFold(c.Name, name) && (s.tables == nil || table == "" || table == c.table)
 }
 
-// hasMerged reports whether USING of a FULL JOIN made one column of those of the name.
+// hasMerged reports whether USING of a FULL JOIN merged the columns of that name.
 func (s *Source) hasMerged(name string) bool {
 	return slices.ContainsFunc(s.Named, func(c Column) bool { return c.table == "" && strings.EqualFold(c.Name, name) })
 }
 
-// called reports whether a table of a name, or any where it is empty, is this source, or joined within.
+// called reports whether a table name means this source or a table joined in it. An empty name always does.
 func (s *Source) called(table string) bool {
 	return table == "" || table == s.Alias || slices.Contains(s.tables, table)
 }
 
-// untyped reports whether the column of the name is NULL and nothing else.
+// untyped reports whether the column of that name is only NULL.
 func (s *Source) untyped(table, name string) bool {
 	i := slices.IndexFunc(s.Named, func(c Column) bool { return c.answers(s, table, name) })
 	return i >= 0 && s.Named[i].Untyped
 }
 
-// counts reports whether the column is a count, 0 where there is no row.
+// counts reports whether the column is a count, which is 0 if there is no row.
 func (s *Source) counts(table, name string) bool {
 	i := slices.IndexFunc(s.Named, func(c Column) bool { return c.answers(s, table, name) })
 	return i >= 0 && s.Named[i].zero
 }
 
-// ambiguous reports whether two different columns have the name. That of USING, which stands first, is the only one.
+// ambiguous reports whether two different columns have the name. A column of USING, which comes first, is never
+// ambiguous.
 func (s *Source) ambiguous(table, name string) bool {
 	first := ""
 	for _, c := range s.Named {
@@ -221,12 +222,12 @@ func (r *Resolver) source(f syntax.From) *Source {
 		}
 	}
 	if s.Alias == "" {
-		s.Alias = syntax.Internal(s.Name) // a derived table without a name: its columns can be named, it cannot
+		s.Alias = syntax.Internal(s.Name) // a derived table without a name: only its columns can be named
 	}
 	return s
 }
 
-// join adds a source as FROM joins it.
+// join adds a source in the way FROM joins it.
 func (r *Resolver) join(s *Source, f syntax.From) {
 	using := f.Using
 	if f.Natural {
@@ -276,8 +277,7 @@ func (r *Resolver) join(s *Source, f syntax.From) {
 	}
 }
 
-// freshName names a relation by its table, so that plans read well and aliases
-// do not tell equal queries apart.
+// freshName names a relation by its table. So plans read well, and aliases do not make equal queries differ.
 func (r *Resolver) freshName(table string) string {
 	name := table
 	for n := 2; ; n++ {

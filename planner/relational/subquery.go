@@ -12,15 +12,14 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// Subqueries in conditions become left joins. What a subquery says of a patient (or
-// of a value, where all that it reads is public) is one row of a derived relation,
-// grouped by all that ties it to the query around; the row is there or not.
+// A subquery in a condition becomes a LEFT JOIN with a derived relation. The relation has one row for each patient and
+// correlation key (only the key if the subquery reads public tables alone). The condition then tests whether the row
+// exists.
 
-// correlation ties a subquery to the query around it: inner = outer.
+// correlation links a subquery to the outer query: inner = outer.
 type correlation struct{ inner, outer *expr.Expr }
 
-// subquery plans EXISTS (…), x IN (…) or a scalar subquery, and returns the
-// expression that stands for it.
+// subquery plans EXISTS (…), x IN (…) or a scalar subquery, and returns the expression that replaces it.
 func (r *Resolver) subquery(t *syntax.Expr) *expr.Expr {
 	if r.joining {
 		syntax.Refuse(syntax.CodeNotSupported, t.At, "move the condition to WHERE", "ON cannot hold a subquery")
@@ -32,7 +31,7 @@ func (r *Resolver) subquery(t *syntax.Expr) *expr.Expr {
 	case syntax.Subquery:
 		return r.scalar(t)
 	}
-	var left []*expr.Expr // before the subquery, whose names must not be theirs
+	var left []*expr.Expr // the values before the subquery; its names must not mean theirs
 	for _, arg := range t.Args {
 		left = append(left, r.Row(arg))
 	}
@@ -63,7 +62,7 @@ func (r *Resolver) subquery(t *syntax.Expr) *expr.Expr {
 	if len(missing) == 0 {
 		return found
 	}
-	if r.nullMatters == 0 { // NULL or false, which is one
+	if r.nullMatters == 0 { // here NULL and false have the same effect
 		return scalar.Apply(t.At, expr.OpCase, anyOf(t.At, missing), expr.Literal(value.Null(value.TypeBool)), found)
 	}
 	return scalar.Apply(t.At, expr.OpCase, r.unknown(t, left), expr.Literal(value.Null(value.TypeBool)), found)
@@ -76,8 +75,8 @@ func anyOf(at syntax.Position, conditions []*expr.Expr) *expr.Expr {
 	return scalar.Apply(at, expr.OpOr, conditions...)
 }
 
-// unknown is the condition under which (a, b) IN (query) is NULL: some of the values before it are NULL, and a row of
-// the query has the others. Of no row, a NULL is in none, for sure.
+// unknown is the condition under which (a, b) IN (query) is NULL: some of the left values are NULL, and a row of the
+// query has the others. If the query has no row, it is false, not NULL.
 func (r *Resolver) unknown(t *syntax.Expr, left []*expr.Expr) *expr.Expr {
 	var nullable []int
 	for i, x := range left {
@@ -108,7 +107,7 @@ func (r *Resolver) unknown(t *syntax.Expr, left []*expr.Expr) *expr.Expr {
 			}
 		}
 		rest = append(rest, again.splitCorrelation(r, rest, t.At)...)
-		// Where nothing but these tie the two, the subquery is of all patients, and has rows.
+		// If nothing else links the two, the subquery reads all patients, and has rows.
 		if r.linked(again, rest) {
 			conditions = append(conditions, r.exists(again, rest, t.At))
 		}
@@ -117,10 +116,10 @@ func (r *Resolver) unknown(t *syntax.Expr, left []*expr.Expr) *expr.Expr {
 	return anyOf(t.At, cases)
 }
 
-// maxNullable bounds the columns before NOT IN that may be NULL: each set of them is another join.
+// maxNullable bounds the nullable columns before NOT IN: each set of them needs another join.
 const maxNullable = 2
 
-// unifiedExprs converts expressions that are compared to one type.
+// unifiedExprs converts two compared expressions to one type.
 func unifiedExprs(at syntax.Position, a, b *expr.Expr) [2]*expr.Expr {
 	switch {
 	case scalar.IsFree(a):
@@ -134,12 +133,12 @@ func unifiedExprs(at syntax.Position, a, b *expr.Expr) [2]*expr.Expr {
 	if b.Type == value.TypeDate && a.Type == value.TypeTimestamp {
 		b, _ = expr.Cast(b, a.Type)
 	}
-	scalar.Apply(at, expr.OpEqual, a, b) // refuses what does not compare
+	scalar.Apply(at, expr.OpEqual, a, b) // refuses types that cannot be compared
 	return [2]*expr.Expr{a, b}
 }
 
-// correlated resolves a subquery that may read columns of the query around it, and
-// returns its rows and the items of its SELECT.
+// correlated resolves a subquery that may read columns of the outer query. It returns the subquery's rows and the items
+// of its SELECT.
 func (r *Resolver) correlated(q *syntax.Query, at syntax.Position) (*Resolver, []syntax.Item) {
 	if r.Depth >= MaxQueryDepth {
 		syntax.Refuse(syntax.CodeTooLarge, at, "ask it in fewer steps", "queries nest deeper than %d", MaxQueryDepth)
@@ -167,8 +166,7 @@ func (r *Resolver) correlated(q *syntax.Query, at syntax.Position) (*Resolver, [
 
 func isCount(t *syntax.Expr) bool { return t.IsAggregate() && t.Name == "count" }
 
-// absentOfNone reports whether what is computed from aggregates is NULL where there is no row, as that of a left join
-// is.
+// absentOfNone reports whether a term over aggregates is NULL if there is no row, as the column of a left join is.
 func absentOfNone(t *syntax.Expr) bool {
 	switch {
 	case t.IsAggregate():
@@ -179,7 +177,7 @@ func absentOfNone(t *syntax.Expr) bool {
 	return false
 }
 
-// simple reports whether a SELECT yields its rows as they are.
+// simple reports whether a SELECT returns its rows unchanged.
 func simple(s *syntax.Select) bool {
 	if len(s.GroupBy) > 0 || s.Having != nil || s.Qualify != nil {
 		return false
@@ -192,15 +190,15 @@ func simple(s *syntax.Select) bool {
 	return true
 }
 
-// match joins to r what in has for it, and returns the condition that it has a row.
+// match joins the matching rows of in to r, and returns the condition that there is one.
 func (r *Resolver) match(in *Resolver, pairs []correlation, at syntax.Position) *expr.Expr {
 	return r.exists(in, append(pairs, in.splitCorrelation(r, pairs, at)...), at)
 }
 
-// exists is match, with all that ties the subquery to the query around it.
+// exists is match with all correlations given.
 func (r *Resolver) exists(in *Resolver, pairs []correlation, at syntax.Position) *expr.Expr {
 	s := r.leftJoinSubquery(in, pairs, nil, at)
-	if s.Join == fragment.JoinCross { // of no row, one that counts none
+	if s.Join == fragment.JoinCross { // the count of no rows is zero
 		c := s.Schema.Columns[0]
 		return scalar.Apply(at, expr.OpGreater, s.Expr(c), expr.Literal(value.Int(0)))
 	}
@@ -212,9 +210,9 @@ func (r *Resolver) exists(in *Resolver, pairs []correlation, at syntax.Position)
 	return scalar.Apply(at, expr.OpNot, scalar.Apply(at, expr.OpIsNull, s.Expr(c)))
 }
 
-// splitCorrelation takes from the subquery's conditions those that read the query around,
-// and returns what they tie: equalities as they are; for others, the rows of the
-// table around are read again within the subquery and tied by their key.
+// splitCorrelation removes from the subquery's conditions those that read the outer query, and returns the
+// correlations. Equalities are used directly. For other conditions, the subquery reads the outer table's rows again and
+// correlates them by key.
 func (r *Resolver) splitCorrelation(around *Resolver, known []correlation, at syntax.Position) []correlation {
 	outer := func(relation string) bool { return r.Of(relation) == nil }
 	for _, s := range r.Sources {
@@ -239,7 +237,7 @@ func (r *Resolver) splitCorrelation(around *Resolver, known []correlation, at sy
 		}
 	}
 	if len(rest) > 0 && r.Patient != nil && !around.linked(r, slices.Concat(known, pairs)) {
-		refuseUnlinked(at) // before a copy of the row around, which has its patient, ties the two
+		refuseUnlinked(at) // before a copy of the outer row, which has its patient, links the two
 	}
 	copies := r.copiesOf(around, rest, &pairs, at)
 	for _, c := range rest {
@@ -262,10 +260,10 @@ func (r *Resolver) splitCorrelation(around *Resolver, known []correlation, at sy
 	return pairs
 }
 
-// nearer rewrites a condition that reads a query further out than the one directly around. A patient's id is that of
-// the query around, which is of the same patient or is refused. A table with a key is read again by the query around,
-// tied to the row further out by its key: there is one such row, so that the query around has no other rows than
-// before.
+// nearer rewrites a condition that reads a query further out than the directly outer one. A patient's id is replaced by
+// that of the directly outer query, since both belong to one patient or are refused. A table with a key is read again
+// by the directly outer query and linked by its key to the row further out. Exactly one row matches, so the outer query
+// keeps its rows.
 func (r *Resolver) nearer(around *Resolver, c *expr.Expr, known map[string]*Source, at syntax.Position) *expr.Expr {
 	return c.Replace(func(e *expr.Expr) *expr.Expr {
 		if e.Op != expr.OpColumn || r.Has(e.Relation) || around.Has(e.Relation) {
@@ -276,7 +274,7 @@ func (r *Resolver) nearer(around *Resolver, c *expr.Expr, known map[string]*Sour
 			further = further.outer
 		}
 		if further == nil || around.Patient == nil {
-			return e // refused where it is read
+			return e // refused when it is read
 		}
 		o := further.Of(e.Relation)
 		if further.IsPatientID(o, e.Column) && o.Join != fragment.JoinLeft {
@@ -306,9 +304,9 @@ func (r *Resolver) nearer(around *Resolver, c *expr.Expr, known map[string]*Sour
 // Has reports whether the relation is one of the sources.
 func (r *Resolver) Has(relation string) bool { return r.Of(relation) != nil }
 
-// copiesOf reads again, within the subquery, the tables around that its conditions compare by other than equality. Each
-// row of such a table is told by its key; without one, by the patient and the columns that the conditions read: rows
-// that are alike in these are one there.
+// copiesOf reads again, within the subquery, the outer tables that its conditions compare by other than equality. A row
+// of such a table is identified by its key. Without a key, it is identified by the patient and the columns that the
+// conditions read; rows that agree in these count as one.
 func (r *Resolver) copiesOf(around *Resolver, conditions []*expr.Expr, pairs *[]correlation, at syntax.Position) map[string]*Source {
 	read := map[string][]string{}
 	var outer []*Source
@@ -391,8 +389,8 @@ func (r *Resolver) samePatient(in *Resolver, p correlation) bool {
 	return in.Patient != nil && in.ReadsPatientID(p.inner) && r.ReadsPatientID(p.outer)
 }
 
-// linked reports whether the subquery's rows are public, or the pairs tie them to the patient of the row around: by the
-// patient's id, or by a key of something that one patient has.
+// linked reports whether the subquery's rows are public, or the pairs link them to the outer row's patient: by the
+// patient's id, or by the key of something that belongs to one patient.
 func (r *Resolver) linked(in *Resolver, pairs []correlation) bool {
 	return in.Patient == nil || slices.ContainsFunc(pairs, func(p correlation) bool {
 		key := in.keyOf(p.inner)
@@ -405,8 +403,8 @@ func refuseUnlinked(at syntax.Position) {
 	syntax.Refuse(syntax.CodePatientsMixed, at, hint, "the subquery reads rows of other patients than the query around it")
 }
 
-// leftJoinSubquery left-joins the subquery's rows, grouped by what ties them to r, and with
-// functions of the rows beside.
+// leftJoinSubquery left-joins the subquery's rows, grouped by their correlation with r, together with functions of
+// these rows.
 func (r *Resolver) leftJoinSubquery(in *Resolver, pairs []correlation, functions []fragment.Output, at syntax.Position) *Source {
 	d := &fragment.Query{Grouped: true}
 	if in.Patient != nil && r.Patient == nil {
@@ -439,7 +437,7 @@ func (r *Resolver) leftJoinSubquery(in *Resolver, pairs []correlation, functions
 		d.Columns = append(d.Columns, fragment.Output{Name: "rows", Function: fragment.FunctionRows})
 	}
 	if only := in.Sources[0]; len(in.Sources) == 1 && only.Query != nil && in.Filter == nil && len(functions) == 0 && len(kept) == 0 && only.Schema.OneRowPerPatient {
-		d = only.Query // a cohort already
+		d = only.Query // already one row for each patient
 	}
 	planned := in.settleDerived(d, nil, at)
 	outer := make([]*expr.Expr, len(kept))
@@ -450,7 +448,7 @@ func (r *Resolver) leftJoinSubquery(in *Resolver, pairs []correlation, functions
 	if i := slices.IndexFunc(r.Sources, func(o *Source) bool {
 		return o.joined && s.Query.Equal(o.Query) && slices.EqualFunc(outer, o.outer, (*expr.Expr).Equal)
 	}); i >= 0 {
-		return r.Sources[i] // asked twice
+		return r.Sources[i] // an equal subquery is already joined
 	}
 	var conditions []*expr.Expr
 	if in.Patient != nil {

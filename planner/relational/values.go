@@ -11,9 +11,8 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// VALUES, and a SELECT without FROM, are public rows: a list of codes that a researcher brings along, and joins with
-// what the hospitals have. In a plan they are rows of constants, in one order, so that the order in which they are
-// written makes no difference.
+// VALUES and SELECT without FROM are public rows, such as a researcher's list of codes to join with the hospitals'
+// data. In a plan they are rows of constants in a fixed order, so the order in the text makes no difference.
 
 // ReadsNoTable reports whether a SELECT reads no table.
 func ReadsNoTable(s *syntax.Select) bool {
@@ -49,7 +48,7 @@ func (r *Resolver) values(s *syntax.Select) *Derived {
 			lists[i] = append(lists[i], e)
 		}
 		t := widest(lists[i])
-		for k, e := range lists[i] { // whole numbers among reals are reals
+		for k, e := range lists[i] { // whole numbers beside reals become reals
 			if e.Type != t {
 				c, err := expr.Cast(e, t)
 				if err != nil || e.Type != value.TypeInt || t != value.TypeFloat {
@@ -74,14 +73,14 @@ func (r *Resolver) values(s *syntax.Select) *Derived {
 	return r.settleDerived(&fragment.Query{SetOp: fragment.SetOpUnionAll, Inputs: arms}, columns, s.At)
 }
 
-// sortConstants puts rows of constants, which have the same names, into one order.
+// sortConstants orders rows of constants that have the same names.
 func sortConstants(rows []*fragment.Query) {
 	slices.SortStableFunc(rows, func(a, b *fragment.Query) int {
 		return cmp.Compare(scalar.Canonical(a.Columns), scalar.Canonical(b.Columns))
 	})
 }
 
-// widest is the type that numbers of several types take together, or that of the first.
+// widest is the common type of numbers of several types, or else the type of the first value.
 func widest(list []*expr.Expr) value.Type {
 	for _, e := range list {
 		if e.Type == value.TypeFloat {

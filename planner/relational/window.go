@@ -13,8 +13,8 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// windowing plans functions over windows of one patient's rows: an inner query
-// computes them beside the columns that the SELECT reads, and the SELECT reads that.
+// windowing plans window functions over one patient's rows. An inner query computes them beside the columns that the
+// SELECT reads, and the SELECT reads the inner query.
 type windowing struct {
 	in    *Resolver
 	inner func(*syntax.Expr) *expr.Expr // resolves a term over the rows of in
@@ -24,7 +24,7 @@ type windowing struct {
 
 const windowRelation = "derived"
 
-// output resolves a term over the rows with their windows.
+// output resolves a term over the rows with their window functions.
 func (w *windowing) output(t *syntax.Expr) *expr.Expr {
 	if t.Over != nil && len(t.Args) == 3 && (t.Name == "lag" || t.Name == "lead") {
 		return w.output(withDefault(t))
@@ -48,8 +48,8 @@ func (w *windowing) output(t *syntax.Expr) *expr.Expr {
 	return scalar.Build(t, w.output)
 }
 
-// withDefault writes LAG(x, n, y) as CASE WHEN LAG(1, n) IS NULL THEN y ELSE LAG(x, n) END: y stands where there
-// is no such row, and not where x is NULL in it.
+// withDefault rewrites LAG(x, n, y) as CASE WHEN LAG(1, n) IS NULL THEN y ELSE LAG(x, n) END. So y replaces a missing
+// row, but not a NULL x in an existing row.
 func withDefault(t *syntax.Expr) *syntax.Expr {
 	there, x := *t, *t
 	there.Args = []*syntax.Expr{syntax.NewLiteral(t.At, value.Int(1)), t.Args[1]}
@@ -57,8 +57,7 @@ func withDefault(t *syntax.Expr) *syntax.Expr {
 	return syntax.NewOperator("case", syntax.NewOperator("is null", &there), t.Args[2], &x)
 }
 
-// byNumbers writes PERCENT_RANK, CUME_DIST and NTILE by the number of a row and how many there are; nil where t is none
-// of them.
+// byNumbers rewrites PERCENT_RANK, CUME_DIST and NTILE by row numbers and counts. It returns nil for other functions.
 func byNumbers(t *syntax.Expr) *syntax.Expr {
 	arguments, known := map[string]int{"percent_rank": 0, "cume_dist": 0, "ntile": 1}[t.Name]
 	if t.Over == nil || !known {
@@ -92,14 +91,14 @@ func byNumbers(t *syntax.Expr) *syntax.Expr {
 	if k.Kind != syntax.Literal || k.Literal.Type() != value.TypeInt || k.Literal.Int64() < 1 || k.Literal.Int64() > 1000 {
 		syntax.Refuse(syntax.CodeType, k.At, "write a whole number from 1 to 1000", "NTILE needs a constant number of parts")
 	}
-	// The first parts, as many as the division leaves over, have a row more.
+	// The first parts have one row more, as many of them as the remainder of the division.
 	size, larger, row := op("div", n, k), op("%", n, k), op("-", ranked("row_number"), number(1))
 	inLarger := op("*", larger, op("+", size, number(1)))
 	return op("case", op("<", row, inLarger), op("+", op("div", row, op("+", size, number(1))), number(1)),
 		op("+", op("+", op("div", op("-", row, inLarger), size), larger), number(1)))
 }
 
-// aliases puts what SELECT calls by a name in its place within QUALIFY.
+// aliases replaces aliases of SELECT in QUALIFY by their terms.
 func (w *windowing) aliases(t *syntax.Expr, terms []syntax.Item) *syntax.Expr {
 	return t.Rewrite(func(t *syntax.Expr) *syntax.Expr {
 		if t.Over != nil {
@@ -117,10 +116,10 @@ var windowFunctions = map[string]fragment.Function{
 	"lag": fragment.FunctionLag, "lead": fragment.FunctionLead, "first_value": fragment.FunctionFirst, "last_value": fragment.FunctionLast,
 }
 
-// inPlaceOf says what to write for window functions that there are not.
+// inPlaceOf says what to write instead of window functions that are not supported.
 var inPlaceOf = map[string]string{"nth_value": "write (ARRAY_AGG(x ORDER BY date))[n] in a query grouped by the patient"}
 
-// partition is that of a window, which is within one patient's rows.
+// partition is the partition of a window. A window stays within one patient's rows.
 func (w *windowing) partition(t *syntax.Expr) []*expr.Expr {
 	determined := w.in.Patient == nil
 	var partition []*expr.Expr
@@ -195,7 +194,7 @@ func (w *windowing) window(t *syntax.Expr) (fragment.Output, string) {
 	return o, strings.ReplaceAll(string(f), " ", "_")
 }
 
-// orderByUnits gives the order of a frame of values as an int, in whose units the frame is: a date's are days.
+// orderByUnits turns the order of a RANGE frame into an int, in the frame's unit. Dates count in days.
 func orderByUnits(order []fragment.Order, frame *syntax.Frame, at syntax.Position) []fragment.Order {
 	if len(order) != 1 {
 		syntax.Refuse(syntax.CodeNotSupported, at, "order by one date or int", "RANGE BETWEEN … is counted in one order")
@@ -212,14 +211,14 @@ func orderByUnits(order []fragment.Order, frame *syntax.Frame, at syntax.Positio
 	return []fragment.Order{by}
 }
 
-// done makes the inner query, and returns the rows that it yields.
+// done builds the inner query and returns its rows.
 func (w *windowing) done(at syntax.Position) *Resolver {
 	d := &w.d
 	if w.in.Patient != nil {
 		d.Patient = AddValue(d, w.in.Patient)
 	}
 	if w.ordered() {
-		// Rows that are alike in all that is read may change places; no others.
+		// Only rows that agree in everything that is read may be exchanged in the order.
 		read := w.read()
 		for i := range d.Columns {
 			if o := &d.Columns[i]; o.Window != nil && o.Tied() {
@@ -234,7 +233,7 @@ func (w *windowing) done(at syntax.Position) *Resolver {
 	return w.next
 }
 
-// read lists all that the outputs read, in one order.
+// read lists everything that the outputs read, in one order.
 func (w *windowing) read() []*expr.Expr {
 	var all []*expr.Expr
 	for _, o := range w.d.Columns {
@@ -251,8 +250,8 @@ func (w *windowing) read() []*expr.Expr {
 	return scalar.SortedUnique(all)
 }
 
-// ordered reports whether all outputs that depend on the order of tied rows are of one
-// order. Then rows that are alike in all that is read change places in all at once.
+// ordered reports whether all outputs that depend on the order of tied rows use one order. Then rows that agree in
+// everything that is read are exchanged in all outputs together.
 func (w *windowing) ordered() bool {
 	var first *fragment.Window
 	for _, o := range w.d.Columns {
@@ -269,8 +268,7 @@ func (w *windowing) ordered() bool {
 	return true
 }
 
-// number puts a query within, which gives each row of a patient a number, so that all
-// orders leave the same row before the other where two are alike.
+// number adds an inner query that numbers each patient's rows. The number breaks ties in the same way in all orders.
 func (w *windowing) number(at syntax.Position) {
 	read := w.read()
 	inner := &fragment.Query{Relations: w.in.Relations(), Filter: w.in.Filter}
@@ -291,7 +289,7 @@ func (w *windowing) number(at syntax.Position) {
 		if e == nil {
 			return nil
 		}
-		return expr.Column(s.Name, AddValue(inner, e), e.Type) // which is there
+		return expr.Column(s.Name, AddValue(inner, e), e.Type) // it exists already
 	}
 	for i := range w.d.Columns {
 		o := &w.d.Columns[i]

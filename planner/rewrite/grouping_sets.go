@@ -7,8 +7,8 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// GroupingSets writes a query with several grouping sets as UNION ALL of one query a
-// set, in which the other keys are NULL.
+// GroupingSets writes a query with several grouping sets as a UNION ALL. It has one query for each set, in which the
+// other keys are NULL.
 func GroupingSets(q *syntax.Query) *syntax.Query {
 	s := q.Select
 	var keys []*syntax.Expr
@@ -48,11 +48,11 @@ func GroupingSets(q *syntax.Query) *syntax.Query {
 				return syntax.NewLiteral(t.At, value.Int(n))
 			}
 			if t.IsAggregate() {
-				return t // reads the rows, whose keys are as they are
+				return t // it reads the rows, whose keys stay
 			}
 			switch {
 			case slices.ContainsFunc(kept, t.Equal):
-				return t // whole: what it is made of may be absent
+				return t // keep it whole: its parts may be missing
 			case slices.ContainsFunc(keys, t.Equal):
 				return &syntax.Expr{Kind: syntax.Literal, At: t.At}
 			}

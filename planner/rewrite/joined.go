@@ -8,8 +8,8 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// A SELECT that aggregates over patients and joins them with what is no patient's can be the same release, joined
-// afterwards:
+// If a SELECT aggregates over patients and joins them with rows that belong to no patient, the same release can be
+// joined afterwards:
 //
 //	SELECT k, COUNT(t.x) FROM public p LEFT JOIN patients t ON c WHERE w GROUP BY k
 //	SELECT k, n FROM (SELECT DISTINCT k FROM public p WHERE w) LEFT JOIN
@@ -19,10 +19,11 @@ import (
 //	JOIN (SELECT k AS top, COUNT(*) FROM … GROUP BY k ORDER BY 2 DESC LIMIT 5) a ON k = top GROUP BY k
 //	SELECT k, n FROM (SELECT k, COUNT(*) AS n FROM patients t GROUP BY k) JOIN (SELECT … LIMIT 5) a ON k = top
 //
-// In the first, k and w read p alone, and the aggregates columns of t. Where groups are not declared, those of too few
-// patients to be shown are NULL, for they may have some. The second is how some tools ask for the largest groups.
+// In the first form, k and w read only p, and the aggregates read columns of t. If groups are not declared, a group
+// with too few patients to be shown gives NULL, because it may have some. The second form is how some tools ask for the
+// largest groups.
 
-// Columns tells the names of a table's columns, in lower case; nil where there is no such table.
+// Columns returns the names of a table's columns, in lower case; nil if there is no such table.
 type Columns func(table string) []string
 
 var (
@@ -30,24 +31,22 @@ var (
 	present = syntax.Internal("present") // the groups of the public rows
 )
 
-// joining is a SELECT that is asked as a release and what is made of it.
+// joining is a SELECT that is asked as a release and then joined.
 type joining struct {
 	columns Columns
 	s       *syntax.Select
 	keys    []*syntax.Expr
 	values  []*syntax.Expr // aggregates
-	padded  bool           // groups may have no row of the release
+	padded  bool           // a group may have no row in the release
 	failed  bool
 }
 
-// PublicFirst returns the query with LEFT JOINs from public tables to patients' rows as releases that are joined
-// afterwards, and whether it has found one.
+// PublicFirst moves LEFT JOINs from public tables to patients' rows after the release. It reports whether it found one.
 func PublicFirst(q *syntax.Query, columns Columns) (*syntax.Query, bool) {
 	return apart(q, columns, (*joining).publicFirst)
 }
 
-// LargestGroups returns the query with joins of patients with their largest groups done afterwards, and whether it has
-// found one.
+// LargestGroups moves joins of patients with their largest groups after the release. It reports whether it found one.
 func LargestGroups(q *syntax.Query, columns Columns) (*syntax.Query, bool) {
 	return apart(q, columns, (*joining).largestGroups)
 }
@@ -102,7 +101,7 @@ func within(q *syntax.Query, columns Columns, rewrite func(*joining) []syntax.Fr
 	return q, found
 }
 
-// with is the SELECT over what the rewriting joins; nil where it does not fit.
+// with is the SELECT over what the rewriting joins; nil if it does not fit.
 func (j *joining) with(q *syntax.Query, rewrite func(*joining) []syntax.From) *syntax.Select {
 	s := j.s
 	if len(s.GroupBy) == 1 {
@@ -128,7 +127,7 @@ func (j *joining) with(q *syntax.Query, rewrite func(*joining) []syntax.From) *s
 		j.outer(syntax.Ordered(s.Items, o.Term))
 	}
 	release := &out.From[slices.IndexFunc(out.From, func(f syntax.From) bool { return f.Alias == groups })]
-	for i, v := range j.values { // now that all are known
+	for i, v := range j.values { // now all values are known
 		release.Query.Select.Items = append(release.Query.Select.Items, syntax.Item{Term: v, Alias: valueName(i)})
 	}
 	if len(release.Query.Select.Items) == 0 || j.failed {
@@ -140,7 +139,7 @@ func (j *joining) with(q *syntax.Query, rewrite func(*joining) []syntax.From) *s
 func keyName(i int) string   { return "k" + strconv.Itoa(i) }
 func valueName(i int) string { return "v" + strconv.Itoa(i) }
 
-// key is what a number or a name of an item stands for in GROUP BY.
+// key returns the term that a position or a name of an item stands for in GROUP BY.
 func (j *joining) key(t *syntax.Expr) *syntax.Expr {
 	if t.Kind == syntax.Literal {
 		return syntax.Ordinal(j.s.Items, t, "GROUP BY")
@@ -151,7 +150,7 @@ func (j *joining) key(t *syntax.Expr) *syntax.Expr {
 	return t
 }
 
-// owner is the place in FROM of the only table that a column may be of; -1 where there is none, or are several.
+// owner is the index in FROM of the only table that may have a column; -1 if there is none or several.
 func (j *joining) owner(t *syntax.Expr) int {
 	at := -1
 	for i, f := range j.s.From {
@@ -180,7 +179,8 @@ func (j *joining) owner(t *syntax.Expr) int {
 	return at
 }
 
-// reads reports whether an expression reads columns of some tables of FROM alone; none: it may read none.
+// reads reports whether an expression reads only columns of the FROM tables for which of is true. It may also read
+// none.
 func (j *joining) reads(t *syntax.Expr, of func(i int) bool) bool {
 	all := true
 	t.Walk(func(t *syntax.Expr) bool {
@@ -196,7 +196,7 @@ func (j *joining) reads(t *syntax.Expr, of func(i int) bool) bool {
 	return all
 }
 
-// outer is a term over the release.
+// outer rewrites a term over the release.
 func (j *joining) outer(t *syntax.Expr) *syntax.Expr {
 	return t.Rewrite(func(t *syntax.Expr) *syntax.Expr {
 		if i := slices.IndexFunc(j.keys, func(k *syntax.Expr) bool { return sameTerm(k, t) }); i >= 0 {
@@ -225,7 +225,7 @@ func column(table, name string, at syntax.Position) *syntax.Expr {
 	return &syntax.Expr{Kind: syntax.Column, At: at, Qualifier: table, Name: name}
 }
 
-// value is the column of the release that an aggregate is.
+// value is the release's column for an aggregate.
 func (j *joining) value(t *syntax.Expr) *syntax.Expr {
 	i := slices.IndexFunc(j.values, t.Equal)
 	if i < 0 {
@@ -234,12 +234,12 @@ func (j *joining) value(t *syntax.Expr) *syntax.Expr {
 	}
 	last := len(j.s.From) - 1
 	if j.padded && (len(t.Args) == 0 || t.Args[0].Kind != syntax.Column || !j.reads(t, func(i int) bool { return i == last })) {
-		j.failed = true // it may count a row that has no patient, in which all columns are NULL
+		j.failed = true // it may count a row without a patient, in which all columns are NULL
 	}
 	return column(groups, valueName(i), t.At)
 }
 
-// release is the query of the groups that have rows, of these tables.
+// release is the query over these tables for the groups that have rows.
 func (j *joining) release(from []syntax.From) syntax.From {
 	in := &syntax.Select{At: j.s.At, From: from, Where: j.s.Where}
 	for i, k := range j.keys {
@@ -313,7 +313,7 @@ func (j *joining) largestGroups() []syntax.From {
 	if at < 0 || top.Kind != syntax.Column || j.owner(top) != last {
 		return nil
 	}
-	// Each of its rows is another key, so that no row is joined twice.
+	// Each row has another key, so no row is joined twice.
 	of := &joining{columns: j.columns, s: inner}
 	k := of.key(inner.GroupBy[0][0])
 	if !slices.ContainsFunc(inner.Items, func(i syntax.Item) bool {

@@ -7,16 +7,16 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// How many rows there are, which ranks are compared with, is also counted in a query beside the one that ranks:
+// Ranks are compared with the number of rows. That number may also come from a query beside the ranking query:
 //
 //	FROM (SELECT x, ROW_NUMBER() OVER (ORDER BY x) AS rn FROM t) r CROSS JOIN (SELECT COUNT(*) AS n FROM t) c
 //	FROM (SELECT k, x, ROW_NUMBER() OVER (PARTITION BY k ORDER BY x) AS rn FROM t) r
 //	  JOIN (SELECT k, COUNT(*) AS n FROM t GROUP BY k) c ON r.k = c.k
 //	FROM (SELECT x, ROW_NUMBER() OVER (ORDER BY x) AS rn, (SELECT COUNT(*) FROM t) AS n FROM t) r
 //
-// Each is COUNT(*) OVER (PARTITION BY k) of the query that ranks, if both read the same rows.
+// Each means COUNT(*) OVER (PARTITION BY k) in the ranking query, if both read the same rows.
 
-// counted returns the query with such a count as a window; nil where it has none.
+// counted returns the query with such a count written as a window function; nil if it has none.
 func counted(q *syntax.Query, names []syntax.With) *syntax.Query {
 	s := q.Select
 	if len(s.From) == 0 || len(s.From) > 2 {
@@ -58,7 +58,7 @@ func counted(q *syntax.Query, names []syntax.With) *syntax.Query {
 	return &out
 }
 
-// beside takes the count that a SELECT joins to the query that ranks into that query.
+// beside moves the count that a SELECT joins to the ranking query into the ranking query.
 func beside(s, ranking *syntax.Select, names []syntax.With) bool {
 	first, second := s.From[0], s.From[1]
 	count := named(second, names)
@@ -79,7 +79,7 @@ func beside(s, ranking *syntax.Select, names []syntax.With) bool {
 	key := func(name string) int {
 		return slices.IndexFunc(keys, func(k *syntax.Expr) bool { return k.Name == name })
 	}
-	// Each key is compared with the same column of the query that ranks, and nothing else is.
+	// Each key must be compared with the same column of the ranking query, and nothing else may be compared.
 	compared := map[int]bool{}
 	for _, t := range conjuncts(second.On) {
 		if t.Kind != syntax.Operator || t.Name != "=" || t.Args[0].Kind != syntax.Column || t.Args[1].Kind != syntax.Column ||
@@ -128,7 +128,7 @@ func beside(s, ranking *syntax.Select, names []syntax.With) bool {
 	return true
 }
 
-// named is the query of a table that is derived or of WITH; nil: it is another.
+// named returns the query of a derived table or of a name of WITH; nil for another table.
 func named(f syntax.From, names []syntax.With) *syntax.Query {
 	if w := f.Named(names); w != nil && w.Columns == nil {
 		return w.Query
@@ -136,7 +136,7 @@ func named(f syntax.From, names []syntax.With) *syntax.Query {
 	return f.Query
 }
 
-// countOf reads SELECT k, COUNT(*) FROM t WHERE c GROUP BY k, where t and c are those of the query that ranks.
+// countOf reads SELECT k, COUNT(*) FROM t WHERE c GROUP BY k, if t and c are those of the ranking query.
 func countOf(q *syntax.Query, of *syntax.Select) (keys []*syntax.Expr, items []syntax.Item, ok bool) {
 	if q.Select == nil || q.Limit != nil || q.Offset != nil {
 		return nil, nil, false
@@ -164,7 +164,7 @@ func countOf(q *syntax.Query, of *syntax.Select) (keys []*syntax.Expr, items []s
 	return keys, s.Items, counts > 0 && sameTerms(keys, grouped)
 }
 
-// sameRows reports whether two SELECTs read the same rows of one table, as their texts tell.
+// sameRows reports whether two SELECTs read the same rows of one table, judged by their texts.
 func sameRows(a, b *syntax.Select) bool {
 	if len(a.From) != 1 || len(b.From) != 1 {
 		return false
@@ -183,7 +183,7 @@ func countOver(at syntax.Position, keys []*syntax.Expr) *syntax.Expr {
 	return &syntax.Expr{Kind: syntax.Call, Name: "count", Star: true, At: at, Over: &syntax.Window{At: at, Partition: keys}}
 }
 
-// conjuncts are the conditions that AND joins, none of nil or of TRUE.
+// conjuncts lists the conditions that AND joins; none for nil or TRUE.
 func conjuncts(t *syntax.Expr) []*syntax.Expr {
 	switch {
 	case t == nil || t.Kind == syntax.Literal && t.Literal == value.Bool(true):

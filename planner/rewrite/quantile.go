@@ -8,13 +8,13 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// term writes a term of the SELECT around.
+// term rewrites a term of the outer SELECT.
 func (r *ranked) term(t *syntax.Expr) *syntax.Expr {
 	out := t.Rewrite(func(t *syntax.Expr) *syntax.Expr {
 		switch {
 		case t.IsAggregate():
 			return r.aggregate(t, r.within)
-		case r.ranks[r.column(t)] && r.isWhole(r.column(t)) && len(r.GroupBy) > 0: // of the group
+		case r.ranks[r.column(t)] && r.isWhole(r.column(t)) && len(r.GroupBy) > 0: // a number of the group
 			return r.ofGroup(r.items[r.column(t)].Term)
 		}
 		return nil
@@ -23,7 +23,7 @@ func (r *ranked) term(t *syntax.Expr) *syntax.Expr {
 	return out
 }
 
-// isWhole reports whether an item of the query within is an aggregate of all rows of its partition, and nothing else.
+// isWhole reports whether an item of the inner query is an aggregate over its whole partition, and nothing else.
 func (r *ranked) isWhole(i int) bool { return isWhole(r.items[i].Term) }
 
 func isWhole(t *syntax.Expr) bool {
@@ -31,7 +31,8 @@ func isWhole(t *syntax.Expr) bool {
 	return t.Kind == syntax.Call && w != nil && syntax.IsAggregate(t.Name) && len(w.OrderBy) == 0 && w.Frame == nil && t.Filter == nil
 }
 
-// ofGroup is an aggregate of a partition as one of the group, of columns that the query within passes on.
+// ofGroup turns an aggregate over a partition into an aggregate of the group, over columns that the inner query passes
+// on.
 func (r *ranked) ofGroup(t *syntax.Expr) *syntax.Expr {
 	plain := *t
 	plain.Over, plain.Args = nil, nil
@@ -51,7 +52,8 @@ func (r *ranked) ofGroup(t *syntax.Expr) *syntax.Expr {
 	return &plain
 }
 
-// keys are the groups of the SELECT around, which are those of the ranks; a tile among them is apart.
+// keys are the groups of the outer SELECT; they must be the partition of the ranks. A tile among them is returned
+// separately.
 func (r *ranked) keys() (out [][]*syntax.Expr, tile *tiles) {
 	var own []*syntax.Expr
 	if len(r.GroupBy) == 1 {
@@ -90,7 +92,7 @@ func (r *ranked) aggregate(t *syntax.Expr, over part) *syntax.Expr {
 		return t
 	}
 	plain := *t
-	var otherwise *syntax.Expr // what stands for rows of the other part
+	var otherwise *syntax.Expr // the value for rows outside the part
 	var also part
 	if t.Filter != nil && r.readsRank(t.Filter) {
 		p, ok := r.condition(t.Filter)
@@ -107,7 +109,8 @@ func (r *ranked) aggregate(t *syntax.Expr, over part) *syntax.Expr {
 		over = both(over, also)
 	}
 	for _, a := range plain.Args {
-		alike := t.Name == "min" || t.Name == "max" || t.Name == "avg" // of what is the same in all rows
+		// with these, a value that is equal in all rows stays as it is
+		alike := t.Name == "min" || t.Name == "max" || t.Name == "avg"
 		if i := r.column(a); alike && r.ranks[i] && r.isWhole(i) {
 			return r.ofGroup(r.items[i].Term)
 		}
@@ -146,8 +149,8 @@ func (r *ranked) aggregate(t *syntax.Expr, over part) *syntax.Expr {
 
 func both(a, b part) part { return part{math.Max(a.from, b.from), math.Min(a.to, b.to)} }
 
-// cases reads CASE WHEN a condition on ranks THEN x [ELSE y] END, where x or y is a constant. It returns what is
-// aggregated, the constant, and over which part of the rows.
+// cases reads CASE WHEN a condition on ranks THEN x [ELSE y] END, if x or y is a constant. It returns what is
+// aggregated, the constant, and the part of the rows that is aggregated.
 func (r *ranked) cases(args []*syntax.Expr) (x []*syntax.Expr, otherwise *syntax.Expr, over part, ok bool) {
 	if len(args) < 2 || len(args) > 3 {
 		return nil, nil, over, false
@@ -172,8 +175,8 @@ func (r *ranked) cases(args []*syntax.Expr) (x []*syntax.Expr, otherwise *syntax
 	return args[1:2], otherwise, over, true
 }
 
-// quantile writes MIN or MAX over a part of the rows, or AVG of one row, as a quantile. The argument must grow or fall
-// with the order; nil where it does neither.
+// quantile writes MIN or MAX over a part of the rows, or AVG of one row, as a quantile. The argument must increase or
+// decrease with the order; otherwise it returns nil.
 func (r *ranked) quantile(t *syntax.Expr, over part) *syntax.Expr {
 	if len(t.Args) != 1 {
 		return nil
@@ -183,7 +186,7 @@ func (r *ranked) quantile(t *syntax.Expr, over part) *syntax.Expr {
 	if way == 0 {
 		return nil
 	}
-	if way < 0 { // as of the order turned round
+	if way < 0 { // as for the reversed order
 		over = part{1 - over.to, 1 - over.from}
 	}
 	share := over.from
@@ -202,14 +205,14 @@ func (r *ranked) quantile(t *syntax.Expr, over part) *syntax.Expr {
 	return &syntax.Expr{Kind: syntax.Call, At: t.At, Name: "quantile", Args: []*syntax.Expr{x, literal}, OfRanks: true}
 }
 
-// way is 1 where a term grows with the order of the ranks, -1 where it falls, 0 where that is not known.
+// way is 1 if a term increases with the order of the ranks, -1 if it decreases, and 0 if that is unknown.
 func (r *ranked) way(x *syntax.Expr) int {
 	term := x
 	if i := r.column(x); i >= 0 {
 		term = r.items[i].Term
 	}
 	order := r.order.Term
-	// Some order by the name of an item of the same SELECT.
+	// Some queries order by the name of an item of the same SELECT.
 	if i := r.column(order); i >= 0 && order.Qualifier == "" && !r.ranks[i] {
 		if r.items[i].Term.Kind != syntax.Column {
 			order = r.items[i].Term
@@ -226,7 +229,7 @@ func (r *ranked) way(x *syntax.Expr) int {
 	return a * b
 }
 
-// sign writes a term as another that is turned round or not, and moved by a constant.
+// sign writes a term as ±x plus a constant, and returns the sign and x.
 func sign(t *syntax.Expr) (int, *syntax.Expr) {
 	constant := func(t *syntax.Expr) bool { return t.Kind == syntax.Literal }
 	switch {

@@ -9,9 +9,9 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// Before databases had QUANTILE, people asked for quartiles by numbering all rows in an order and taking one by its
-// number. Over patients such a window is refused, since it compares patients. But a quantile is meant, and a quantile
-// can be released. So a query that is refused for it is tried once more, with quantiles in place of the numbers:
+// Before databases had QUANTILE, people computed quartiles with ranks: they numbered all rows in an order and took one
+// by its number. Over patients such a window is refused, because it compares patients. But the quantile that is meant
+// can be released. So a query that is refused for its ranks is tried again, with quantiles instead:
 //
 //	MIN(CASE WHEN rn >= 0.5 * n THEN x END)             QUANTILE(x, 0.5)
 //	MIN(CASE WHEN rn < 0.5 * n THEN 9999 ELSE x END)    LEAST(9999, QUANTILE(x, 0.5))
@@ -19,11 +19,11 @@ import (
 //	MIN(x), MAX(x) … GROUP BY NTILE(4) OVER (…)         QUANTILE(x, 0) and QUANTILE(x, 0.25), and so on
 //	m … GROUP BY k, m of f(x) OVER (PARTITION BY k) AS m   f(x)
 //
-// Here the query within selects x, ROW_NUMBER() OVER (PARTITION BY k ORDER BY x) AS rn and COUNT(*) OVER (PARTITION
-// BY k) AS n, and the query around groups by k. Where x may be NULL the query stays refused: row numbers count NULLs,
-// and quantiles do not. In the same way SELECT DISTINCT k, f OVER (PARTITION BY k) is SELECT k, f GROUP BY k.
+// Here the inner query selects x, ROW_NUMBER() OVER (PARTITION BY k ORDER BY x) AS rn and COUNT(*) OVER (PARTITION BY
+// k) AS n, and the outer query groups by k. If x may be NULL, the query stays refused: row numbers count NULLs, and
+// quantiles do not. In the same way, SELECT DISTINCT k, f OVER (PARTITION BY k) becomes SELECT k, f GROUP BY k.
 
-// Quantiles returns the query with quantiles in place of ranks, and whether it has found any.
+// Quantiles replaces ranks in the query by quantiles, and reports whether it found any.
 func Quantiles(q *syntax.Query) (*syntax.Query, bool) {
 	r := &ranking{}
 	out := r.query(q, nil)
@@ -56,7 +56,7 @@ func (r *ranking) query(q *syntax.Query, names []syntax.With) *syntax.Query {
 	}
 	r.subqueries(&s, inner)
 	out.Select = &s
-	if one := s; oneRow(q) { // of a window over all rows, any row has the same
+	if one := s; oneRow(q) { // with a window over all rows, every row has the same value
 		one.Distinct = true
 		if grouped, ok := distinctWindows(&one); ok && !slices.ContainsFunc(s.Items, func(i syntax.Item) bool { return i.Term.Find(partitioned) != nil }) {
 			r.found = true
@@ -83,7 +83,7 @@ func (r *ranking) query(q *syntax.Query, names []syntax.With) *syntax.Query {
 	return &out
 }
 
-// subqueries rewrites those among the items.
+// subqueries rewrites the subqueries among the items.
 func (r *ranking) subqueries(s *syntax.Select, names []syntax.With) {
 	s.Items = slices.Clone(s.Items)
 	for i, item := range s.Items {
@@ -109,7 +109,7 @@ func (r *ranking) subqueries(s *syntax.Select, names []syntax.With) {
 	}
 }
 
-// oneRow reports whether a query keeps one row, in no order.
+// oneRow reports whether a query keeps one row, without an order.
 func oneRow(q *syntax.Query) bool {
 	n := q.Limit
 	return n != nil && q.Offset == nil && q.OrderBy == nil && n.Kind == syntax.Literal && n.Literal.Type() == value.TypeInt && n.Literal.Int64() == 1
@@ -144,7 +144,7 @@ func distinctWindows(s *syntax.Select) (*syntax.Select, bool) {
 	}
 	out := *s
 	out.Distinct, out.Items = false, nil
-	for _, k := range partition { // groups that nothing tells apart may have the same numbers
+	for _, k := range partition { // DISTINCT would merge groups with equal numbers unless their keys are shown
 		out.Distinct = out.Distinct || !slices.ContainsFunc(s.Items, func(i syntax.Item) bool { return sameTerm(i.Term, k) })
 	}
 	for _, i := range s.Items {
@@ -171,22 +171,21 @@ func distinctWindows(s *syntax.Select) (*syntax.Select, bool) {
 type ranked struct {
 	*syntax.Select
 	alias string
-	items []syntax.Item // of the query within, by the names that the SELECT around has for them
-	ranks map[int]bool  // those that rank, or count all
+	items []syntax.Item // items of the inner query, under the outer SELECT's names
+	ranks map[int]bool  // items that are ranks or counts of all rows
 	order syntax.Order
-	// partition is what ranks start anew with.
+	// partition holds the keys of the ranks' partition.
 	partition []*syntax.Expr
-	// Rows that tie share the RANK of the first and the CUME_DIST of the last. So a RANK tells where a part ends, and a
-	// CUME_DIST where one begins.
+	// Tied rows share the RANK of the first and the CUME_DIST of the last. So a RANK can only tell where a part ends, and
+	// a CUME_DIST where one begins.
 	begins, ends bool
 	used         bool    // a condition reads a rank
-	rows         float64 // for which ranks are compared with what they are compared with
-	within       part    // of the ranks, of which WHERE keeps rows
+	rows         float64 // the number of rows that is assumed when ranks are compared
+	within       part    // the part of the ranks that WHERE keeps
 	failed       bool
 }
 
-// ranksOf returns the query with quantiles in place of the ranks that it reads from the query within; nil where it uses
-// none as a quantile.
+// ranksOf replaces the ranks of the inner query by quantiles. It returns nil if no rank is used as a quantile.
 func ranksOf(q *syntax.Query, names []syntax.With) *syntax.Query {
 	s := q.Select
 	r := &ranked{Select: s, ranks: map[int]bool{}, within: whole01, rows: many}
@@ -228,7 +227,7 @@ func ranksOf(q *syntax.Query, names []syntax.With) *syntax.Query {
 	return &rewritten
 }
 
-// read reads the query within, and gives it without its ranks.
+// read reads the inner query and returns it without its ranks.
 func (r *ranked) read(f syntax.From, names []syntax.With) *syntax.Query {
 	query, columns := f.Query, f.Columns
 	if query == nil {
@@ -274,8 +273,8 @@ func (r *ranked) read(f syntax.From, names []syntax.With) *syntax.Query {
 	return &out
 }
 
-// rank classifies an item of the query within: 1 where it is made of ranks and counts over one order and partition, 0
-// where it has no such window, -1 where it has other windows.
+// rank classifies an item of the inner query. It is 1 if the item consists of ranks and counts over one order and
+// partition, 0 if it has no such window, and -1 if it has other windows.
 func (r *ranked) rank(t *syntax.Expr) (is int) {
 	t.Walk(func(t *syntax.Expr) bool {
 		w := t.Over
@@ -302,7 +301,7 @@ func (r *ranked) rank(t *syntax.Expr) (is int) {
 	return is
 }
 
-// column is the item of the query within that a name means, or -1.
+// column returns the index of the inner query's item that a name means, or -1.
 func (r *ranked) column(t *syntax.Expr) int {
 	if t.Kind != syntax.Column || t.Qualifier != "" && t.Qualifier != r.alias {
 		return -1

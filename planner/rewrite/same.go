@@ -6,7 +6,7 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// sameTerm compares terms of one SELECT, whose columns may have their table before them or not.
+// sameTerm compares terms of one SELECT. Their columns may or may not be qualified.
 func sameTerm(a, b *syntax.Expr) bool {
 	if a.Kind == syntax.Column && b.Kind == syntax.Column {
 		return a.Name == b.Name && (a.Qualifier == b.Qualifier || a.Qualifier == "" || b.Qualifier == "")

@@ -7,23 +7,21 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// part is the rows of an order from one share of them to another, (from, to]. Where both are the same point it is the
-// row there.
+// part is the rows of an order between two shares, (from, to]. If both are equal, it is the row at that share.
 type part struct{ from, to float64 }
 
 var whole01 = part{0, 1}
 
-// Ranks are compared for many rows, where a row more or less makes no difference, and for few rows, where three more
-// do.
+// Ranks are compared twice: for many rows, where one row makes no difference, and for few rows, where three rows do.
 const (
 	many = 1e9
 	few  = 1e3
-	// oneOrTwo is what a row or two more make in few.
+	// oneOrTwo is the share of one or two rows among few.
 	oneOrTwo = 2.1 / few
 )
 
-// number is the value of a term in the row at the share p of the order. The value of a tile is its place among the
-// tiles, with a fraction for the place within it.
+// number is the value of a term in the row at share p of the order. The value of a tile is its number; its fraction is
+// the position within the tile.
 func (r *ranked) number(t *syntax.Expr, p float64) (x float64, tile, ok bool) {
 	switch t.Kind {
 	case syntax.Literal:
@@ -64,7 +62,7 @@ func (r *ranked) number(t *syntax.Expr, p float64) (x float64, tile, ok bool) {
 	return 0, false, false
 }
 
-// rounding are functions that make no difference for many rows.
+// rounding are functions that make no difference if there are many rows.
 var rounding = map[string]bool{"ceil": true, "ceiling": true, "floor": true, "round": true, "trunc": true}
 
 func (r *ranked) call(t *syntax.Expr, p float64) (x float64, tile, ok bool) {
@@ -125,7 +123,7 @@ func (r *ranked) condition(t *syntax.Expr) (part, bool) {
 	return r.comparison(t)
 }
 
-// comparison is condition's, of numbers that grow evenly with the rank.
+// comparison returns the part for a comparison of numbers that increase evenly with the rank.
 func (r *ranked) comparison(t *syntax.Expr) (part, bool) {
 	at := func(p float64) (float64, bool, bool) {
 		x, a, ok := r.number(t.Args[0], p)
@@ -144,15 +142,15 @@ func (r *ranked) comparison(t *syntax.Expr) (part, bool) {
 	r.rows = many
 	root := math.Round(first/(first-last)*1e6) / 1e6
 	if math.Abs(one/(one-other)-root) > oneOrTwo || !tile && (root <= 0 || root >= 1) {
-		// It chooses a row by its number, and no share.
+		// This chooses a row by its number, not by a share.
 		return part{}, false
 	}
-	width := 0.0 // of a tile, whose rows all have the number that the last of them has by its share
+	width := 0.0 // the width of a tile: its rows all have the number of the tile's last row
 	if tile {
 		width = math.Round(1/math.Abs(last-first)*1e6) / 1e6
 	}
 	name := t.Name
-	if last < first { // the rank stands on the right
+	if last < first { // the rank is on the right side
 		name = map[string]string{"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "="}[name]
 	}
 	p := part{root - width, root}

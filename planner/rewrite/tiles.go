@@ -8,7 +8,7 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// maxTiles bounds the tiles of NTILE.
+// maxTiles bounds the n of NTILE(n).
 const maxTiles = 100
 
 // tiles are the groups of NTILE(n).
@@ -17,7 +17,7 @@ type tiles struct {
 	key *syntax.Expr
 }
 
-// tiled writes a SELECT of groups by a tile: one release, whose quantiles are the rows of a UNION ALL.
+// tiled writes a SELECT that groups by a tile. It becomes one release, whose quantiles are the rows of a UNION ALL.
 func (r *ranked) tiled(q *syntax.Query, out *syntax.Select, tile *tiles) *syntax.Query {
 	if len(out.GroupBy) > 0 || r.Having != nil || r.within != whole01 {
 		return nil

@@ -7,20 +7,20 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// aggregates are the names of the aggregates that are answered. What each computes is the planner's table.
+// aggregates are the names of the supported aggregates. The planner's table says what each computes.
 var aggregates = []string{
 	"approx_bounds", "avg", "bool_and", "bool_or", "corr", "count", "covar_pop", "covar_samp", "histogram", "max", "median", "min", "mode", "quantile",
 	"regr_intercept", "regr_slope", "stddev_pop", "stddev_samp", "sum", "var_pop", "var_samp",
 }
 
-// synonyms are what other systems call them.
+// synonyms are the names that other systems use for them.
 var synonyms = map[string]string{
 	"variance": "var_samp", "stddev": "stddev_samp", "var": "var_samp", "std": "stddev_pop", "mean": "avg",
 	"percentile": "quantile", "quantile_cont": "quantile", "approx_quantile": "quantile", "every": "bool_and",
 	"any_value": "mode",
 }
 
-// otherAggregates are aggregates of other systems, with what to write instead.
+// otherAggregates are aggregates of other systems, each with what to write instead.
 var otherAggregates = map[string]string{
 	"percentile_cont": "write QUANTILE(x, q)", "percentile_disc": "write QUANTILE(x, q)",
 	"group_concat": ofGroups, "string_agg": ofGroups, "array_agg": ofGroups, "collect_list": ofGroups, "collect_set": ofGroups,
@@ -30,11 +30,11 @@ var otherAggregates = map[string]string{
 
 const ofGroups = "release the groups first: STRING_AGG(x, ', ') FROM (SELECT x, COUNT(*) AS n FROM … GROUP BY x) g"
 
-// Aggregates lists the names of the aggregates that are answered, in order.
+// Aggregates lists the names of the supported aggregates, in order.
 func Aggregates() []string { return slices.Clone(aggregates) }
 
-// AggregateNamed is the standard name of an aggregate that is answered. Of another system's it is "", with what to
-// write instead.
+// AggregateNamed returns the standard name of a supported aggregate. For an aggregate of another system, standard is ""
+// and hint says what to write instead.
 func AggregateNamed(name string) (standard, hint string) {
 	if s, ok := synonyms[name]; ok {
 		name = s
@@ -45,13 +45,13 @@ func AggregateNamed(name string) (standard, hint string) {
 	return "", otherAggregates[name]
 }
 
-// IsAggregate reports whether a function of the name aggregates rows, here or in another system.
+// IsAggregate reports whether a function of that name aggregates rows, here or in another system.
 func IsAggregate(name string) bool {
 	standard, hint := AggregateNamed(name)
 	return standard != "" || hint != ""
 }
 
-// IsAggregate reports whether the expression itself is an aggregate. A function with OVER is none.
+// IsAggregate reports whether the expression itself is an aggregate. A function with OVER is not.
 func (t *Expr) IsAggregate() bool { return t.Kind == Call && IsAggregate(t.Name) && t.Over == nil }
 
 // Aggregate returns the first aggregate within the expression, or nil.
@@ -66,8 +66,8 @@ func (s *Select) IsGrouped() bool {
 		slices.ContainsFunc(s.Items, func(i Item) bool { return i.Term.Aggregate() != nil })
 }
 
-// Unfiltered writes f(x) FILTER (WHERE c) as f(CASE WHEN c THEN x END), and COUNT(*) FILTER (WHERE c) as
-// COUNT(CASE WHEN c THEN 1 END). A call that reads nothing to count or to add up stays as it is, to be refused.
+// Unfiltered writes f(x) FILTER (WHERE c) as f(CASE WHEN c THEN x END), and COUNT(*) FILTER (WHERE c) as COUNT(CASE
+// WHEN c THEN 1 END). Any other call without arguments keeps its FILTER and is refused later.
 func (t *Expr) Unfiltered() *Expr {
 	if t.Filter == nil || len(t.Args) == 0 && !(t.Star && t.Name == "count") {
 		return t
@@ -83,8 +83,8 @@ func (t *Expr) Unfiltered() *Expr {
 	return &plain
 }
 
-// Totals counts the counts and the sums of rows among what a SELECT's items compute; those that are divided by one
-// another are none. With distinctRows, what is counted once is a row.
+// Totals counts the counts and the sums in a SELECT's items, without those that are divided by each other. distinctRows
+// says that COUNT(DISTINCT key) counts rows.
 func (s *Select) Totals(distinctRows bool) (counts, sums int) {
 	for _, item := range s.Items {
 		n, m := item.Term.totals(distinctRows)
@@ -114,13 +114,12 @@ func (t *Expr) totals(distinctRows bool) (counts, sums int) {
 	return counts, sums
 }
 
-// OnlySums reports whether all that is asked for are sums, so that a patient's rows are not counted.
+// OnlySums reports whether the SELECT asks only for sums, so that a patient's rows are not counted.
 func (s *Select) OnlySums() bool {
 	return !slices.ContainsFunc(s.Aggregates(), func(t *Expr) bool { return t.Name != "sum" || t.Distinct })
 }
 
-// Bins is of how many numbers the largest HISTOGRAM of a SELECT's items is, but at most the given number; 1 without
-// any.
+// Bins is the number of bins of the largest HISTOGRAM in a SELECT's items, at most most; 1 if there is none.
 func (s *Select) Bins(most int) int {
 	bins := 1
 	for _, item := range s.Items {

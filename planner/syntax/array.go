@@ -6,11 +6,10 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Arrays are lists that x = ANY (…) and x <> ALL (…) compare with: ARRAY[1, 2], '{1,2}', a parameter, or a cast of one.
-// They are no values: an element takes its type from what it is compared with, as in IN (…), whatever type a cast
-// names.
+// Arrays are the lists of x = ANY (…) and x <> ALL (…): ARRAY[1, 2], '{1,2}', a parameter, or a cast of one. They are
+// not values. An element takes its type from what it is compared with, as in IN (…), whatever type a cast names.
 
-// array reads an array behind ANY ( or ALL (, and compares left with its elements. ok is false where none stands there.
+// array reads the array after ANY ( or ALL (, and compares left with its elements. ok is false if there is no array.
 func (p *parser) array(left *Expr, negated bool) (x *Expr, ok bool) {
 	const hint = "write ANY(ARRAY[1, 2]) or ANY('{1,2}')"
 	switch t := p.here(); {
@@ -50,7 +49,7 @@ func (p *parser) array(left *Expr, negated bool) (x *Expr, ok bool) {
 	return x, true
 }
 
-// arrayType passes over the type of an array, such as int4[], character varying(9)[] or pg_catalog.text[].
+// arrayType skips the type of an array, such as int4[], character varying(9)[] or pg_catalog.text[].
 func (p *parser) arrayType() {
 	for p.here().isName() || p.comes("precision") || p.comes("without") || p.comes("with") || p.comes("time") {
 		p.i++
@@ -61,7 +60,7 @@ func (p *parser) arrayType() {
 	p.expect("]", "write an array's type, such as int[]")
 }
 
-// amongAll is among for a list that may be empty: then nothing is in it, and all is outside of it.
+// amongAll is among for a list that may be empty. Nothing is in an empty list.
 func amongAll(left *Expr, list []*Expr, negated bool) *Expr {
 	if len(list) == 0 {
 		return NewLiteral(left.At, value.Bool(negated))
@@ -69,20 +68,20 @@ func amongAll(left *Expr, list []*Expr, negated bool) *Expr {
 	return among(left, list, negated)
 }
 
-// bindArrays puts the elements of bound arrays into the lists where they stand.
+// bindArrays replaces each bound array in a list by its elements.
 func bindArrays(t *Expr) *Expr {
 	if t.Kind != Operator || t.Name != "in" || len(t.Args) != 2 || !t.Args[1].Array {
 		return nil
 	}
 	of := t.Args[1]
-	list := []*Expr{of} // one value of another type, or NULL, is the only element
+	list := []*Expr{of} // a NULL or a value of another type is the only element
 	if of.Text {
 		list = elements(of.Literal.Str(), of.At)
 	}
 	return amongAll(t.Args[0].Rewrite(bindArrays), list, false)
 }
 
-// elements reads an array as PostgreSQL writes it, {1,NULL,"a, b"}, as constants.
+// elements reads an array in PostgreSQL's form, {1,NULL,"a, b"}, as constants.
 func elements(text string, at Position) (list []*Expr) {
 	wrong := func() {
 		Refuse(CodeType, at, "write '{1,2}', with double quotes around texts that hold commas, braces or blanks", "this is no array of one dimension")
@@ -109,7 +108,7 @@ func elements(text string, at Position) (list []*Expr) {
 	return list
 }
 
-// element reads the first element of a list, and gives what follows: nothing, or a comma and the next.
+// element reads the first element of a list. after is the rest of the list: empty, or a comma and the next element.
 func element(list string) (text string, quoted bool, after string, ok bool) {
 	var b strings.Builder
 	quoted = strings.HasPrefix(list, `"`)
@@ -135,7 +134,7 @@ func element(list string) (text string, quoted bool, after string, ok bool) {
 	return text, false, "", !quoted && text != ""
 }
 
-// Array writes values as PostgreSQL writes an array of them, for doors whose clients pass a list as a parameter.
+// Array writes values as PostgreSQL writes an array, for doors whose clients pass a list as a parameter.
 func Array(list []value.Value) value.Value {
 	var b strings.Builder
 	for i, v := range list {

@@ -8,8 +8,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Bind returns the statement's query with each parameter's value in its place, and the day in that of CURRENT_DATE and
-// its like; a zero day refuses them. The statement stays as it is. The error is always an *Error.
+// Bind returns the statement's query with the values of its parameters, and with today for CURRENT_DATE and the like.
+// If today is zero, these are refused. The statement does not change. The error is always an *Error.
 func (s *Statement) Bind(values map[string]value.Value, today time.Time) (bound *Query, err error) {
 	defer Catch(&err)
 	for _, p := range s.Parameters {
@@ -39,9 +39,9 @@ func (s *Statement) Bind(values map[string]value.Value, today time.Time) (bound 
 		}
 		v := values[t.Name]
 		if v.IsNull() {
-			v = value.Value{} // takes its type from where it stands
+			v = value.Value{} // takes its type from the context
 		}
-		// A text may stand for a date or a number, as a string in the query does.
+		// A text may stand for a date or a number, like a string in the query.
 		return &Expr{Kind: Literal, At: t.At, Literal: v, Text: v.Type() == value.TypeText, Array: t.Array}
 	})
 	if slices.ContainsFunc(s.Parameters, func(p Parameter) bool { return p.Array }) {
@@ -50,8 +50,8 @@ func (s *Statement) Bind(values map[string]value.Value, today time.Time) (bound 
 	return bound, nil
 }
 
-// dayOf is the constant that CURRENT_DATE or NOW() stands for. It is part of the plan, so that tomorrow's question is
-// another one, with an answer and a charge of its own.
+// dayOf is the constant for CURRENT_DATE or NOW(). It is part of the plan. So the same question asked tomorrow is
+// another question, with its own answer and charge.
 func dayOf(t *Expr, today time.Time) *Expr {
 	if today.IsZero() {
 		Refuse(CodeNotSupported, t.At, "write the date, such as DATE '2024-12-31'", "nobody told which day it is")

@@ -6,8 +6,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// call reads a function's call with what may follow it: WITHIN GROUP, FILTER and
-// OVER.
+// call reads a function call with its WITHIN GROUP, FILTER and OVER.
 func (p *parser) call() *Expr {
 	t := p.take()
 	p.i++
@@ -33,7 +32,7 @@ func (p *parser) call() *Expr {
 	if p.accept("filter", "(") {
 		p.expect("where", "write FILTER (WHERE condition)")
 		condition := p.expression()
-		if x.Filter != nil { // of IGNORE NULLS
+		if x.Filter != nil { // set by IGNORE NULLS
 			condition = NewOperator("and", x.Filter, condition)
 		}
 		x.Filter = condition
@@ -90,8 +89,7 @@ func (p *parser) arguments(t token, of *Expr) []*Expr {
 	return args
 }
 
-// unitArguments are the functions with a unit among their arguments, and how many
-// those are.
+// unitArguments are the functions that may have a unit among their arguments, with their number of arguments.
 var unitArguments = map[string]int{
 	"datediff": 3, "date_diff": 3, "datetime_diff": 3, "timestamp_diff": 3, "timestampdiff": 3, "dateadd": 3,
 	"date_add": 3, "timestampadd": 3,
@@ -99,7 +97,7 @@ var unitArguments = map[string]int{
 	"trunc": 2,
 }
 
-// abbreviations are SQL Server's.
+// abbreviations are SQL Server's abbreviations of units.
 var abbreviations = map[string]string{
 	"yy": "year", "yyyy": "year", "qq": "quarter", "q": "quarter", "mm": "month", "m": "month", "wk": "week", "ww": "week",
 	"dd": "day", "d": "day",
@@ -107,8 +105,8 @@ var abbreviations = map[string]string{
 	"weekday": "weekday", "dw": "weekday",
 }
 
-// unitArgument makes a text of the unit in DATEDIFF(day, a, b) and DATE_TRUNC(x,
-// MONTH), which would be read as a column.
+// unitArgument turns the unit in DATEDIFF(day, a, b) and DATE_TRUNC(x, MONTH) into a text. Otherwise it would be read
+// as a column.
 func unitArgument(function string, args []*Expr) {
 	if n, ok := unitArguments[function]; !ok || n != len(args) {
 		return
@@ -147,7 +145,7 @@ func (p *parser) withinGroup() (descending bool, x *Expr) {
 	return descending, x
 }
 
-// orderedSet is PERCENTILE_CONT(q) WITHIN GROUP (ORDER BY x) and its like.
+// orderedSet builds PERCENTILE_CONT(q) WITHIN GROUP (ORDER BY x) and similar calls.
 func orderedSet(call, of *Expr, descending bool) *Expr {
 	t := *call
 	switch {

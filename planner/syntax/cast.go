@@ -8,14 +8,14 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// convertStyles are how CONVERT of SQL Server writes dates, by its numbers.
+// convertStyles maps the style numbers of SQL Server's CONVERT to date formats.
 var convertStyles = map[string]string{
 	"23": "YYYY-MM-DD", "120": "YYYY-MM-DD", "121": "YYYY-MM-DD", "20": "YYYY-MM-DD", "21": "YYYY-MM-DD", "126": "YYYY-MM-DD",
 	"112": "YYYYMMDD", "101": "MM/DD/YYYY", "102": "YYYY.MM.DD", "103": "DD/MM/YYYY", "104": "DD.MM.YYYY", "105": "DD-MM-YYYY",
 	"110": "MM-DD-YYYY", "111": "YYYY/MM/DD",
 }
 
-// convert reads CONVERT(type, x[, style]), and in MySQL's dialect CONVERT(x, type).
+// convert reads CONVERT(type, x[, style]), or CONVERT(x, type) in MySQL's dialect.
 func (p *parser) convert() *Expr {
 	t := p.take()
 	end := p.partner[p.i]
@@ -67,14 +67,14 @@ func (p *parser) convert() *Expr {
 	return cast
 }
 
-// closedAs reads the closing parenthesis after what stands for the form.
+// closedAs reads the closing parenthesis of a special form that was read as x.
 func (p *parser) closedAs(x *Expr, hint string) *Expr {
 	p.expect(")", hint)
 	return x
 }
 
-// The types that CAST knows. A text may have a length, and NUMERIC digits; other
-// types take no size, or one that changes nothing here.
+// The types that CAST knows. A text may have a length, and NUMERIC may have digits. Other types take no size, or a size
+// that changes nothing here.
 var castTypes = map[string]value.Type{
 	"int": value.TypeInt, "integer": value.TypeInt, "bigint": value.TypeInt, "smallint": value.TypeInt,
 	"tinyint": value.TypeInt,
@@ -91,8 +91,8 @@ var castTypes = map[string]value.Type{
 	"timestamp without time zone": value.TypeTimestamp,
 }
 
-// instant is a moment with or without a zone as a time in UTC, which is the zone of all that is asked here: of a text
-// that drivers write, and of a parameter, whose value has been brought there. Nil: it is neither.
+// instant reads a moment, with or without a time zone, as a time in UTC, the zone of all times here. x may be a text as
+// drivers write it, or a parameter, whose value is already in UTC. It returns nil for anything else.
 func instant(x *Expr) *Expr {
 	if !x.Text {
 		if x.Kind != Literal && x.Kind != Placeholder {
@@ -109,9 +109,8 @@ func instant(x *Expr) *Expr {
 	return nil
 }
 
-// cast reads a type and returns the cast of x to it. A text longer than VARCHAR(n)
-// is cut, and a number is rounded to the digits of NUMERIC(p, s), as the standard
-// has it.
+// cast reads a type and returns the cast of x to it. As in the SQL standard, a text longer than VARCHAR(n) is cut, and
+// a number is rounded to the digits of NUMERIC(p, s).
 func (p *parser) cast(x *Expr) *Expr {
 	const known = "the types are int, float, numeric(p, s), text, varchar(n), boolean, date, timestamp and interval"
 	first := p.here()
@@ -130,7 +129,7 @@ func (p *parser) cast(x *Expr) *Expr {
 	if name == "interval" && !p.comes("(") {
 		return toInterval(x, at)
 	}
-	if name == "uuid" && x.Text { // as a table of text ids holds it
+	if name == "uuid" && x.Text { // tables hold it as a text
 		return &Expr{Kind: Literal, At: x.At, Text: true, Literal: value.Text(strings.ToLower(x.Literal.Str()))}
 	}
 	if name == "timestamptz" || t == value.TypeTimestamp && p.comes("with", "time", "zone") {

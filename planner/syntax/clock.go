@@ -1,13 +1,13 @@
 package syntax
 
-// The names of what Query.Today stands for, which no parameter has.
+// The internal names of what Query.Today provides. No parameter has these names.
 const (
 	clockDay    = internal + "day"    // the day
-	clockMoment = internal + "moment" // its beginning, as a timestamp
-	timeOfDay   = internal + "time"   // the time of the day, which is refused
+	clockMoment = internal + "moment" // the beginning of the day, as a timestamp
+	timeOfDay   = internal + "time"   // the time of day, which is refused
 )
 
-// clock holds what depends on when it is asked.
+// clock lists the words and functions whose value depends on the time of the question.
 var clock = map[string]string{
 	"current_date": clockDay, "curdate": clockDay, "today": clockDay, "utc_date": clockDay, "sysdate": clockDay,
 	"now": clockMoment, "getdate": clockMoment, "getutcdate": clockMoment, "current_timestamp": clockMoment,

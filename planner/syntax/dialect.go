@@ -7,10 +7,11 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Dialect is whose SQL a text is: it decides what is read where databases differ. What only one of them has, all read.
+// Dialect is a database's SQL. It decides how a text is read where databases differ. What only one database has is read
+// in every dialect.
 type Dialect string
 
-// The dialects. The zero value is PostgreSQL's.
+// The dialects. The zero value means PostgreSQL.
 const (
 	PostgreSQL Dialect = "postgres"
 	MySQL      Dialect = "mysql"
@@ -20,10 +21,10 @@ const (
 	Spark      Dialect = "spark"
 )
 
-// Dialects are all of them, in the order in which people read them.
+// Dialects lists the dialects in the order for people.
 var Dialects = []Dialect{PostgreSQL, MySQL, BigQuery, Snowflake, TSQL, Spark}
 
-// ParseDialect reads a dialect's name, in any letter case; of an empty one it is PostgreSQL's.
+// ParseDialect reads a dialect's name in any letter case. An empty name means PostgreSQL.
 func ParseDialect(name string) (d Dialect, ok bool) {
 	d = Dialect(strings.ToLower(name))
 	if d == "" {
@@ -32,24 +33,26 @@ func ParseDialect(name string) (d Dialect, ok bool) {
 	return d, slices.Contains(Dialects, d)
 }
 
-// differences are what is read by the dialect.
+// differences are the meanings that depend on the dialect.
 type differences struct {
-	realDivision bool   // 1 / 2 is 0.5, not 0
-	logarithm    string // what LOG(x) is; "": it is refused
-	baseLast     bool   // LOG(x, base), not LOG(base, x)
-	nullsLeast   bool   // in ORDER BY, a NULL is less than all else, not more
-	nullConcat   bool   // CONCAT of a NULL is NULL
-	nullExtreme  bool   // LEAST and GREATEST of a NULL are NULL
-	sunday       int64  // DAYOFWEEK of a Sunday; -1: there is no such function
-	monday       int64  // WEEKDAY of a Monday; -1: there is no such function
-	length       string // what LEN is; "": there is no such function
+	realDivision bool   // 1 / 2 is 0.5 instead of 0
+	logarithm    string // the function that LOG(x) means; "": it is refused
+	baseLast     bool   // LOG(x, base) instead of LOG(base, x)
+	nullsLeast   bool   // ORDER BY treats NULL as the least value, not the greatest
+	nullConcat   bool   // CONCAT with a NULL is NULL
+	nullExtreme  bool   // LEAST and GREATEST with a NULL are NULL
+	sunday       int64  // DAYOFWEEK of a Sunday; -1: no such function
+	monday       int64  // WEEKDAY of a Monday; -1: no such function
+	length       string // the function that LEN means; "": no such function
 	textQuotes   bool   // "x" is a text
-	nullJoin     bool   // CONCAT_WS of a NULL is NULL
-	monthName    string // how TO_CHAR writes what MONTHNAME is; "": there is no such function
-	addMonths    string // ADD_MONTHS of a month's last day: "last" of the other month, or the "same" day; "": there is none
-	typeLast     bool   // CONVERT(x, type), not CONVERT(type, x)
-	truncates    bool   // CAST(2.5 AS int) is 2, not 3
-	numberNames  bool   // [8507] is a name
+	nullJoin     bool   // CONCAT_WS with a NULL is NULL
+	monthName    string // the TO_CHAR format of MONTHNAME; "": no such function
+	// ADD_MONTHS from the last day of a month gives the "last" day of the other month, or the "same" day; "": no such
+	// function
+	addMonths   string
+	typeLast    bool // CONVERT(x, type) instead of CONVERT(type, x)
+	truncates   bool // CAST(2.5 AS int) is 2 instead of 3
+	numberNames bool // [8507] is a name
 }
 
 var dialects = map[Dialect]differences{
@@ -70,7 +73,7 @@ var dialects = map[Dialect]differences{
 	},
 }
 
-// division is / in the dialect.
+// division builds / in the dialect.
 func (d differences) division(x, y *Expr) *Expr {
 	if d.realDivision {
 		return NewOperator(Divide, x, y)
@@ -78,7 +81,7 @@ func (d differences) division(x, y *Expr) *Expr {
 	return NewOperator("/", x, y)
 }
 
-// cast is a CAST, which of a fraction may leave it out.
+// cast builds a CAST. In some dialects a cast to int drops the fraction.
 func (d differences) cast(t *Expr) *Expr {
 	if d.truncates && t.Type == value.TypeInt {
 		t.Name = Truncating
@@ -86,10 +89,10 @@ func (d differences) cast(t *Expr) *Expr {
 	return t
 }
 
-// Truncating is the name of a Cast of a float to an int toward zero.
+// Truncating is the name of a Cast that converts a float to an int toward zero.
 const Truncating = "trunc"
 
-// nulls is where NULLs come in an order that does not say so.
+// nulls tells where NULLs come in an order that does not say it.
 func (d differences) nulls(descending bool) string {
 	switch {
 	case !d.nullsLeast:
@@ -100,7 +103,7 @@ func (d differences) nulls(descending bool) string {
 	return "first"
 }
 
-// call writes a call whose meaning the dialect decides as one that has one meaning.
+// call turns a call whose meaning depends on the dialect into a call with one meaning.
 func (d differences) call(t *Expr) *Expr {
 	plain := !t.Star && !t.Distinct && t.Filter == nil && t.Over == nil
 	named := func(name string, args ...*Expr) *Expr {
@@ -166,7 +169,7 @@ func (d differences) call(t *Expr) *Expr {
 	return t
 }
 
-// joinedBy writes CONCAT_WS('-', x, y), in which a NULL adds nothing, not even a separator.
+// joinedBy rewrites CONCAT_WS('-', x, y). A NULL adds nothing, not even a separator.
 func joinedBy(t *Expr) *Expr {
 	call := func(name string, args ...*Expr) *Expr { return &Expr{Kind: Call, Name: name, At: t.At, Args: args} }
 	var parts []*Expr

@@ -12,25 +12,26 @@ type Code string
 
 // The codes of a query that cannot be planned.
 const (
-	CodeSyntax        Code = "SYNTAX"            // the text is no SQL that is read here
-	CodeNotSupported  Code = "NOT_SUPPORTED"     // SQL that is not answered, or not yet
-	CodeRowLevel      Code = "ROW_LEVEL"         // asks for rows of patients instead of aggregates
-	CodeTable         Code = "UNKNOWN_TABLE"     // the catalog has no such table
-	CodeColumn        Code = "UNKNOWN_COLUMN"    // no table of the query has such a column
-	CodeAmbiguous     Code = "AMBIGUOUS_NAME"    // a name means two things
-	CodeFunction      Code = "UNKNOWN_FUNCTION"  // there is no such function
-	CodeType          Code = "TYPE"              // an operation does not fit its operands
-	CodeNotGrouped    Code = "NOT_GROUPED"       // a column is neither grouped by nor aggregated
-	CodeMisplaced     Code = "MISPLACED"         // an aggregate where none can stand, or one within another
-	CodeBounds        Code = "BOUNDS_NEEDED"     // a sum of values that have no bounds
-	CodePatientsMixed Code = "PATIENTS_MIXED"    // a join would put two patients into one row
-	CodeNested        Code = "NESTED_RELEASE"    // a query within a query that aggregates over patients
-	CodeNoPatient     Code = "NO_PATIENT"        // no private table, or a row without its patient
-	CodeTooLarge      Code = "TOO_LARGE"         // too many groups, columns or nested parts; or too many rows would be computed from released ones
-	CodeAccuracy      Code = "ACCURACY"          // the accuracy that is asked for cannot be reached, or foretold
-	CodePrice         Code = "EPSILON_TOO_SMALL" // a release would cost less than the study's least price
-	CodeParameter     Code = "INVALID_PARAMETER" // epsilon, delta or a limit out of range
-	CodeSealed        Code = "SEALED"            // the study is sealed, and this cannot be answered so
+	CodeSyntax        Code = "SYNTAX"           // the text is not SQL that is read here
+	CodeNotSupported  Code = "NOT_SUPPORTED"    // SQL that is not supported, or not yet
+	CodeRowLevel      Code = "ROW_LEVEL"        // the query asks for rows of patients, not for aggregates
+	CodeTable         Code = "UNKNOWN_TABLE"    // the catalog has no such table
+	CodeColumn        Code = "UNKNOWN_COLUMN"   // no table of the query has such a column
+	CodeAmbiguous     Code = "AMBIGUOUS_NAME"   // a name has two meanings
+	CodeFunction      Code = "UNKNOWN_FUNCTION" // there is no such function
+	CodeType          Code = "TYPE"             // an operation does not fit its operands
+	CodeNotGrouped    Code = "NOT_GROUPED"      // a column is neither grouped by nor aggregated
+	CodeMisplaced     Code = "MISPLACED"        // an aggregate in a wrong place, or within another one
+	CodeBounds        Code = "BOUNDS_NEEDED"    // a sum of values without bounds
+	CodePatientsMixed Code = "PATIENTS_MIXED"   // a join would combine two patients in one row
+	CodeNested        Code = "NESTED_RELEASE"   // a subquery that aggregates over patients, in a wrong place
+	CodeNoPatient     Code = "NO_PATIENT"       // no private table, or a row without its patient
+	// too many groups, columns or nested parts, or too many rows computed from released ones
+	CodeTooLarge  Code = "TOO_LARGE"
+	CodeAccuracy  Code = "ACCURACY"          // the accuracy cannot be reached or predicted
+	CodePrice     Code = "EPSILON_TOO_SMALL" // a release would cost less than the study's least price
+	CodeParameter Code = "INVALID_PARAMETER" // epsilon, delta or a limit out of range
+	CodeSealed    Code = "SEALED"            // the study is sealed and does not allow this
 )
 
 // Error is a refusal, for the researcher to read.
@@ -39,11 +40,11 @@ type Error struct {
 	Position
 	Message string // what is wrong
 	Hint    string // what to write instead; may be empty
-	// Wanted is the type as which a text was read, and is none; empty: the refusal is another.
+	// Wanted is the type that a text could not be read as. It is empty for other refusals.
 	Wanted value.Type
 }
 
-// Error gives code, place, message and hint on one line.
+// Error writes code, position, message and hint on one line.
 func (e *Error) Error() string {
 	s := fmt.Sprintf("%s at line %d, column %d: %s", e.Code, e.Line, e.Column, e.Message)
 	if e.Hint != "" {
@@ -73,13 +74,13 @@ func (p Position) caret(sql string) string {
 	return line + "\n" + pad.String() + strings.Repeat("^", width)
 }
 
-// Refuse gives up by a panic with *Error, which Catch recovers. A recursive descent over
-// syntax has too many exits for anything else to stay readable.
+// Refuse stops by a panic with an *Error, which Catch recovers. A recursive-descent parser has too many exits for
+// errors as results.
 func Refuse(code Code, at Position, hint, format string, args ...any) {
 	panic(&Error{Code: code, Position: at, Message: fmt.Sprintf(format, args...), Hint: hint})
 }
 
-// Catch turns a refusal into an error where it is deferred; other panics go on.
+// Catch turns a refusal into an error; it must be deferred. Other panics continue.
 func Catch(err *error) {
 	switch r := recover().(type) {
 	case nil:

@@ -8,7 +8,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// from reads FROM's list.
+// from reads the list of FROM.
 func (p *parser) from(s *Select) {
 	for {
 		p.comma(s, p.tableReference())
@@ -18,9 +18,8 @@ func (p *parser) from(s *Select) {
 	}
 }
 
-// tableReference reads a table and what it is joined with, one JOIN after the
-// other: a JOIN has its condition before the next, so that nothing is left to
-// guess.
+// tableReference reads a table and its joins. Each JOIN has its condition before the next JOIN, so the reading is
+// unambiguous.
 func (p *parser) tableReference() []From {
 	left := p.tableFactor()
 	for {
@@ -61,7 +60,7 @@ func (p *parser) tableReference() []From {
 			left = []From{p.fullJoin(left, right, how, t.at)}
 			continue
 		}
-		if mirrored { // a RIGHT JOIN b is b LEFT JOIN a
+		if mirrored { // a RIGHT JOIN b equals b LEFT JOIN a
 			p.reordered = p.reordered || how.Natural
 			left, right = right, left
 		}
@@ -148,7 +147,7 @@ func (p *parser) tableFactor() []From {
 		if !p.here().isName() && !p.comes("as") {
 			return group
 		}
-		f.Query = p.everything(group, t.at) // a name for joined tables hides theirs
+		f.Query = p.everything(group, t.at) // an alias for joined tables hides their names
 	case p.comes("generate_series", "("):
 		return p.series(f)
 	case p.comes("table", "(") && p.listAt(2):
@@ -181,7 +180,7 @@ func (p *parser) tableFactor() []From {
 	return []From{f}
 }
 
-// everything is SELECT * FROM the tables.
+// everything is SELECT * over the tables.
 func (p *parser) everything(group []From, at Position) *Query {
 	return &Query{At: at, Select: &Select{At: at, Items: []Item{{Term: &Expr{Kind: Star, At: at}}}, From: group}}
 }
@@ -207,10 +206,9 @@ func (p *parser) tableAlias(f *From) {
 	}
 }
 
-// tableName reads table, schema.table, catalog.schema.table or @schema.table. Tables
-// have no schema here: OMOP's are the federation's, whatever each hospital calls them,
-// and tools write those that the doors' metadata tell. Where two schemas would make two
-// tables of one name, or the name is one of WITH's, it is refused.
+// tableName reads table, schema.table, catalog.schema.table or @schema.table. Tables have no schema here. The tables
+// are those of the federation, whatever schema a hospital keeps them in, and tools write the schema that a door's
+// metadata names. It is refused if two schemas would make one name mean two tables, or if the name is one of WITH.
 func (p *parser) tableName() (string, Position) {
 	template := p.comes("@") && p.token(1).isName() && p.token(2).is(".")
 	if template {
@@ -255,12 +253,13 @@ func (p *parser) tableName() (string, Position) {
 	return t.text, t.at
 }
 
-// sameSchema reports whether two names may be of one schema: they are the same, or one has its catalog before it.
+// sameSchema reports whether two names may mean one schema: they are equal, or one also names the catalog.
 func sameSchema(a, b string) bool {
 	return a == b || strings.HasSuffix(a, "."+b) || strings.HasSuffix(b, "."+a)
 }
 
-// dashed reads the rest of a BigQuery project's name, whose dashes need no quotes: physionet-data.mimiciv_icu.icustays.
+// dashed reads the rest of a BigQuery project's name, in which dashes need no quotes:
+// physionet-data.mimiciv_icu.icustays.
 func (p *parser) dashed(t token) token {
 	adjacent := func(a, b token) bool { return a.at.Offset+a.at.Length == b.at.Offset }
 	for t.kind == tokenWord && p.comes("-") && adjacent(t, p.here()) && adjacent(p.here(), p.token(1)) && p.token(1).isName() {
@@ -271,15 +270,15 @@ func (p *parser) dashed(t token) token {
 	return t
 }
 
-// lockHint passes over WITH (NOLOCK), which asks that nothing is waited for, and nothing is.
+// lockHint skips WITH (NOLOCK). It asks not to wait for locks, and there are none.
 func (p *parser) lockHint() {
 	if p.accept("with", "(", "nolock", ")") || p.comes("(", "nolock", ")") {
 		p.accept("(", "nolock", ")")
 	}
 }
 
-// series reads GENERATE_SERIES(from, to[, step]) of constants as rows of constants, whose column is called as the table
-// is.
+// series reads GENERATE_SERIES(from, to[, step]) with constant arguments as rows of constants. The column has the
+// table's name.
 func (p *parser) series(f From) []From {
 	t := p.take()
 	p.i++
@@ -288,7 +287,7 @@ func (p *parser) series(f From) []From {
 	return p.list(f, t, seriesOf(t, args))
 }
 
-// list is a table of the values, whose column is called as the table is.
+// list turns values into a table. The column has the table's name.
 func (p *parser) list(f From, t token, values []*Expr) []From {
 	f.Query, f.Alias = &Query{At: t.at, Select: &Select{At: t.at}}, t.text
 	named := f.Columns
@@ -346,7 +345,8 @@ func seriesOf(t token, args []*Expr) (all []*Expr) {
 		switch {
 		case months:
 			first := time.Unix(from.Int64()*24*60*60, 0).UTC()
-			day := time.Date(first.Year(), first.Month()+time.Month(n*step)+1, 0, 0, 0, 0, 0, time.UTC) // the month's last
+			// the last day of the month
+			day := time.Date(first.Year(), first.Month()+time.Month(n*step)+1, 0, 0, 0, 0, 0, time.UTC)
 			day = day.AddDate(0, 0, min(first.Day(), day.Day())-day.Day())
 			v = value.Date(day.Unix() / (24 * 60 * 60))
 		case from.Type() == value.TypeDate:
@@ -393,8 +393,8 @@ func (p *parser) tableFunction() *Expr {
 	return x
 }
 
-// flatten joins the tables on the right with those on the left, one after the
-// other, as LEFT and INNER joins allow to be rearranged; how.at is where the join is.
+// flatten joins the tables on the right, one by one, to those on the left, if LEFT and INNER joins may be reordered so.
+// how.At is the position of the join.
 func (p *parser) flatten(left, right []From, how From) []From {
 	join := func(left []From, last From) []From {
 		last.Join, last.On, last.Using, last.Natural = how.Join, how.On, how.Using, how.Natural
@@ -406,7 +406,7 @@ func (p *parser) flatten(left, right []From, how From) []From {
 	case how.Join == LeftJoin:
 		Refuse(CodeNotSupported, how.At, "join a derived table instead: LEFT JOIN (SELECT … FROM … JOIN …) AS d",
 			"an outer join of joined tables is not answered")
-	case len(left) == 1: // a JOIN (b JOIN c): the inner join commutes
+	case len(left) == 1: // a JOIN (b JOIN c): an inner join commutes
 		p.reordered = p.reordered || how.Natural
 		return join(right, left[0])
 	}
@@ -415,7 +415,7 @@ func (p *parser) flatten(left, right []From, how From) []From {
 	return nil
 }
 
-// comma adds an element of FROM's list to those before it.
+// comma adds an element of FROM's list to the earlier ones.
 func (p *parser) comma(s *Select, group []From) {
 	if len(s.From) > 0 {
 		group[0].Join = CrossJoin

@@ -5,14 +5,15 @@ import (
 	"strings"
 )
 
-// maxFullJoins bounds those of one FROM, since each is written out as two joins of what it joins.
+// maxFullJoins bounds the FULL JOINs in one FROM. Each is written as two joins of its operands.
 const maxFullJoins = 4
 
-// fullJoin writes a FULL JOIN b ON c as what it is, so that each row has the patient of one side:
+// fullJoin rewrites a FULL JOIN b ON c so that each row has the patient of one side:
 //
 //	SELECT * FROM a LEFT JOIN b ON c UNION ALL SELECT * FROM b LEFT JOIN a ON c WHERE a is not there
 //
-// a is not there where a side of an equality of c that reads a alone, and is NULL where a is, is NULL.
+// To test that a is missing, it takes an equality in c with one side that reads only a and is NULL if a's columns are.
+// That side is NULL exactly if a is missing.
 func (p *parser) fullJoin(left, right []From, how From, at Position) From {
 	if how.Natural {
 		Refuse(CodeNotSupported, at, "write FULL JOIN … USING (column)", "a NATURAL FULL JOIN is not answered")
@@ -32,7 +33,7 @@ func (p *parser) fullJoin(left, right []From, how From, at Position) From {
 			Refuse(CodeSyntax, f.At, "write AS and a name after it", "a derived table of a FULL JOIN needs a name")
 		}
 	}
-	var merged [2][]Item // the columns that are one for both sides, of either side
+	var merged [2][]Item // for each side: the columns that USING merges
 	on := how.On
 	for _, c := range how.Using {
 		if l.Tables != nil {
@@ -54,7 +55,8 @@ func (p *parser) fullJoin(left, right []From, how From, at Position) From {
 		if reads(b, l.Names(), true) {
 			a, b = b, a
 		}
-		one := within(a).Kind == Column && within(b).Kind == Column // of several that may differ, the first that is there is another in another order
+		// of several candidates that may differ, the choice depends on the order
+		one := within(a).Kind == Column && within(b).Kind == Column
 		if of := append(coalesced(a), coalesced(b)...); one && !slices.Contains(of, "") && reads(a, l.Names(), true) && reads(b, r.Names(), true) {
 			slices.Sort(of)
 			j := jointColumn{name: strings.Join(of, " = "), of: of}
@@ -81,7 +83,7 @@ func (p *parser) fullJoin(left, right []From, how From, at Position) From {
 	return From{At: l.At, Query: &Query{At: at, SetOperation: both}, Tables: append(l.Names(), r.Names()...), joint: joint, Written: l.Written}
 }
 
-// Names are those by which the columns of FROM's element are read.
+// Names are the names by which the columns of this element of FROM can be read.
 func (f From) Names() []string {
 	if f.Tables != nil {
 		return slices.Clone(f.Tables)
@@ -96,7 +98,7 @@ func (t *Expr) Of(table string) *Expr {
 	return &copied
 }
 
-// equalities calls fn with the sides of each equality of those that all must hold.
+// equalities calls fn with both sides of each equality that must hold.
 func equalities(on *Expr, fn func(a, b *Expr)) {
 	switch {
 	case on.Kind == Operator && on.Name == "and":
@@ -108,8 +110,8 @@ func equalities(on *Expr, fn func(a, b *Expr)) {
 	}
 }
 
-// presence is a side of an equality which reads columns of these tables and of no other, where the other side reads
-// none of them, and which is NULL where these are; nil where there is none.
+// presence returns a side of an equality that reads columns of these tables only, while the other side reads none of
+// them. It is NULL if these columns are. It returns nil if there is none.
 func presence(on *Expr, tables []string, strict func(*Expr) bool) (side *Expr) {
 	equalities(on, func(a, b *Expr) {
 		switch {
@@ -122,7 +124,7 @@ func presence(on *Expr, tables []string, strict func(*Expr) bool) (side *Expr) {
 	return side
 }
 
-// strict reports whether an expression is NULL where a column that it reads is, as COALESCE is not.
+// strict reports whether an expression is NULL if a column that it reads is NULL. COALESCE is not strict.
 func strict(e *Expr) bool {
 	switch {
 	case e.Kind == Column:
@@ -135,7 +137,7 @@ func strict(e *Expr) bool {
 	return false
 }
 
-// coalesced are the columns of COALESCE, or a column itself; one is empty where there is something else.
+// coalesced lists the columns in COALESCE, or the column itself. It is empty for any other expression.
 func coalesced(e *Expr) []string {
 	switch {
 	case e.Kind == Column && e.Qualifier != "":
@@ -150,8 +152,8 @@ func coalesced(e *Expr) []string {
 	return []string{""}
 }
 
-// readJoint makes COALESCE of columns that a FULL JOIN says are equal the column which holds it. So a patient's id is
-// known to be one, whichever side it is of.
+// readJoint replaces COALESCE of columns that a FULL JOIN says are equal by the column that holds it. So a patient's id
+// is recognised on either side.
 func (s *Select) readJoint() {
 	var joint []jointColumn
 	for _, f := range s.From {
@@ -162,7 +164,7 @@ func (s *Select) readJoint() {
 	}
 	read := reader(joint)
 	for i, item := range s.Items {
-		if item.Term.Kind == Call { // which may become a column
+		if item.Term.Kind == Call { // may become a column, which has another name
 			s.Items[i].Alias = item.Name()
 		}
 		s.Items[i].Term = read(item.Term)
@@ -178,7 +180,7 @@ func (s *Select) readJoint() {
 	}
 }
 
-// reader reads COALESCE as the joint column that holds it; nil stays nil.
+// reader returns a function that replaces COALESCE by the joint column that holds it; nil stays nil.
 func reader(joint []jointColumn) func(*Expr) *Expr {
 	read := func(e *Expr) *Expr {
 		if e.Kind != Call {
@@ -201,7 +203,8 @@ func reader(joint []jointColumn) func(*Expr) *Expr {
 	}
 }
 
-// reads reports whether an expression reads at least one column, and all that it reads are of these tables, or none is.
+// reads reports whether an expression reads at least one column, and only columns of these tables, or (if ofThese is
+// false) none of these tables.
 func reads(e *Expr, tables []string, ofThese bool) bool {
 	columns, all := 0, true
 	e.Walk(func(t *Expr) bool {

@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// maxKeys bounds the keys of GROUP BY.
+// maxKeys bounds the number of GROUP BY keys.
 const maxKeys = 100
 
-// maxGroupingSets bounds what ROLLUP, CUBE and GROUPING SETS become.
+// maxGroupingSets bounds the number of sets that ROLLUP, CUBE and GROUPING SETS make.
 const maxGroupingSets = 64
 
-// grouping reads GROUP BY's list, and returns the sets of keys to group by: more than
-// one with ROLLUP, CUBE and GROUPING SETS, which multiply as the standard says.
+// grouping reads the list of GROUP BY and returns the sets of keys. There are several sets with ROLLUP, CUBE and
+// GROUPING SETS, which multiply as the standard says.
 func (p *parser) grouping() [][]*Expr {
 	keys := 0
 	at := p.here().at
@@ -53,7 +53,7 @@ func (p *parser) grouping() [][]*Expr {
 	return sets
 }
 
-// allKeys are the keys of GROUP BY ALL: the items of SELECT that hold no aggregate.
+// allKeys are the keys of GROUP BY ALL: the items of SELECT without an aggregate.
 func (s *Select) allKeys() [][]*Expr {
 	var keys []*Expr
 	for _, i := range s.Items {
@@ -70,7 +70,7 @@ func (s *Select) allKeys() [][]*Expr {
 	return [][]*Expr{keys}
 }
 
-// rollup are the sets of ROLLUP, the longest first.
+// rollup returns the sets of ROLLUP, the longest first.
 func rollup(units [][]*Expr) (sets [][]*Expr) {
 	for n := len(units); n >= 0; n-- {
 		sets = append(sets, slices.Concat(units[:n]...))
@@ -78,12 +78,12 @@ func rollup(units [][]*Expr) (sets [][]*Expr) {
 	return sets
 }
 
-// cube are the sets of CUBE.
+// cube returns the sets of CUBE.
 func cube(units [][]*Expr, t token) (sets [][]*Expr) {
 	if len(units) > 6 {
 		Refuse(CodeTooLarge, t.at, "name the sets with GROUPING SETS", "this groups in more than %d ways", maxGroupingSets)
 	}
-	for without := range 1 << len(units) { // the first unit's is the highest bit
+	for without := range 1 << len(units) { // the first unit has the highest bit
 		set := []*Expr{}
 		for i, u := range units {
 			if without>>(len(units)-1-i)&1 == 0 {
@@ -155,8 +155,7 @@ func (p *parser) unit(keys *int) []*Expr {
 	return []*Expr{add()}
 }
 
-// severalWithin reports whether the parenthesis at token i holds a list of more
-// than one, and no query.
+// severalWithin reports whether the parenthesis at token i contains a list of several items, and not a query.
 func (p *parser) severalWithin(i int) bool {
 	if p.queryComes(i) {
 		return false

@@ -7,7 +7,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// units are the units of time, as they are spelled.
+// units maps the spellings of the units of time to units.
 var units = map[string]string{
 	"microsecond": "microsecond", "microseconds": "microsecond", "millisecond": "millisecond",
 	"milliseconds": "millisecond",
@@ -19,8 +19,8 @@ var units = map[string]string{
 	"quarter": "quarter", "quarters": "quarter", "year": "year", "years": "year", "yr": "year", "yrs": "year",
 }
 
-// interval reads INTERVAL '1 day', INTERVAL '1' DAY, INTERVAL 1 DAY and INTERVAL
-// (x) DAY, or returns nil where INTERVAL is a name.
+// interval reads INTERVAL '1 day', INTERVAL '1' DAY, INTERVAL 1 DAY and INTERVAL (x) DAY. It returns nil if INTERVAL is
+// a name here.
 func (p *parser) interval() *Expr {
 	t, next := p.here(), p.token(1)
 	unitAt := func(i int) bool {
@@ -57,8 +57,8 @@ func (p *parser) interval() *Expr {
 	return nil
 }
 
-// quantity reads '3 days' as an interval, without a unit where it has none, and
-// '1 month -1 day' as several, one after the other.
+// quantity reads '3 days' as an interval and '1 month -1 day' as several, one after the other. The unit is empty if the
+// text has none.
 func quantity(t token) *Expr {
 	text := strings.ReplaceAll(strings.ReplaceAll(t.text, "- ", "-"), "+ ", "+")
 	fields := strings.Fields(text)
@@ -92,8 +92,8 @@ func quantity(t token) *Expr {
 	return x
 }
 
-// parts are what the units of an interval add up to, in the order in which PostgreSQL
-// moves a date by them: a year and a month are 13 months, of which the last has its end.
+// parts are the sums of an interval's units, in the order in which PostgreSQL adds them to a date. A year and a month
+// make 13 months; the day is then at most the last of that month.
 var parts = []struct {
 	unit  string
 	sizes map[string]int64
@@ -103,12 +103,12 @@ var parts = []struct {
 	{"second", map[string]int64{"hour": 3600, "minute": 60, "second": 1}},
 }
 
-// severalUnits reads 1 year 2 months -3 days: whole numbers, each with its unit.
+// severalUnits reads 1 year 2 months -3 days: whole numbers with units.
 func severalUnits(fields []string, at Position, refused func()) *Expr {
 	sums := make([]int64, len(parts))
 	for i := 0; i < len(fields); i += 2 {
 		number := strings.TrimPrefix(fields[i], "+")
-		if strings.Trim(number, "0.") == "" { // 0.000000 seconds, of Python's drivers
+		if strings.Trim(number, "0.") == "" { // 0.000000 seconds, as Python's drivers write
 			number = "0"
 		}
 		n, err := value.Parse(value.TypeInt, number)
@@ -143,7 +143,7 @@ func severalUnits(fields []string, at Position, refused func()) *Expr {
 	return first
 }
 
-// toInterval casts '1 day', or n || ' days', to an interval.
+// toInterval casts '1 day' or n || ' days' to an interval.
 func toInterval(x *Expr, at Position) *Expr {
 	if x.Kind == Literal && x.Text {
 		if t := quantity(token{kind: tokenString, text: x.Literal.Str(), at: x.At}); t.Name != "" {

@@ -7,11 +7,11 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Lists of constants that stand for rows, in FROM or as all that SELECT asks for: UNNEST(ARRAY[1, 2]), UNNEST([1, 2]),
+// Lists of constants that become rows, in FROM or as the only item of SELECT: UNNEST(ARRAY[1, 2]), UNNEST([1, 2]),
 // EXPLODE(ARRAY(1, 2)), FLATTEN(ARRAY_CONSTRUCT(1, 2)), GENERATE_SERIES(1, 9), EXPLODE(SEQUENCE(1, 9)) and
 // UNNEST(GENERATE_ARRAY(1, 9)).
 
-// listAt reports whether a list that stands for rows comes so many tokens ahead.
+// listAt reports whether a list that becomes rows starts ahead tokens from here.
 func (p *parser) listAt(ahead int) bool {
 	name, of := p.token(ahead), p.token(ahead+2)
 	if !p.token(ahead + 1).is("(") {
@@ -28,10 +28,10 @@ func (p *parser) listAt(ahead int) bool {
 	return false
 }
 
-// seriesFunctions are those that make lists.
+// seriesFunctions are the functions that make lists.
 var seriesFunctions = words("generate_array generate_date_array sequence")
 
-// listComes reads a list that stands for rows, or returns nil where none comes.
+// listComes reads a list that becomes rows, or returns nil if none comes next.
 func (p *parser) listComes() (list []*Expr) {
 	if !p.listAt(0) {
 		return nil
@@ -73,7 +73,7 @@ func (p *parser) constants() (list []*Expr) {
 	return list
 }
 
-// selectedList is SELECT of a list, which has a row for each of its values.
+// selectedList reads SELECT of a list, which gives one row for each value.
 func (p *parser) selectedList(q *Query, list []*Expr) *Query {
 	name := "unnest"
 	if p.accept("as") || p.here().isName() {
@@ -90,13 +90,13 @@ func (p *parser) selectedList(q *Query, list []*Expr) *Query {
 	return q
 }
 
-// quantileLists are functions whose share may be a list: a column for each.
+// quantileLists are functions whose share may be a list. They give one column for each share.
 var quantileLists = words("percentile_cont percentile_disc percentile percentile_approx approx_percentile quantile quantile_cont")
 
-// severalShares is what a list of shares is called until its columns are told.
+// severalShares names a list of shares until its columns are known.
 const severalShares = internal + "several"
 
-// shares reads a list of shares among the arguments of such a function, if one comes.
+// shares reads a list of shares as an argument of such a function, if one comes next.
 func (p *parser) shares() *Expr {
 	if !p.comes("array", "[") && !p.comes("array", "(") && !p.comes("[") {
 		return nil
@@ -105,7 +105,7 @@ func (p *parser) shares() *Expr {
 	return &Expr{Kind: Call, Name: severalShares, At: at, Args: p.constants()}
 }
 
-// eachQuantile gives an item of several quantiles as one item for each.
+// eachQuantile splits an item with several quantiles into one item for each.
 func eachQuantile(i Item) []Item {
 	t := i.Term
 	whole := t.Kind == Call && t.Name == "approx_quantiles" && len(t.Args) == 2

@@ -2,7 +2,7 @@ package syntax
 
 import "github.com/intramuros/intramuros/internal/value"
 
-// constant reads a value that stands alone: a number, a string, TRUE or FALSE.
+// constant reads a single value: a number, a string, TRUE or FALSE.
 func (p *parser) constant(hint string) *Expr {
 	minus := p.accept("-")
 	t := p.here()
@@ -35,17 +35,17 @@ func literalOf(t token) *Expr {
 func constantOf(t token) *Expr {
 	v := value.Bool(t.is("true"))
 	if t.is("null") {
-		v = value.Value{} // takes its type from where it stands
+		v = value.Value{} // takes its type from the context
 	}
 	return NewLiteral(t.at, v)
 }
 
-// word is a word of the query, such as YEAR, as a text.
+// word turns a word of the query, such as YEAR, into a text.
 func word(name string, at Position) *Expr {
 	return &Expr{Kind: Literal, At: at, Literal: value.Text(name), Text: true}
 }
 
-// typed are the words that make a date or a time of the string after them.
+// typed are the words that turn the string after them into a date or a time.
 var typed = words("date timestamp datetime time timestamptz")
 
 func (p *parser) typedLiteral() *Expr {
@@ -68,8 +68,7 @@ func (p *parser) typedLiteral() *Expr {
 	return NewLiteral(span(t.at, text.at), v)
 }
 
-// numberValue reads a number: an int where it is written as one and fits, else
-// a float.
+// numberValue reads a number: an int if it is written as one and fits, else a float.
 func numberValue(t token) value.Value {
 	if v, err := value.Parse(value.TypeInt, t.text); err == nil {
 		return v

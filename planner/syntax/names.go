@@ -7,9 +7,9 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Numbers and names of SELECT's items, as GROUP BY, HAVING, QUALIFY and ORDER BY write them.
+// GROUP BY, HAVING, QUALIFY and ORDER BY may name SELECT's items by position or alias. This file resolves them.
 
-// Aliased returns the item that t, a bare name, is the alias of, or nil.
+// Aliased returns the item with alias t, where t is a bare name, or nil.
 func Aliased(items []Item, t *Expr) *Expr {
 	i := slices.IndexFunc(items, func(i Item) bool { return t.Kind == Column && t.Qualifier == "" && strings.EqualFold(i.Alias, t.Name) })
 	if i < 0 {
@@ -18,8 +18,8 @@ func Aliased(items []Item, t *Expr) *Expr {
 	return items[i].Term
 }
 
-// called returns the item whose column the answer names by its function, where t is that name and no other column has
-// it: SELECT COUNT(*) … ORDER BY count; else t.
+// called returns the item that the answer names by its function if t is that name and no other column has it, as in
+// SELECT COUNT(*) … ORDER BY count. Otherwise it returns t.
 func called(items []Item, t *Expr) *Expr {
 	if t.Kind != Column || t.Qualifier != "" {
 		return t
@@ -36,8 +36,7 @@ func called(items []Item, t *Expr) *Expr {
 	return t
 }
 
-// Ordinal returns the item whose number, from 1, the literal t is. Other literals are refused; clause names where t
-// stands.
+// Ordinal returns the item at the position t, from 1. It refuses other literals; clause names the clause of t.
 func Ordinal(items []Item, t *Expr, clause string) *Expr {
 	if n := t.Literal; n.Type() == value.TypeInt && n.Int64() >= 1 && n.Int64() <= int64(len(items)) {
 		return items[n.Int64()-1].Term
@@ -47,7 +46,8 @@ func Ordinal(items []Item, t *Expr, clause string) *Expr {
 	return nil
 }
 
-// Ordered returns what a term of ORDER BY orders by: the item of SELECT whose number or alias it is, or itself.
+// Ordered returns what a term of ORDER BY orders by: the item of SELECT that its position or alias means, or the term
+// itself.
 func Ordered(items []Item, t *Expr) *Expr {
 	if t.Kind == Literal {
 		return Ordinal(items, t, "ORDER BY")

@@ -9,17 +9,17 @@ func negation(t *Expr, negated bool) *Expr {
 	return t
 }
 
-// IsComparison reports whether the name is =, <> or their like.
+// IsComparison reports whether the operator is a comparison, such as = or <>.
 func IsComparison(name string) bool { return comparisons[name] }
 
-// IsArithmetic reports whether the name is +, DIV or their like.
+// IsArithmetic reports whether the operator is arithmetic, such as + or DIV.
 func IsArithmetic(name string) bool { return arithmetic[name] }
 
 var comparisons = map[string]bool{"=": true, "<>": true, "!=": true, "<": true, "<=": true, ">": true, ">=": true}
 
 var arithmetic = map[string]bool{"+": true, "-": true, "*": true, "/": true, Divide: true, "div": true, "%": true}
 
-// negative is -x.
+// negative builds -x.
 func negative(x *Expr) *Expr {
 	switch {
 	case x.Kind == Interval:
@@ -37,7 +37,7 @@ func negative(x *Expr) *Expr {
 	return NewOperator("neg", x)
 }
 
-// multiplied is x * y; n * INTERVAL '1' DAY is an interval of n days.
+// multiplied builds x * y. n * INTERVAL '1' DAY is an interval of n days.
 func multiplied(x, y *Expr) *Expr {
 	of, n := x, y
 	if y.Kind == Interval {
@@ -58,7 +58,7 @@ func multiplied(x, y *Expr) *Expr {
 	return &t
 }
 
-// among is left IN (list).
+// among builds left IN (list).
 func among(left *Expr, list []*Expr, negated bool) *Expr {
 	return negation(NewOperator("in", append([]*Expr{left}, list...)...), negated)
 }

@@ -6,7 +6,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Aggregates that depend on the order of rows. All that take one row's value become FIRST(x ORDER BY y), at some place:
+// These aggregates depend on the order of rows. Each that takes one row's value becomes FIRST(x ORDER BY y), with a
+// place:
 //
 //	MIN_BY(x, y), MAX_BY(x, y)           the x of the least or greatest y; rows without a y do not count
 //	ARG_MIN(x, y), ARG_MAX(x, y)         the same, of rows that have an x as well
@@ -32,7 +33,7 @@ func (p *parser) orderedArguments(of *Expr, args []*Expr) []*Expr {
 			p.i--
 			p.unexpected("write a number")
 		}
-		of.Place = -1 // as many as that: one of them is taken
+		of.Place = -1 // negative: up to that many values, of which one is taken
 		if v := numberValue(n); v.Type() == value.TypeInt && v.Int64() > 0 && v.Int64() <= maxPlace {
 			of.Place = -int(v.Int64())
 		}
@@ -60,7 +61,7 @@ func (p *parser) ordersWithinGroup() []Order {
 	return orders
 }
 
-// ordered writes an aggregate of one row of an order as FIRST. That of a window is a function of windows.
+// ordered rewrites an aggregate that takes one row of an order as FIRST. With OVER it becomes a window function.
 func (p *parser) ordered(t *Expr) *Expr {
 	x := *t
 	switch n := len(t.Args); {
@@ -92,7 +93,7 @@ func (p *parser) ordered(t *Expr) *Expr {
 
 var extremesBy = words("min_by max_by arg_min arg_max argmin argmax")
 
-// turned is an order the other way round.
+// turned reverses an order.
 func turned(orders []Order) []Order {
 	all := make([]Order, 0, len(orders))
 	for _, o := range orders {
@@ -103,8 +104,8 @@ func turned(orders []Order) []Order {
 	return all
 }
 
-// counted writes SIZE(COLLECT_SET(x)) and its like as COUNT(DISTINCT x): how many values a list has, which is not
-// shown. Lists have no NULLs in Spark and Snowflake; in PostgreSQL they have.
+// counted rewrites SIZE(COLLECT_SET(x)) and the like as COUNT(DISTINCT x): the length of a list that is not shown.
+// Lists contain no NULLs in Spark and Snowflake, but do in PostgreSQL.
 func (p *parser) counted(t *Expr) *Expr {
 	if len(t.Args) == 0 || t.Args[0].Kind != Call || t.Over != nil || t.Filter != nil || t.Distinct || !listSizes[t.Name] {
 		return t
@@ -118,7 +119,8 @@ func (p *parser) counted(t *Expr) *Expr {
 	case list.Name == "collect_set":
 		x.Distinct = true
 	case list.Name == "collect_list", list.Name == "array_agg" && t.Name == "array_size":
-	case list.Name == "array_agg" && t.Name == "array_length" && list.Distinct && len(t.Args) == 1: // BigQuery's have no NULLs either
+	// BigQuery's arrays contain no NULLs either
+	case list.Name == "array_agg" && t.Name == "array_length" && list.Distinct && len(t.Args) == 1:
 	case list.Name == "array_agg" && !list.Distinct:
 		x.Args, x.Star = nil, true
 	default:
@@ -129,10 +131,11 @@ func (p *parser) counted(t *Expr) *Expr {
 
 var listSizes = words("size cardinality array_size array_length")
 
-// maxPlace is the last place of a list that is read.
+// maxPlace is the last place of a list that can be read.
 const maxPlace = 1000
 
-// listed reads ARRAY_AGG(x ORDER BY y)[n], and BigQuery's [OFFSET(n)], behind the bracket; nil where it is another.
+// listed reads the subscript of ARRAY_AGG(x ORDER BY y)[n], or BigQuery's [OFFSET(n)], after the bracket. It returns
+// nil for anything else.
 func (p *parser) listed(x *Expr) *Expr {
 	if x.Kind != Call || x.Name != "array_agg" || len(x.Args) != 1 || x.Over != nil || x.Order == nil || x.Distinct {
 		return nil

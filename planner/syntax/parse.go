@@ -1,36 +1,36 @@
 package syntax
 
-// parser reads one statement by recursive descent. It leaves the precedence of AND, OR, NOT
-// and of arithmetic to a grammar; see sequence.
+// parser reads one statement by recursive descent. The precedence of AND, OR, NOT and arithmetic is left to a grammar:
+// see sequence.
 type parser struct {
 	tokens  []token
 	i       int         // the token to read next
-	partner map[int]int // of an opening parenthesis, the closing one
+	partner map[int]int // the closing parenthesis of each opening one
 
 	statement *Statement
-	schemas   map[string]token // the schema that each table is read from
-	common    []string         // names of WITH in scope
-	windows   windowScope      // of the SELECT that is being read
-	unnamed   []baseWindow     // windows of the query being read that refer to another by name
-	settled   int              // sequences of operators that sqlparser has read
-	first     *Expr            // what DISTINCT ON keeps of the last SELECT
+	schemas   map[string]token // the schema named for each table
+	common    []string         // the names of WITH in scope
+	windows   windowScope      // the windows of the SELECT that is being read
+	unnamed   []baseWindow     // windows of the current query that refer to another by name
+	settled   int              // the number of operator sequences that sqlparser has read
+	first     *Expr            // the condition of the last SELECT's DISTINCT ON
 	marker    byte             // how parameters are written: ?, $ or :
-	reordered bool             // a NATURAL join of the FROM that is being read has its tables in another order
-	semi      []*Expr          // what SEMI and ANTI joins of the FROM that is being read require
-	fullJoins int              // how many have been read
-	tables    int              // how many have been read
-	inner     int              // how many parentheses the query being read stands in
-	depth     int              // of expressions being read
+	reordered bool             // a NATURAL join of the current FROM has reordered its tables
+	semi      []*Expr          // conditions of SEMI and ANTI joins of the current FROM
+	fullJoins int              // the number read so far
+	tables    int              // the number read so far
+	inner     int              // the number of parentheses around the current query
+	depth     int              // nesting depth of expressions
 	dialect   differences
 
-	subscripts bool // q[OFFSET(k)] has been read of a column
+	subscripts bool // q[OFFSET(k)] of a column has been read
 }
 
-// Parse reads one statement of PostgreSQL's dialect. The error is always an *Error.
+// Parse reads one statement in PostgreSQL's dialect. The error is always an *Error.
 func Parse(sql string) (s *Statement, err error) { return ParseIn(sql, PostgreSQL) }
 
-// ParseIn reads one statement of a dialect; the zero value is PostgreSQL's. What the dialect decides is decided here:
-// the statement has one meaning. The error is always an *Error.
+// ParseIn reads one statement in a dialect; the zero value means PostgreSQL. All that depends on the dialect is decided
+// here, so the statement has one meaning. The error is always an *Error.
 func ParseIn(sql string, d Dialect) (s *Statement, err error) {
 	defer Catch(&err)
 	d, ok := ParseDialect(string(d))
@@ -51,7 +51,7 @@ func ParseIn(sql string, d Dialect) (s *Statement, err error) {
 // windowScope holds the windows that a SELECT names.
 type windowScope map[string]*Window
 
-// baseWindow is a window that takes another by its name, whole or but for its order.
+// baseWindow is a window that refers to another by name and may add an order.
 type baseWindow struct {
 	*Window
 	base  token

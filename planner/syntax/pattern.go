@@ -17,7 +17,7 @@ func (p *parser) like(left *Expr, name string, negated bool) *Expr {
 			Refuse(CodeSyntax, escape.at, "write ESCAPE '!'", "the escape is one character")
 		}
 		right = pattern(right, token{kind: tokenWord, text: "escape", at: escape.at}, func(pattern string) string {
-			none := rune(-1) // ESCAPE '': a backslash is a character like any other
+			none := rune(-1) // ESCAPE '': a backslash is an ordinary character
 			for _, r := range escape.text {
 				none = r
 			}
@@ -52,7 +52,7 @@ func (p *parser) likeSeveral(left *Expr, name string, negated bool) *Expr {
 	return NewOperator("or", each...)
 }
 
-// pattern rewrites a pattern, which must be a constant for that.
+// pattern rewrites a pattern. The pattern must be a constant.
 func pattern(x *Expr, t token, rewrite func(string) string) *Expr {
 	if !x.Text {
 		Refuse(CodeNotSupported, t.at, "write the pattern as a string", "with %s, only a constant pattern is read",
@@ -63,8 +63,8 @@ func pattern(x *Expr, t token, rewrite func(string) string) *Expr {
 	return &c
 }
 
-// escaped writes a pattern of LIKE with another escape character with a
-// backslash, the only one that is known further on.
+// escaped rewrites a LIKE pattern with another escape character to use a backslash, the only escape character that the
+// planner knows.
 func escaped(pattern string, escape rune, at Position) string {
 	var b strings.Builder
 	runes := []rune(pattern)
@@ -86,7 +86,7 @@ func escaped(pattern string, escape rune, at Position) string {
 	return b.String()
 }
 
-// similar writes a pattern of SIMILAR TO as a regular expression.
+// similar rewrites a SIMILAR TO pattern as a regular expression.
 func similar(pattern string) string {
 	var b strings.Builder
 	b.WriteString("^(?:")

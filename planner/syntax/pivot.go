@@ -7,10 +7,10 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// What other databases write in FROM, and what it stands for.
+// This file rewrites what other databases allow in FROM.
 
-// semiJoin reads [LEFT] SEMI JOIN t ON … and ANTI, which say that there is a row of t, or none. reports whether one
-// comes.
+// semiJoin reads [LEFT] SEMI JOIN t ON …, which demands a row of t, or ANTI JOIN, which demands that there is none. It
+// reports whether one comes next.
 func (p *parser) semiJoin(left []From) bool {
 	i := p.i
 	p.accept("left")
@@ -47,7 +47,7 @@ func (p *parser) semiJoin(left []From) bool {
 	return true
 }
 
-// semiJoined adds to WHERE what the SEMI and ANTI joins say.
+// semiJoined adds the conditions of the SEMI and ANTI joins to WHERE.
 func (p *parser) semiJoined(where *Expr) *Expr {
 	all := p.semi
 	if where != nil {
@@ -62,8 +62,8 @@ func (p *parser) semiJoined(where *Expr) *Expr {
 	return NewOperator("and", all...)
 }
 
-// pivot reads PIVOT (COUNT(x) FOR y IN (1, 2 AS two)) behind a query. It groups by the columns of the query that it
-// does not read, and has a column for each value.
+// pivot reads PIVOT (COUNT(x) FOR y IN (1, 2 AS two)) after a query. It groups by the query's columns that PIVOT does
+// not read and adds a column for each value.
 func (p *parser) pivot(f *From) {
 	t := p.take()
 	p.i++
@@ -119,11 +119,11 @@ func (p *parser) pivot(f *From) {
 	f.Query, f.Alias, f.Columns = &Query{At: t.at, Select: s}, "", nil
 }
 
-// pivoted reads one value of PIVOT, and gives its columns: the aggregates of the rows that have it.
+// pivoted reads one value of PIVOT and returns its columns: the aggregates over the rows with that value.
 func (p *parser) pivoted(aggregates []Item, by *Expr) (items []Item) {
 	t := p.here()
 	var of *Expr
-	if t.kind == tokenName || t.kind == tokenWord && t.isName() { // [8507] is the value and the name
+	if t.kind == tokenName || t.kind == tokenWord && t.isName() { // [8507] is both the value and the name
 		p.i++
 		of = word(t.label(), t.at)
 	} else {

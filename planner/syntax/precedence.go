@@ -8,15 +8,14 @@ import (
 	"github.com/xwb1989/sqlparser"
 )
 
-// sequence is an expression whose precedence is not settled yet: operands with binary
-// operators between them and unary ones before them. sqlparser reads it with :v0, :v1, …
-// in place of the operands. The operators are and, or, not, and those of arithmetic; for
-// these the grammar of MySQL, which sqlparser has, agrees with PostgreSQL's.
+// sequence is an expression whose precedence is not decided yet: operands with binary operators between them and unary
+// operators before them. sqlparser reads it with :v0, :v1, … instead of the operands. The operators are and, or, not
+// and arithmetic. For these, sqlparser's MySQL grammar agrees with PostgreSQL's.
 type sequence struct {
 	operands  []*Expr
 	operators int
-	last      string          // the operator that was added last
-	frugal    bool            // one operator is read without sqlparser
+	last      string          // the last operator added
+	frugal    bool            // a single operator is read without sqlparser
 	text      strings.Builder // :v0 + :v1 * - :v2
 	dialect   differences
 }
@@ -32,7 +31,7 @@ func (s *sequence) operand(t *Expr) {
 	s.operands = append(s.operands, t)
 }
 
-// maxSettled is how many sequences of a statement sqlparser reads although they have one operator only.
+// maxSettled is how many sequences with a single operator sqlparser reads in one statement.
 const maxSettled = 64
 
 // settle returns the tree of a sequence.
@@ -63,8 +62,9 @@ func (s *sequence) precedence() *Expr {
 	return s.tree(statement.(*sqlparser.Select).SelectExprs[0].(*sqlparser.AliasedExpr).Expr)
 }
 
-// single returns the tree of one operator, for which there is no precedence to settle; nil where sqlparser names it. A
-// parser of sqlparser's takes 25 kB, and a statement may have thousands of operators in parentheses.
+// single returns the tree of one operator, for which precedence does not matter. It returns nil if sqlparser has its
+// own name for it. sqlparser allocates 25 kB for each parse, and a statement may have thousands of operators in
+// parentheses.
 func (s *sequence) single() *Expr {
 	x := s.operands[0]
 	if len(s.operands) == 1 {
@@ -130,8 +130,7 @@ func (s *sequence) tree(e sqlparser.Expr) *Expr {
 	panic("planner: sqlparser read " + s.text.String() + " as something else")
 }
 
-// chain lists the operands of a AND b AND …, which the grammar nests to the left as
-// deep as there are operands.
+// chain lists the operands of a AND b AND …. The grammar nests them to the left, one level for each operand.
 func (s *sequence) chain(e sqlparser.Expr, split func(sqlparser.Expr) (left, right sqlparser.Expr)) []*Expr {
 	var args []*Expr
 	for e != nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// predicate reads a value, compared with another or not.
+// predicate reads a value, or a comparison.
 func (p *parser) predicate() *Expr {
 	x := p.concatenation()
 	compared, tested := false, false
@@ -21,7 +21,7 @@ func (p *parser) predicate() *Expr {
 		}
 		kind := comparing(word)
 		if kind == "regexp" && word.kind == tokenWord && !not && !p.operandComes(1) {
-			kind = "" // a name
+			kind = "" // it is a name
 		}
 		switch {
 		case kind == "":
@@ -85,7 +85,7 @@ func (p *parser) predicate() *Expr {
 	}
 }
 
-// comparing names the kind of comparison that a token starts, or "".
+// comparing returns the kind of comparison that a token starts, or "".
 func comparing(t token) string {
 	switch {
 	case t.kind == tokenSymbol && comparisons[t.text]:
@@ -107,10 +107,10 @@ func (p *parser) truth(x *Expr) *Expr {
 	negated := p.accept("not")
 	isNull := NewOperator("is null", x)
 	switch t := p.here(); {
-	case p.accept("null"), p.accept("unknown"): // unknown is, of a condition, NULL
+	case p.accept("null"), p.accept("unknown"): // for a condition, UNKNOWN is NULL
 		return negation(isNull, negated)
 	case p.accept("true"), p.accept("false"):
-		// The operand stands once: written twice, it would double with each IS TRUE around it.
+		// The operand is written only once. Twice would double it with each IS TRUE around it.
 		never := NewLiteral(x.At, value.Bool(false))
 		return negation(&Expr{Kind: Call, Name: "coalesce", At: x.At, Args: []*Expr{negation(x, t.is("false")), never}}, negated)
 	}
@@ -118,7 +118,7 @@ func (p *parser) truth(x *Expr) *Expr {
 	return nil
 }
 
-// compare reads the right side of = and its like.
+// compare reads the right side of a comparison such as =.
 func (p *parser) compare(left *Expr, t token) *Expr {
 	if p.comesOneOf("any", "some", "all") && p.token(1).is("(") {
 		return p.quantified(left, t)
@@ -138,8 +138,8 @@ func (p *parser) compare(left *Expr, t token) *Expr {
 	return comparison(name, left, right)
 }
 
-// comparison is x = y and its like. A difference of times that is compared with an interval is not computed: x - y > i
-// is x > y + i.
+// comparison builds x = y and the like. If a difference of times is compared with an interval, the difference is not
+// computed: x - y > i becomes x > y + i.
 func comparison(name string, x, y *Expr) *Expr {
 	difference := func(t *Expr) bool {
 		return len(t.Args) == 2 && (t.Kind == Operator && t.Name == "-" && t.Args[1].Kind != Interval || t.Kind == Call && t.Name == "age")

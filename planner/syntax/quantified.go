@@ -6,8 +6,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// extreme reads x > ALL (SELECT y …) and its like by the row that decides it, the greatest or the least y. No row makes
-// ALL true and ANY false; a NULL makes unknown what no other row decides, as the SQL standard says:
+// extreme reads x > ALL (SELECT y …) and the like. The greatest or the least y decides the result. Without rows, ALL is
+// true and ANY is false. A NULL makes the result unknown unless another row decides it, as the SQL standard says:
 //
 //	x > ALL: CASE WHEN there is no row THEN true WHEN NOT x > MAX(y) THEN false
 //	         WHEN a y is NULL THEN NULL ELSE x > MAX(y) END
@@ -17,7 +17,8 @@ func (p *parser) extreme(left *Expr, t, word token) *Expr {
 	all := word.is("all")
 	q := p.subquery()
 	s := q.Select
-	if s != nil && q.Bare() && len(s.Items) == 1 && s.GroupBy == nil && s.Having == nil && s.Items[0].Term.Aggregate() != nil { // of one row
+	// returns one row
+	if s != nil && q.Bare() && len(s.Items) == 1 && s.GroupBy == nil && s.Having == nil && s.Items[0].Term.Aggregate() != nil {
 		return NewOperator(t.text, left, &Expr{Kind: Subquery, At: word.at, Query: q})
 	}
 	if s == nil || !q.Bare() || len(s.Items) != 1 || s.Items[0].Term.Kind == Star || s.Distinct || s.GroupBy != nil || s.Having != nil || s.Qualify != nil || s.Values != nil {
@@ -47,7 +48,7 @@ func (p *parser) extreme(left *Expr, t, word token) *Expr {
 		decides())
 }
 
-// quantified reads x = ANY (…) and x <> ALL (…), which are IN and NOT IN.
+// quantified reads x = ANY (…) and x <> ALL (…), which mean IN and NOT IN.
 func (p *parser) quantified(left *Expr, t token) *Expr {
 	word := p.take()
 	negated := t.text != "="

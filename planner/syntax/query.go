@@ -5,8 +5,7 @@ import (
 	"strconv"
 )
 
-// query reads a query: WITH, SELECTs and how they combine, and what stands around
-// them.
+// query reads a query: WITH, its SELECTs and their set operations, ORDER BY and LIMIT.
 func (p *parser) query() *Query {
 	defer func(n int, w windowScope, u []baseWindow) {
 		p.common, p.windows, p.unnamed = p.common[:n], w, u
@@ -47,7 +46,7 @@ func (p *parser) query() *Query {
 		}
 		return q
 	}
-	// (SELECT … LIMIT 5) ORDER BY …: what is outside comes after what is inside.
+	// In (SELECT … LIMIT 5) ORDER BY …, the outer clauses apply after the inner ones.
 	outer.Select = &Select{
 		At: at, Items: []Item{{Term: &Expr{Kind: Star, At: q.At}}}, From: []From{{At: q.At, Query: q}},
 	}
@@ -64,8 +63,8 @@ func (p *parser) subquery() *Query {
 	return q
 }
 
-// queryComes reports whether a whole query stands within the parenthesis at the
-// token: (SELECT …), ((SELECT …) UNION …), but not ((SELECT 1) + 1).
+// queryComes reports whether the parenthesis at the token contains a whole query: (SELECT …), ((SELECT …) UNION …), but
+// not ((SELECT 1) + 1).
 func (p *parser) queryComes(i int) bool {
 	if !p.tokens[i].is("(") {
 		return false
@@ -99,7 +98,7 @@ func (p *parser) with() []With {
 			Refuse(CodeAmbiguous, t.at, "give one of them another name", "%s stands for two queries", t.text)
 		}
 		p.expect("as", "write WITH "+t.text+" AS (SELECT …)")
-		if !p.accept("not", "materialized") { // how it is computed is no part of what it means
+		if !p.accept("not", "materialized") { // how it is computed does not change its meaning
 			p.accept("materialized")
 		}
 		if !p.queryComes(p.i) {
@@ -117,7 +116,7 @@ func (p *parser) with() []With {
 	}
 }
 
-// columnList reads (a, b), if it comes.
+// columnList reads (a, b), if it comes next.
 func (p *parser) columnList() []string {
 	if !p.accept("(") {
 		return nil
@@ -133,8 +132,8 @@ func (p *parser) columnList() []string {
 	}
 }
 
-// combination reads SELECTs with UNION and EXCEPT between them, which bind alike
-// and from the left; closed is set where it is one query in parentheses.
+// combination reads SELECTs with UNION and EXCEPT, which have equal precedence and associate to the left. closed means
+// that it is one query in parentheses.
 func (p *parser) combination() (left *Query, closed bool) {
 	at := p.here().at
 	left, closed = p.intersection()
@@ -144,7 +143,7 @@ func (p *parser) combination() (left *Query, closed bool) {
 	return left, closed
 }
 
-// intersection reads SELECTs with INTERSECT between them, which binds tighter.
+// intersection reads SELECTs with INTERSECT, which binds tighter.
 func (p *parser) intersection() (left *Query, closed bool) {
 	at := p.here().at
 	left, closed = p.operandQuery()
@@ -184,7 +183,7 @@ func (p *parser) operandQuery() (q *Query, closed bool) {
 	return p.selection(), false
 }
 
-// values reads VALUES (1, 'a'), (2, 'b'), whose columns are called as PostgreSQL calls them.
+// values reads VALUES (1, 'a'), (2, 'b'). The columns have PostgreSQL's names.
 func (p *parser) values() *Query {
 	at := p.take().at
 	s := &Select{At: at}

@@ -2,7 +2,7 @@ package syntax
 
 import "github.com/intramuros/intramuros/internal/value"
 
-// row reads (a, b) = (c, d) and (a, b) IN (…) from the comma after a.
+// row reads (a, b) = (c, d) and (a, b) IN (…) after the comma behind a.
 func (p *parser) row(open token, first *Expr) *Expr {
 	left := []*Expr{first}
 	for p.accept(",") {
@@ -55,7 +55,7 @@ func (p *parser) row(open token, first *Expr) *Expr {
 	return nil
 }
 
-// otherRow reads the row of values that another is compared with.
+// otherRow reads the row of values on the right side of a comparison.
 func (p *parser) otherRow(n int) []*Expr {
 	at := p.here().at
 	p.expect("(", "write as many values in parentheses")
@@ -67,7 +67,7 @@ func (p *parser) otherRow(n int) []*Expr {
 	return right
 }
 
-// inOrder is (a, b) < (c, d): a < c OR a = c AND b < d.
+// inOrder builds (a, b) < (c, d) as a < c OR a = c AND b < d.
 func (p *parser) inOrder(left []*Expr, t token) *Expr {
 	right := p.otherRow(len(left))
 	last := len(left) - 1
@@ -79,9 +79,9 @@ func (p *parser) inOrder(left []*Expr, t token) *Expr {
 	return x
 }
 
-// overlaps is (a, b) OVERLAPS (c, d) of periods whose ends may stand either way round: each is without its end, unless
-// it is one instant. Of a period of which one end is NULL, the other is its beginning, as PostgreSQL has it: what is
-// certain without the end is said, and the rest is unknown.
+// overlaps builds (a, b) OVERLAPS (c, d). The ends of a period may come in either order. A period does not include its
+// end unless it is one instant. If one end is NULL, the other is the beginning, as in PostgreSQL. The result is unknown
+// unless it does not depend on the missing end.
 func (p *parser) overlaps(left []*Expr) *Expr {
 	right := p.otherRow(2)
 	none := &Expr{Kind: Literal, At: left[0].At}
@@ -92,7 +92,7 @@ func (p *parser) overlaps(left []*Expr) *Expr {
 	}
 	end := func(of []*Expr) *Expr { return NewOperator("case", open(of), none, call("greatest", of)) }
 	a, c := call("least", left), call("least", right)
-	within := func(x *Expr, other, own []*Expr) *Expr { // x begins within the other, which begins before
+	within := func(x *Expr, other, own []*Expr) *Expr { // x begins within the other period, which begins earlier
 		return NewOperator("or", NewOperator("<", x, end(other)), NewOperator("case", open(own), none, truth(false)))
 	}
 	return NewOperator("case",

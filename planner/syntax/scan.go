@@ -9,7 +9,7 @@ import (
 	"github.com/intramuros/intramuros/internal/sqltoken"
 )
 
-// MaxSQL is the longest text that is read, in bytes.
+// MaxSQL is the length of the longest text that is read, in bytes.
 const MaxSQL = 64 << 10
 
 // maxNesting is the deepest nesting of parentheses.
@@ -27,12 +27,12 @@ const (
 	tokenSymbol
 )
 
-// token is a piece of the SQL text, read by the SQL standard.
+// token is a piece of the SQL text, by the SQL standard.
 type token struct {
 	kind tokenKind
 	text string // a word or name in lower case, a string unquoted, a symbol
 	at   Position
-	// written is a quoted name as it is written.
+	// written is a quoted name with its original letter case.
 	written string
 }
 
@@ -48,16 +48,16 @@ func (t token) label() string {
 	return t.text
 }
 
-// scanner makes the planner's tokens of those that sqltoken reads.
+// scanner turns sqltoken's tokens into the planner's.
 type scanner struct {
 	sql     string
 	tokens  []token
 	dialect differences
-	// The place that has been reached.
+	// The position that has been reached.
 	offset, line, column int
 }
 
-// scan splits the text into tokens, the last one being tokenEnd. What databases read in two ways is refused.
+// scan splits the text into tokens; the last is tokenEnd. It refuses text that databases read in two ways.
 func scan(sql string, dialect differences) []token {
 	s := &scanner{sql: sql, line: 1, column: 1, dialect: dialect}
 	if len(sql) > MaxSQL {
@@ -76,7 +76,7 @@ func scan(sql string, dialect differences) []token {
 	return s.tokens
 }
 
-// partners returns, for each opening parenthesis or bracket, the token that closes it.
+// partners returns the closing token of each opening parenthesis or bracket.
 func partners(tokens []token) map[int]int {
 	closedBy := map[string]string{"(": ")", "[": "]"}
 	partner := map[int]int{}
@@ -102,7 +102,7 @@ func partners(tokens []token) map[int]int {
 	return partner
 }
 
-// at is a place that is no further back than the last.
+// at returns the position of an offset. Offsets must not decrease from call to call.
 func (s *scanner) at(offset, length int) Position {
 	for _, r := range s.sql[s.offset:offset] {
 		if r == '\n' {
@@ -119,13 +119,13 @@ func (s *scanner) add(kind tokenKind, text string, offset, length int) {
 	s.tokens = append(s.tokens, token{kind: kind, text: text, at: s.at(offset, length)})
 }
 
-// read reads a part of the text that begins at the offset. hint: it stands within /*+ and */.
+// read reads the part of the text that begins at offset. hint says that it is within /*+ and */.
 func (s *scanner) read(text string, offset int, hint bool) {
 	all := sqltoken.All(text)
 	for i := 0; i < len(all); i++ {
 		t := all[i]
 		next := sqltoken.Token{Kind: sqltoken.Comment}
-		if i+1 < len(all) && all[i+1].Start == t.End { // stuck to it
+		if i+1 < len(all) && all[i+1].Start == t.End { // without a space between them
 			next = all[i+1]
 		}
 		start, length := offset+t.Start, t.End-t.Start
@@ -148,9 +148,9 @@ func (s *scanner) read(text string, offset int, hint bool) {
 			if n := strings.IndexByte(t.Text, '$'); n >= 0 {
 				s.refuseDollar(start + strings.IndexByte(text[t.Start:t.End], '$'))
 			}
-			// b'…', n'…' and _utf8'…' mean other things in each database; DATE'…' is plain.
+			// b'…', n'…' and _utf8'…' differ between databases; DATE'…' does not.
 			if next.Kind == sqltoken.String && next.Text[0] == '\'' && (length <= 2 || t.Text[0] == '_') {
-				// r'…' has its backslashes as they are, as all strings here; N'…' of SQL Server is of Unicode, likewise.
+				// In r'…' backslashes are ordinary, as in all strings here. SQL Server's N'…' is Unicode, which all strings are.
 				if t.Text == "r" || t.Text == "n" && s.dialect.numberNames {
 					continue
 				}
@@ -186,7 +186,7 @@ func (s *scanner) read(text string, offset int, hint bool) {
 	}
 }
 
-// comment passes over a comment, and reads a hint.
+// comment skips a comment and reads a hint.
 func (s *scanner) comment(t sqltoken.Token, start int, hint bool) {
 	text := t.Text
 	switch {
@@ -210,8 +210,7 @@ func (s *scanner) comment(t sqltoken.Token, start int, hint bool) {
 	}
 }
 
-// quoted reads a string or a quoted name, in which a doubled quote stands for itself, and a backslash is a character
-// like any other.
+// quoted reads a string or a quoted name. A doubled quote stands for one quote; a backslash is an ordinary character.
 func (s *scanner) quoted(t sqltoken.Token, start int) {
 	kind, what := tokenString, "string"
 	if t.Kind == sqltoken.Quoted {
@@ -237,7 +236,7 @@ func (s *scanner) quoted(t sqltoken.Token, start int) {
 	s.add(kind, text, start, len(t.Text))
 }
 
-// name adds a quoted name. Names are found whatever the case of their letters; the answer has a column's as it is
+// name adds a quoted name. Names are found without regard to letter case. The answer shows a column's name as it was
 // written.
 func (s *scanner) name(text string, start, length int) {
 	if text == "" {
@@ -250,8 +249,8 @@ func (s *scanner) name(text string, start, length int) {
 	s.tokens[len(s.tokens)-1].written = text
 }
 
-// bracketed gives the place after a name in brackets, as SQL Server writes names, or 0 where the bracket is another:
-// stuck to what stands before it, it is an array's. numbers: [8507] is a name, too.
+// bracketed returns the offset after a name in brackets, as SQL Server writes names. It returns 0 for another bracket:
+// one that follows its predecessor without a space belongs to an array. numbers allows [8507] as a name.
 func bracketed(text string, at int, numbers bool) int {
 	if at > 0 {
 		if r, _ := utf8.DecodeLastRuneInString(text[:at]); r == '_' || r == ')' || r == ']' || r == '"' || r == '}' ||
@@ -268,7 +267,7 @@ func bracketed(text string, at int, numbers bool) int {
 	}
 	for _, place := range []string{"offset(", "safe_offset(", "ordinal(", "safe_ordinal("} {
 		if len(text) > at+1+len(place) && strings.EqualFold(text[at+1:at+1+len(place)], place) {
-			return 0 // of BigQuery's arrays
+			return 0 // BigQuery's array
 		}
 	}
 	return at + 1 + n + 1
@@ -284,8 +283,8 @@ func (s *scanner) refusePrefix(offset int) {
 		"a string with a prefix is not read")
 }
 
-// symbols, the longest first. Those that are read only to be refused keep a
-// misreading from passing as something else.
+// symbols lists the symbols, the longest first. Some are only read to be refused, so that they are not misread as two
+// symbols.
 var symbols = []string{
 	"!~~*", "!~~", "!~*", "~~*", "<=>", "->>", "::", "||", "<=", ">=", "<>", "!=", "==", ":=", "=>", "<<", ">>", "->",
 	"&&", "!~", "~*", "~~",
@@ -293,8 +292,8 @@ var symbols = []string{
 	"&", "|", "^", "~", "!", "@", ":", "[", "]", "{", "}", "#", "\\",
 }
 
-// symbols reads symbols that stand without a space between them. word, if not nil, is stuck to the last; symbols
-// reports whether it is read, as in :name.
+// symbols reads symbols without spaces between them. word, if not nil, follows the last one without a space. It reports
+// whether word was read too, as in :name.
 func (s *scanner) symbols(run string, start int, word *sqltoken.Token) bool {
 	for len(run) > 0 {
 		switch r, _ := utf8.DecodeRuneInString(run); {

@@ -2,7 +2,7 @@ package syntax
 
 import "github.com/intramuros/intramuros/internal/value"
 
-// selection reads one SELECT up to what may stand around it.
+// selection reads one SELECT, without ORDER BY and LIMIT.
 func (p *parser) selection() *Query {
 	at := p.take().at
 	defer func(r bool, semi []*Expr) { p.reordered, p.semi = r, semi }(p.reordered, p.semi)
@@ -76,15 +76,15 @@ func (p *parser) selection() *Query {
 	return q
 }
 
-// firstOf is DISTINCT ON (a, b): of the rows that are alike in these, the first in
-// the order of the query, which is row number 1. The order is known later.
+// firstOf is the condition of DISTINCT ON (a, b): of the rows that agree in these, the first in the query's order,
+// which has row number 1. The order is added later.
 func (p *parser) firstOf(at Position, terms []*Expr) *Expr {
 	number := &Expr{Kind: Call, Name: "row_number", At: at, Over: &Window{At: at, Partition: terms}}
 	return NewOperator("=", number, NewLiteral(at, value.Int(1)))
 }
 
-// chosen resolves a term of DISTINCT ON, or of the order that goes with it, for a
-// window, in which a number is no column of SELECT, and a name none of the query's own.
+// chosen resolves a term of DISTINCT ON, or of its order, for use in a window. There, positions and aliases of SELECT
+// must be replaced by their terms.
 func (s *Select) chosen(t *Expr) *Expr {
 	x := t
 	if named := Aliased(s.Items, t); named != nil {
@@ -98,7 +98,7 @@ func (s *Select) chosen(t *Expr) *Expr {
 	return x
 }
 
-// top reads TOP n, as SQL Server writes LIMIT.
+// top reads TOP n, which is SQL Server's LIMIT.
 func (p *parser) top() *Expr {
 	if !p.comes("top") || p.token(1).kind != tokenNumber && p.token(1).kind != tokenParameter && !p.token(1).is("(") {
 		return nil
@@ -115,7 +115,7 @@ func (p *parser) top() *Expr {
 	return n
 }
 
-// items reads what SELECT asks for, up to FROM.
+// items reads the items of SELECT, up to FROM.
 func (p *parser) items(s *Select) {
 	for {
 		s.Items = append(s.Items, eachQuantile(p.item())...)
@@ -148,19 +148,20 @@ func (p *parser) item() Item {
 		p.i++
 		return Item{Term: x, Alias: t.label()}
 	}
-	if t := p.token(-1); x.Kind == Column && t.written != x.Name && t.kind == tokenName { // "YEAR" is a column year, shown as written
+	// "YEAR" is the column year, shown as written
+	if t := p.token(-1); x.Kind == Column && t.written != x.Name && t.kind == tokenName {
 		return Item{Term: x, Alias: t.written}
 	}
 	if first.kind == tokenWord && end == p.i-1 && respelled(first.text) &&
-		(x.Kind != Call || x.Name != first.text) { // a call, which is shown as it is written
+		(x.Kind != Call || x.Name != first.text) { // a call is shown as it is written
 		return Item{Term: x, Alias: first.text}
 	}
 	return Item{Term: x}
 }
 
-// star reads * or t.*, if it comes.
+// star reads * or t.*, if it comes next.
 func (p *parser) star() *Expr {
-	n := 0 // names before the star
+	n := 0 // the number of names before the star
 	for p.token(2*n).isName() && p.token(2*n+1).is(".") {
 		n++
 	}

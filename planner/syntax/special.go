@@ -6,11 +6,9 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// What SQL writes with words of its own: CAST, EXTRACT, INTERVAL, … Each becomes
-// a plain term.
+// SQL forms with words of their own, such as CAST, EXTRACT and INTERVAL. Each becomes a plain term.
 
-// special reads a function whose arguments are separated by words, or returns nil
-// where the next is none.
+// special reads a function whose arguments are separated by words. It returns nil if none comes next.
 func (p *parser) special() *Expr {
 	t := p.here()
 	switch t.text {
@@ -46,7 +44,7 @@ func (p *parser) special() *Expr {
 	return nil
 }
 
-// rangeBucket reads RANGE_BUCKET(x, [a, b, c]), how many of the ascending list are not above x.
+// rangeBucket reads RANGE_BUCKET(x, [a, b, c]): how many values of the ascending list are at most x.
 func (p *parser) rangeBucket() *Expr {
 	t := p.take()
 	p.i++
@@ -83,7 +81,7 @@ func (p *parser) elementOfMap() *Expr {
 	return NewOperator("case", args...)
 }
 
-// closed reads the closing parenthesis of a special form, which is a call of that name.
+// closed reads the closing parenthesis of a special form and returns it as a call with the name t.
 func (p *parser) closed(t token, args ...*Expr) *Expr {
 	p.expect(")", "close the parenthesis of "+strings.ToUpper(t.text)+" there")
 	return p.dialect.call(&Expr{Kind: Call, Name: t.text, At: t.at, Args: args})
@@ -106,7 +104,7 @@ func (p *parser) extract() *Expr {
 		if name == "decade" {
 			return NewOperator("div", year, number(years))
 		}
-		return NewOperator("div", NewOperator("+", year, number(years-1)), number(years)) // the first begins with year 1
+		return NewOperator("div", NewOperator("+", year, number(years-1)), number(years)) // the first one begins in year 1
 	}
 	return p.closed(t, word(name, field.at), p.expression())
 }

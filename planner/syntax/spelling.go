@@ -7,9 +7,9 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// What one database calls by a name of its own, and has one meaning.
+// Functions that one database calls by a name of its own. Their meaning is the same everywhere.
 
-// spellings are names of functions and what others call them.
+// spellings maps such names to the usual ones.
 var spellings = map[string]string{
 	"logical_or": "bool_or", "logical_and": "bool_and", "boolor_agg": "bool_or", "booland_agg": "bool_and",
 	"listagg": "string_agg", "group_concat": "string_agg", "to_varchar": "to_char",
@@ -21,7 +21,7 @@ var spellings = map[string]string{
 	"date_from_parts": "make_date", "startswith": "starts_with", "regexp_contains": "regexp_like", "rlike": "regexp_like",
 }
 
-// respelled reports whether spelled may write a call of the name as something else.
+// respelled reports whether spelled may rewrite a call of that name.
 func respelled(name string) bool {
 	switch name {
 	case "count_if", "countif", "approx_distinct", "approx_count_distinct", "ndv", "safe_divide", "months_between",
@@ -34,16 +34,16 @@ func respelled(name string) bool {
 	return spellings[name] != "" || conversions[name] || tried[name] != ""
 }
 
-// tried are Snowflake's conversions that give NULL where there is none, as all do here.
+// tried are Snowflake's conversions that give NULL if they fail. All conversions do so here.
 var tried = map[string]value.Type{
 	"try_to_double": value.TypeFloat, "try_to_boolean": value.TypeBool, "try_to_date": value.TypeDate, "try_to_timestamp": value.TypeTimestamp,
 	"try_to_number": value.TypeInt, "try_to_decimal": value.TypeInt, "try_to_numeric": value.TypeInt,
 }
 
-// conversions are types that Spark and BigQuery also call as functions.
+// conversions are types that Spark and BigQuery also use as functions.
 var conversions = words("int bigint double float string boolean timestamp")
 
-// spelled writes a call that one database spells in a way of its own as the usual one.
+// spelled rewrites a call with a database's own spelling as the usual one.
 func spelled(t *Expr) *Expr {
 	literal := func(v value.Value) *Expr { return NewLiteral(t.At, v) }
 	renamed := func(name string, args ...*Expr) *Expr {
@@ -82,7 +82,7 @@ func spelled(t *Expr) *Expr {
 		return NewOperator(Divide, t.Args[0], renamed("sum", t.Args...))
 	case (t.Name == "percentile_cont" || t.Name == "percentile_disc") && n == 2:
 		return renamed("quantile", t.Args...)
-	case tried[t.Name] != "" && n == 1: // a text that is a fraction is rounded
+	case tried[t.Name] != "" && n == 1: // a text with a fraction is rounded
 		x := &Expr{Kind: Cast, At: t.At, Type: tried[t.Name], Args: t.Args}
 		if x.Type == value.TypeInt {
 			x.Args = []*Expr{{Kind: Cast, At: t.At, Type: value.TypeFloat, Args: t.Args}}
@@ -123,7 +123,7 @@ func spelled(t *Expr) *Expr {
 	return unitLast(t)
 }
 
-// numbered is the date that 0 stands for in SQL Server, the first of 1900, where a date is read.
+// numbered replaces 0 by 1 January 1900, if a date is expected. SQL Server reads it so.
 func numbered(x *Expr, date bool) *Expr {
 	const origin = -25567 // 1900-01-01
 	if !date || x.Kind != Literal || x.Literal.Type() != value.TypeInt || x.Literal.Int64() != 0 {
@@ -142,8 +142,8 @@ func choice(t *Expr) *Expr {
 	return NewOperator("case", args...)
 }
 
-// unitLast writes DATE_DIFF(a, b, DAY) and DATE_TRUNC(a, MONTH), as BigQuery has them, with the unit first. Its weeks
-// begin on Sunday, but an ISOWEEK.
+// unitLast rewrites BigQuery's DATE_DIFF(a, b, DAY) and DATE_TRUNC(a, MONTH) with the unit first. BigQuery's weeks
+// begin on Sunday, except for ISOWEEK.
 func unitLast(t *Expr) *Expr {
 	of := map[string]int{"date_diff": 3, "datediff": 3, "date_trunc": 2, "trunc": 2}[t.Name]
 	if of == 0 || len(t.Args) != of {
@@ -185,13 +185,13 @@ func unitLast(t *Expr) *Expr {
 	return call(first, t.Args[0])
 }
 
-// truncated are the units of TRUNC(date, unit) that are no units elsewhere.
+// truncated are the units of TRUNC(date, unit) that other functions do not have.
 var truncated = map[string]string{
 	"yyyy": "year", "yy": "year", "q": "quarter", "mm": "month", "mon": "month", "iw": "week", "dd": "day", "ddd": "day",
 }
 
-// monthsBetween is MONTHS_BETWEEN(a, b) of dates: whole where both are the same day of the month, or its last; else a
-// day is a 31st of a month.
+// monthsBetween builds MONTHS_BETWEEN(a, b) of dates. It is a whole number if both are the same day of the month, or
+// both the last; otherwise each day counts as 1/31 month.
 func monthsBetween(a, b *Expr) *Expr {
 	call := func(name string, x *Expr) *Expr { return &Expr{Kind: Call, Name: name, At: x.At, Args: []*Expr{x}} }
 	number := func(v value.Value) *Expr { return NewLiteral(a.At, v) }

@@ -15,7 +15,7 @@ func (p *parser) token(ahead int) token {
 	return token{kind: tokenEnd, at: p.tokens[len(p.tokens)-1].at}
 }
 
-// here is the token to read next.
+// here returns the next token.
 func (p *parser) here() token { return p.token(0) }
 
 // comes reports whether these words and symbols come next.
@@ -31,7 +31,7 @@ func (p *parser) comes(words ...string) bool {
 // comesOneOf reports whether one of these words comes next.
 func (p *parser) comesOneOf(words ...string) bool { return slices.ContainsFunc(words, p.here().is) }
 
-// accept reads these words where they come next.
+// accept reads these words if they come next.
 func (p *parser) accept(words ...string) bool {
 	if !p.comes(words...) {
 		return false
@@ -79,8 +79,8 @@ func (p *parser) unexpected(hint string) {
 	Refuse(CodeSyntax, t.at, hint, "%q does not fit here", t.text)
 }
 
-// mistaken is the hint where the statement does not go on: a clause misspelled before, which was read as an alias, or
-// else.
+// mistaken returns the hint if the statement does not continue. Perhaps an earlier clause was misspelled and read as an
+// alias; otherwise it returns otherwise.
 func (p *parser) mistaken(otherwise string) string {
 	before := p.token(-1)
 	if before.kind != tokenWord || reserved[before.text] {
@@ -93,7 +93,7 @@ func (p *parser) mistaken(otherwise string) string {
 	return otherwise
 }
 
-// Nearest asks whether one of the known words was meant; it is empty where none is like the word.
+// Nearest asks whether one of the known words was meant; it is empty if none is similar.
 func Nearest(word string, known []string) string {
 	if n, ok := config.Nearest(word, known); ok {
 		return "did you mean " + n + "?"
@@ -115,8 +115,7 @@ func Nearest(word string, known []string) string {
 	return "did you mean " + text + "?"
 }
 
-// isName reports whether the token names something: a quoted name, or a word that
-// means nothing else.
+// isName reports whether the token can be a name: a quoted name, or a word that is not reserved.
 func (t token) isName() bool {
 	return t.kind == tokenName || t.kind == tokenWord && !reserved[t.text]
 }

@@ -7,13 +7,14 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// BigQuery's APPROX_QUANTILES(x, 4) AS q is a column for each quantile here, and q[OFFSET(1)] around it reads one of
-// them.
+// BigQuery's APPROX_QUANTILES(x, 4) AS q becomes one column for each quantile here, and q[OFFSET(1)] in an outer query
+// reads one of them.
 
-// elementOf is what q[OFFSET(k)] is called until the query that q comes from is known.
+// elementOf names q[OFFSET(k)] until the query that defines q is known.
 const elementOf = internal + "element"
 
-// subscripts reads each q[OFFSET(k)] of a query as the column that it means. What is read so loses its other columns.
+// subscripts replaces each q[OFFSET(k)] in a query by the column that it means. The list's columns that nothing reads
+// are removed.
 func subscripts(q *Query) {
 	s := &subscripted{lists: map[*Select][]*list{}}
 	s.query(q, nil)
@@ -83,7 +84,7 @@ func (s *subscripted) query(q *Query, names []With) {
 	}
 }
 
-// element is the column that q[OFFSET(k)] means.
+// element returns the column that q[OFFSET(k)] means.
 func (s *subscripted) element(t *Expr, from []From, names []With) *Expr {
 	of, k := t.Args[0], t.Args[1].Literal.Int64()
 	for _, f := range from {
@@ -108,7 +109,7 @@ func (s *subscripted) element(t *Expr, from []From, names []With) *Expr {
 	return nil
 }
 
-// list is the columns that a SELECT made of APPROX_QUANTILES(…) AS name; there are none where it made none.
+// list returns the columns that a SELECT made from APPROX_QUANTILES(…) AS name, or nil.
 func (s *subscripted) list(of *Select, name string) *list {
 	var names []string
 	for _, i := range of.Items {

@@ -6,7 +6,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// The terms of SQL. Where databases differ in what binds tighter, the reading is refused.
+// The terms of SQL. Where databases differ in precedence, the text is refused.
 
 // expression reads conditions with AND, OR and NOT.
 func (p *parser) expression() *Expr {
@@ -31,7 +31,7 @@ func (p *parser) expression() *Expr {
 	}
 }
 
-// operandComes reports whether a value can start at the token that far ahead.
+// operandComes reports whether the token ahead tokens from here can start a value.
 func (p *parser) operandComes(ahead int) bool {
 	switch t := p.token(ahead); t.kind {
 	case tokenString, tokenNumber, tokenParameter:
@@ -41,7 +41,7 @@ func (p *parser) operandComes(ahead int) bool {
 	}
 }
 
-// expressions reads a list of at least one.
+// expressions reads a list of at least one expression.
 func (p *parser) expressions() []*Expr {
 	terms := []*Expr{p.expression()}
 	for p.accept(",") {
@@ -50,7 +50,7 @@ func (p *parser) expressions() []*Expr {
 	return terms
 }
 
-// concatenation reads values with || between them, which binds less than arithmetic.
+// concatenation reads values with || between them. || binds less tightly than arithmetic.
 func (p *parser) concatenation() *Expr {
 	x := p.sum()
 	for p.accept("||") {
@@ -59,7 +59,7 @@ func (p *parser) concatenation() *Expr {
 	return x
 }
 
-// sum reads values with arithmetic.
+// sum reads arithmetic.
 func (p *parser) sum() *Expr {
 	var s sequence
 	for {
@@ -80,7 +80,7 @@ func (p *parser) sum() *Expr {
 	}
 }
 
-// primary reads one value with what binds to it tighter than any operator.
+// primary reads one value with the suffixes that bind tighter than any operator.
 func (p *parser) primary() *Expr {
 	if p.depth++; p.depth > 2*maxNesting {
 		Refuse(CodeTooLarge, p.here().at, "simplify the expression", "expressions nest too deeply")
@@ -105,7 +105,7 @@ func (p *parser) primary() *Expr {
 	return x
 }
 
-// quantileOf reads APPROX_QUANTILES(x, n)[OFFSET(k)], BigQuery's quantile k of n.
+// quantileOf reads BigQuery's APPROX_QUANTILES(x, n)[OFFSET(k)], the k-th of n quantiles.
 func (p *parser) quantileOf(x *Expr) *Expr {
 	at := p.take().at
 	if listed := p.listed(x); listed != nil {
@@ -140,7 +140,7 @@ func (p *parser) quantileOf(x *Expr) *Expr {
 	return &t
 }
 
-// value reads a constant, a column, a call, or something in parentheses.
+// value reads a constant, a column, a call, or a term in parentheses.
 func (p *parser) value() *Expr {
 	t := p.here()
 	called := p.token(1).is("(")
@@ -152,7 +152,7 @@ func (p *parser) value() *Expr {
 		return p.parameter()
 	case t.is("("):
 		return p.parenthesis()
-	case t.is("approximate") && p.token(1).isName() && p.token(2).is("("): // Redshift's, of what may err
+	case t.is("approximate") && p.token(1).isName() && p.token(2).is("("): // Redshift's word for approximate functions
 		p.i++
 		return p.call()
 	case t.is("true"), t.is("false"), t.is("null"):
@@ -195,7 +195,7 @@ func (p *parser) value() *Expr {
 		return p.call()
 	}
 	if t.isName() {
-		if called { // a column called interval is none when it is called
+		if called { // interval followed by ( is a function, not a column
 			return p.call()
 		}
 		return p.column()
@@ -204,8 +204,8 @@ func (p *parser) value() *Expr {
 	return nil
 }
 
-// clock reads CURRENT_DATE, NOW() and their like, which stand for the day on which the query is planned: an answer that
-// depended on the moment could never be found again.
+// clock reads CURRENT_DATE, NOW() and the like, which stand for the day on which the query is planned. If an answer
+// depended on the moment, it could never be found again.
 func (p *parser) clock() *Expr {
 	t := p.take()
 	if clock[t.text] == timeOfDay {
@@ -213,7 +213,7 @@ func (p *parser) clock() *Expr {
 			"%s is not answered: an answer may depend on the day, but not on the time of it", strings.ToUpper(t.text))
 	}
 	if p.accept("(") {
-		if p.here().kind == tokenNumber { // digits of the second
+		if p.here().kind == tokenNumber { // fractional digits of the second
 			p.i++
 		}
 		p.expect(")", "write "+strings.ToUpper(t.text)+"()")
@@ -263,7 +263,7 @@ func (p *parser) parenthesis() *Expr {
 	return x
 }
 
-// caseTerm yields operator "case": condition, value, …, and the last value, if any.
+// caseTerm reads CASE as operator "case": condition, value, …, and the value of ELSE, if any.
 func (p *parser) caseTerm() *Expr {
 	const hint = "write CASE WHEN condition THEN value ELSE value END"
 	p.i++

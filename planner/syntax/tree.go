@@ -15,7 +15,7 @@ type Position struct {
 	Column int // characters, from 1
 }
 
-// span is the place from one token to another.
+// span is the position from one token to another.
 func span(from, to Position) Position {
 	from.Length = to.Offset + to.Length - from.Offset
 	return from
@@ -25,19 +25,19 @@ func span(from, to Position) Position {
 type Statement struct {
 	Kind  Kind
 	At    Position
-	Query *Query // of KindSelect, KindExplain and KindExplainPrivacy; else nil
-	// Setting is what SET sets. Its name is also what SHOW shows (tables, hospitals, budget or functions), and the table
+	Query *Query // for KindSelect, KindExplain and KindExplainPrivacy; else nil
+	// Setting is what SET sets. Its name is also what SHOW shows (tables, hospitals, budget or functions) and the table
 	// that DESCRIBE describes.
 	Setting
-	// Hints are the settings that the query has for itself, written /*+ epsilon = 0.5 */.
+	// Hints are settings for this query only, written /*+ epsilon = 0.5 */.
 	Hints []Setting
-	// Parameters are the places of ? (named by their number from 1), $1 and :name, in the order in which they appear.
+	// Parameters are the places of ? (named by their number from 1), $1 and :name, in order of appearance.
 	Parameters []Parameter
-	// placeholders: there are parameters, or words that stand for the day.
+	// placeholders: the query has parameters or words that stand for the day.
 	placeholders bool
 }
 
-// ParameterNames lists the names of the parameters, each once, in the order in which they appear.
+// ParameterNames lists the names of the parameters, each once, in order of appearance.
 func (s *Statement) ParameterNames() []string {
 	var names []string
 	for _, p := range s.Parameters {
@@ -51,7 +51,7 @@ func (s *Statement) ParameterNames() []string {
 // Kind is a kind of statement.
 type Kind string
 
-// The statements.
+// The kinds of statements.
 const (
 	KindSelect         Kind = "select"
 	KindExplain        Kind = "explain"
@@ -61,7 +61,7 @@ const (
 	KindSet            Kind = "set"
 )
 
-// Setting is a setting and the value that it is given.
+// Setting is a setting and its new value.
 type Setting struct {
 	Name     string
 	Value    value.Value // a number, a text or a boolean
@@ -72,15 +72,15 @@ type Setting struct {
 type Parameter struct {
 	Name  string
 	At    Position
-	Array bool // its value is a list, as PostgreSQL writes an array: {1,2}
+	Array bool // its value is a list in PostgreSQL's form, {1,2}
 }
 
-// Query is a SELECT, or two queries combined, with what stands around them.
+// Query is a SELECT or a set operation, with WITH, ORDER BY and LIMIT.
 type Query struct {
 	At           Position
-	With         []With        // in scope from where they stand, and in queries within
-	Select       *Select       // nil where SetOperation is set
-	SetOperation *SetOperation // nil where Select is set
+	With         []With        // in scope for later queries of WITH and for inner queries
+	Select       *Select       // nil if SetOperation is set
+	SetOperation *SetOperation // nil if Select is set
 	OrderBy      []Order
 	Limit        *Expr // nil: all rows
 	Offset       *Expr // nil: from the first
@@ -107,14 +107,14 @@ type Select struct {
 	At       Position
 	Distinct bool
 	Items    []Item
-	// Qualified: * names each column by its table, too: a.x.
+	// Qualified: * also gives each column the name of its table: a.x.
 	Qualified bool
-	// Values holds the rows of VALUES (…), (…); then Items are those of the first, and all else is empty.
+	// Values holds the rows of VALUES (…), (…). Then Items are those of the first row, and the other fields are empty.
 	Values [][]*Expr
 	From   []From
 	Where  *Expr
-	// GroupBy holds the grouping sets: none without GROUP BY, one for a plain one; ROLLUP, CUBE and GROUPING SETS are
-	// written out.
+	// GroupBy holds the grouping sets: none without GROUP BY, one for a plain GROUP BY, and all sets of ROLLUP, CUBE and
+	// GROUPING SETS.
 	GroupBy [][]*Expr
 	Having  *Expr
 	Qualify *Expr
@@ -124,10 +124,10 @@ type Select struct {
 type Item struct {
 	Term  *Expr
 	Alias string // "" without AS
-	// Table is that whose column it is, where the SELECT stands for joined tables (Qualified); "" of one of USING, and
-	// elsewhere.
+	// Table is the column's table if the SELECT stands for joined tables (Qualified). It is "" for a column of USING and
+	// in other SELECTs.
 	Table string
-	// Joint: it is one for both sides of a FULL JOIN, which says that they are equal, and none of *.
+	// Joint: the column holds either side of an equality in a FULL JOIN. It is not part of *.
 	Joint bool
 }
 
@@ -138,14 +138,14 @@ type Order struct {
 	Nulls      string // first, last, or "" for the default
 }
 
-// jointColumn is a column of a FULL JOIN that holds COALESCE of columns which ON says are equal: whichever side is
-// there has it.
+// jointColumn is a column of a FULL JOIN with COALESCE of columns that ON says are equal. It has the value of whichever
+// side exists.
 type jointColumn struct {
 	name string
 	of   []string // such as a.x, sorted
 }
 
-// From is one table, a query in its place, or a table function, and how it is joined with those before it.
+// From is one table, derived table or table function, and how it is joined with the earlier ones.
 type From struct {
 	At       Position
 	Table    string
@@ -158,13 +158,13 @@ type From struct {
 	Using    []*Expr // JOIN … USING (a, b): bare columns
 	Natural  bool
 	Lateral  bool // Query may read the tables before it
-	// Tables are those that a FULL JOIN has joined in Query, by the names by which their columns are read; nil elsewhere.
+	// Tables are the tables that a FULL JOIN has joined in Query, by the names that columns use; else nil.
 	Tables  []string
 	joint   []jointColumn
-	Written int // its place in the text, among all tables: joins may be done in another order
+	Written int // its order in the text among all tables; joins may reorder tables
 }
 
-// Named is the query of WITH that a table means, among the names in scope, the innermost last; nil if it means none.
+// Named returns the query of WITH that a table means, or nil. names are in scope, the innermost last.
 func (f From) Named(names []With) *With {
 	if f.Query != nil || f.Function != nil {
 		return nil
@@ -177,22 +177,22 @@ func (f From) Named(names []With) *With {
 	return nil
 }
 
-// Join is a way to join a table with those before it.
+// Join is a way to join a table with the earlier ones.
 type Join int
 
-// The joins. A RIGHT JOIN is written as a LEFT JOIN the other way round.
+// The joins. A RIGHT JOIN becomes a LEFT JOIN with its sides exchanged.
 const (
 	NoJoin Join = iota // the first table
 	CrossJoin
 	InnerJoin
 	LeftJoin
-	FullJoin // while it is read: it becomes a derived table, see From.Tables
+	FullJoin // only while it is read: it becomes a derived table, see From.Tables
 )
 
-// ExprKind is a kind of expression, and says which fields of Expr are set.
+// ExprKind is a kind of expression. It decides which fields of Expr are set.
 type ExprKind int
 
-// The expressions.
+// The kinds of expressions.
 const (
 	Column  ExprKind = iota // Qualifier, Name
 	Literal                 // Literal, Text
@@ -201,7 +201,7 @@ const (
 	Call // Name: a function; Args, Distinct, Star, Filter, Over
 	Star // * or t.*: Qualifier
 	Cast // Args[0] to Type; Name: Truncating, or empty
-	// Args[0] times the unit Name: day, month, hour …; Args[1], if any, is another one to add after it
+	// Args[0] times the unit Name (day, month, hour …); Args[1], if any, is another interval that is added after it
 	Interval
 	Subquery    // Query: a scalar subquery
 	Exists      // Query
@@ -215,21 +215,21 @@ type Expr struct {
 	At        Position
 	Qualifier string
 	Name      string
-	Literal   value.Value // invalid for a NULL, which takes its type from where it stands
-	Text      bool        // the literal was written as a string, so it may stand for a date or a number
+	Literal   value.Value // invalid for a NULL, which takes its type from the context
+	Text      bool        // the literal was a string, so it may mean a date or a number
 	Distinct  bool
-	Star      bool // of COUNT(*)
+	Star      bool // COUNT(*)
 	Type      value.Type
 	Args      []*Expr
 	Query     *Query
 	Filter    *Expr    // FILTER (WHERE …)
 	Over      *Window  // OVER (…)
-	Bin       int      // of HISTOGRAM, once expanded
-	OfRanks   bool     // of a quantile: of ranks, which count rows of NULL as well
-	Except    []string // of a Star: columns that it leaves out
-	Array     bool     // of a Placeholder: its value is a list, whose elements stand in its place
-	Order     []Order  // of an aggregate of rows in an order: FIRST, STRING_AGG and ARRAY_AGG
-	Place     int      // of FIRST: which row of that order, from 1; below 0, of another: LIMIT of as many rows
+	Bin       int      // of HISTOGRAM, after it is expanded
+	OfRanks   bool     // of a quantile: read from ranks, which also count rows with NULL
+	Except    []string // of a Star: the columns to leave out
+	Array     bool     // of a Placeholder: its value is a list that is replaced by its elements
+	Order     []Order  // of an aggregate with an order: FIRST, STRING_AGG and ARRAY_AGG
+	Place     int      // of FIRST: the number of the row, from 1; negative for LIMIT to that many rows
 }
 
 // Window is OVER (PARTITION BY … ORDER BY … frame).
@@ -240,16 +240,16 @@ type Window struct {
 	Frame     *Frame // nil: the standard's default
 }
 
-// Frame is ROWS BETWEEN From AND To, in rows from the current one: negative before it; unbounded ends are the least and
-// the largest int. With Values it is RANGE: From and To are counted in the value of the order.
+// Frame is ROWS BETWEEN From AND To, in rows from the current one; negative is before it. Unbounded ends are the least
+// and the largest int. With Values it is RANGE, and From and To are counted in values of the order.
 type Frame struct {
 	From, To int
 	Values   bool
-	// Days: an end was written as an interval, of so many days; the order must be by dates.
+	// Days: an end was an interval of that many days. The order must be by dates.
 	Days bool
 }
 
-// Name is what the answer calls the item's column.
+// Name is the name of the item's column in the answer.
 func (i Item) Name() string {
 	switch {
 	case i.Alias != "":
@@ -260,12 +260,12 @@ func (i Item) Name() string {
 	return "column"
 }
 
-// Bare reports whether nothing stands around the query's SELECTs.
+// Bare reports whether the query has no WITH, ORDER BY, LIMIT or OFFSET.
 func (q *Query) Bare() bool {
 	return q.With == nil && q.OrderBy == nil && q.Limit == nil && q.Offset == nil
 }
 
-// Describe names the expression in a hint.
+// Describe writes the expression for a hint.
 func (t *Expr) Describe() string {
 	switch t.Kind {
 	case Column:
@@ -303,7 +303,7 @@ func (t *Expr) Describe() string {
 	return "…"
 }
 
-// Equal reports whether two expressions are written alike. Subqueries and windows are equal to themselves only.
+// Equal reports whether two expressions are written alike. A subquery or window equals only itself.
 func (t *Expr) Equal(o *Expr) bool {
 	if t.Kind != o.Kind || t.Qualifier != o.Qualifier || t.Name != o.Name || t.Literal != o.Literal ||
 		t.Distinct != o.Distinct ||
@@ -327,17 +327,16 @@ func sameOrders(a, b []Order) bool {
 	})
 }
 
-// Divide is the name of the operator that divides without a remainder, whatever the types; "/" divides two ints as an
-// int.
+// Divide is the name of the operator whose result has a fraction for all types. "/" of two ints gives an int.
 const Divide = "divide"
 
-// maxValues bounds the rows of VALUES.
+// maxValues bounds the number of rows of VALUES.
 const maxValues = 1000
 
-// IsNull reports whether the expression is the word NULL, which takes its type from where it stands.
+// IsNull reports whether the expression is the word NULL, which takes its type from the context.
 func (t *Expr) IsNull() bool { return t.Kind == Literal && !t.Literal.Valid() }
 
-// NewLiteral is a constant, written at a place.
+// NewLiteral returns a constant at a position.
 func NewLiteral(at Position, v value.Value) *Expr { return &Expr{Kind: Literal, At: at, Literal: v} }
 
 // NewOperator applies an operator to at least one operand.

@@ -2,7 +2,7 @@ package syntax
 
 import "slices"
 
-// Walk calls visit for the expression and, where visit returns true, for what it is made of: the arguments, the
+// Walk calls visit for the expression. If visit returns true, it does the same for its parts: the arguments, the
 // condition of FILTER, and the terms of OVER. It does not enter subqueries.
 func (t *Expr) Walk(visit func(*Expr) bool) {
 	if !visit(t) {
@@ -39,17 +39,17 @@ func (t *Expr) Find(is func(*Expr) bool) (found *Expr) {
 	return found
 }
 
-// Rewrite returns the expression with those replaced for which fn gives another; it looks neither into what fn gives
-// nor into subqueries. Nothing is changed in place, and what stays as it is stays the same pointer.
+// Rewrite replaces each expression for which fn returns another. It does not look into what fn returns, nor into
+// subqueries. It changes nothing in place; unchanged expressions keep their pointer.
 func (t *Expr) Rewrite(fn func(*Expr) *Expr) *Expr { return (&rewriter{fn: fn}).expr(t) }
 
-// Rewrite returns the query with expressions replaced throughout, also in the queries within.
+// Rewrite replaces expressions in the query and in all its inner queries.
 func (q *Query) Rewrite(fn func(*Expr) *Expr) *Query {
 	return (&rewriter{fn: fn, subqueries: true, done: map[*Expr]*Expr{}}).query(q)
 }
 
-// rewriter replaces expressions. An expression that stands in several places, as x does in x BETWEEN a AND b, is
-// rewritten once where done is a map.
+// rewriter replaces expressions. If done is not nil, an expression that occurs in several places, such as x in x
+// BETWEEN a AND b, is rewritten once.
 type rewriter struct {
 	fn         func(*Expr) *Expr
 	subqueries bool
@@ -73,7 +73,7 @@ func (r *rewriter) expr(t *Expr) *Expr {
 	return x
 }
 
-// within rewrites what an expression is made of.
+// within rewrites the parts of an expression.
 func (r *rewriter) within(t *Expr) *Expr {
 	x := *t
 	x.Args, x.Filter, x.Over, x.Order = r.exprs(t.Args), r.expr(t.Filter), r.window(t.Over), r.orders(t.Order)
@@ -179,7 +179,7 @@ func (r *rewriter) query(q *Query) *Query {
 	return &x
 }
 
-// Aggregates lists the aggregates of a SELECT's items and HAVING, the outermost of those within each other.
+// Aggregates lists the aggregates in a SELECT's items and HAVING. Of nested ones it lists the outermost.
 func (s *Select) Aggregates() []*Expr {
 	var all []*Expr
 	add := func(t *Expr) bool {

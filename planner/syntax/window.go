@@ -23,7 +23,7 @@ func (p *parser) over() *Window {
 	return w
 }
 
-// nameWindows gives the windows read so far what they take from others.
+// nameWindows completes the windows read so far by those that they refer to.
 func (p *parser) nameWindows() {
 	for _, w := range p.unnamed {
 		p.windows.extend(w)
@@ -88,7 +88,7 @@ func (p *parser) window(at Position) (w *Window, base *token) {
 	return w, base
 }
 
-// orders reads ORDER BY's list.
+// orders reads the list of ORDER BY.
 func (p *parser) orders() (orders []Order) {
 	for {
 		o := Order{Term: p.expression()}
@@ -114,7 +114,7 @@ func (p *parser) orders() (orders []Order) {
 	}
 }
 
-// frame reads ROWS BETWEEN … AND …, or nil for the standard's default.
+// frame reads ROWS BETWEEN … AND …. It returns nil for the standard's default.
 func (p *parser) frame() *Frame {
 	t := p.here()
 	if !p.comesOneOf("rows", "range", "groups") {
@@ -136,7 +136,7 @@ func (p *parser) frame() *Frame {
 		Refuse(CodeSyntax, t.at, "write the earlier end first", "the window ends before it starts")
 	case t.is("rows"):
 		return f
-	case f.From == math.MinInt && f.To == math.MaxInt: // every row, however they are counted
+	case f.From == math.MinInt && f.To == math.MaxInt: // every row, in any unit
 		f.Values = false
 		return f
 	case t.is("range") && f.From == math.MinInt && f.To == 0: // the default
@@ -150,10 +150,10 @@ func (p *parser) frame() *Frame {
 	return nil
 }
 
-// maxFrame bounds how far a frame reaches that is not unbounded.
+// maxFrame bounds the reach of a frame that is not unbounded.
 const maxFrame = 1 << 30
 
-// days reads INTERVAL '30 days', or of weeks, as a number of days.
+// days reads INTERVAL '30 days', or an interval of weeks, as a number of days.
 func (p *parser) days() int {
 	t := p.here()
 	x := p.interval()
@@ -168,7 +168,7 @@ func (p *parser) days() int {
 	return 0
 }
 
-// bound reads one end of a frame, in rows from the current one, or in values.
+// bound reads one end of a frame, in rows from the current one or in values.
 func (p *parser) bound(f *Frame) int {
 	n := 0
 	switch t := p.here(); {

@@ -6,21 +6,20 @@ import (
 	"strings"
 )
 
-// The words that are never names unless quoted.
+// The words that are names only in quotes.
 var reserved = words(`all and any array as asc between by case cast collate cross desc distinct else end except exists fetch for
 	from full group having ilike in inner intersect into is join lateral left like limit natural not null offset on or order outer
 	qualify right select similar some then true false union using when where window with
 	current_date current_time current_timestamp current_user localtime localtimestamp session_user`)
 
-// Keywords lists the words that are never names unless quoted, in lower case, by name.
+// Keywords lists the words that are names only in quotes, in lower case, ordered by name.
 func Keywords() []string { return slices.Sorted(maps.Keys(reserved)) }
 
-// The words that mean something where they stand, and may be names elsewhere.
+// The words that have a meaning in some places and may be names in others.
 var contextual = words(`cube date escape extract filter first following grouping interval last materialized nulls over partition preceding
 	range rollup row rows sets timestamp to unbounded values within`)
 
-// Words lists all words that queries are made of, in lower case, by name: keywords, and those that may be names
-// elsewhere.
+// Words lists all words of queries, in lower case, ordered by name: keywords, and words that may be names elsewhere.
 func Words() []string { return slices.Sorted(maps.Keys(merged(reserved, contextual))) }
 
 func merged(sets ...map[string]bool) map[string]bool {
@@ -31,7 +30,7 @@ func merged(sets ...map[string]bool) map[string]bool {
 	return all
 }
 
-// What is valid SQL elsewhere and not answered here: the word, and what to write instead.
+// unsupported maps words of SQL that are not supported here to what to write instead.
 var unsupported = map[string]string{
 	"collate":       "texts compare by their bytes",
 	"into":          "answers come to the client only; leave INTO out",
@@ -55,7 +54,7 @@ var unsupported = map[string]string{
 	"values":        "write it in place of a table, (VALUES (1, 'a'), (2, 'b')) AS v (x, y), or in WITH",
 }
 
-// What symbols mean elsewhere, and what to write here.
+// unsupportedSymbols maps symbols that have a meaning elsewhere to what to write here.
 var unsupportedSymbols = map[string]string{
 	"&&": "write AND", "==": "write =", "<=>": "write IS NOT DISTINCT FROM", "!": "write NOT",
 	"@": "write a parameter as :name",
