@@ -19,10 +19,10 @@ import (
 
 // policy decides what may be asked. It reads no data.
 type policy struct {
-	name       string // the hospital's
+	name       string // the hospital's name
 	federation string
 	catalog    *catalog.Catalog
-	keyless    *catalog.Catalog // the same without the keys that do not hold here; nil: all do
+	keyless    *catalog.Catalog // the same without the keys that do not hold here; nil if all hold
 	digest     string
 	engine     Engine
 	budget     dp.Budget
@@ -30,14 +30,14 @@ type policy struct {
 	studies    *study.Registry
 	limits     Limits
 	sealed     Sealed
-	peers      study.Keys // of the other hospitals' ledgers, by name
+	peers      study.Keys // the keys of the other hospitals' ledgers, by name
 	spreads    *spreads
 }
 
-// verified is a state of the data that was compared with the catalog.
+// verified is the result of comparing a state of the data with the catalog.
 type verified struct {
 	version string
-	wrong   map[string]bool // tables that contradict it; nothing is computed over them
+	wrong   map[string]bool // tables that contradict the catalog; no query may read them
 }
 
 // verify compares the data with the catalog.
@@ -61,12 +61,12 @@ func verify(ctx context.Context, d Data) (*verified, error) {
 type checked struct {
 	request *fragment.Request
 	proof   *fragment.Proof
-	study   *study.Document // what holds here
+	study   *study.Document // the terms in force here
 	sql     string          // what the engine would run
 	caveats []fragment.Caveat
 }
 
-// admitted is a fragment that this node may run, for its price.
+// admitted is a fragment that this node may run, with its price.
 type admitted struct {
 	checked
 	loss dp.Loss
@@ -75,7 +75,7 @@ type admitted struct {
 
 var queryID = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
-// decode reads a request. Its names are safe to log and to record.
+// decode reads a request. The names in it are safe to log and to record.
 func decode(body []byte) (*fragment.Request, error) {
 	r, err := fragment.DecodeRequest(body)
 	switch {
@@ -89,8 +89,8 @@ func decode(body []byte) (*fragment.Request, error) {
 	return r, nil
 }
 
-// permit decides whether this researcher may ask under this study here, and returns its terms. The coordinator's word
-// counts for nothing.
+// permit decides whether this researcher may ask here under this study, and returns the study's terms. It does not rely
+// on the coordinator's word.
 func (p *policy) permit(ctx context.Context, r *fragment.Request, now time.Time) (*study.Document, error) {
 	document, err := p.open(r.Study, now)
 	if err != nil {
@@ -108,7 +108,7 @@ func (p *policy) permit(ctx context.Context, r *fragment.Request, now time.Time)
 	return document, nil
 }
 
-// open gives the terms of a study that is open here and asks this hospital.
+// open returns the terms of a study that is open and includes this hospital.
 func (p *policy) open(id string, now time.Time) (*study.Document, error) {
 	s, ok := p.studies.Study(id)
 	switch {
@@ -124,7 +124,7 @@ func (p *policy) open(id string, now time.Time) (*study.Document, error) {
 	return s.Approved, nil
 }
 
-// check proves that the fragment is one that this node can run over that data, under the terms that permit gave.
+// check proves that this node can run the fragment over that data, under the terms of permit.
 func (p *policy) check(ctx context.Context, r *fragment.Request, document *study.Document, over *verified) (checked, error) {
 	if r.Fragment.Catalog != p.digest {
 		return checked{}, refuse(CodeCatalog, fmt.Errorf("the query's catalog is %.12s, ours %.12s", r.Fragment.Catalog, p.digest))
@@ -151,8 +151,8 @@ func (p *policy) check(ctx context.Context, r *fragment.Request, document *study
 	if f := r.Fragment; f.MaxGroups > p.limits.MaxGroups || f.MaxRows > p.limits.MaxRows {
 		return checked{}, refuse(CodeLimit, fmt.Errorf("max_groups is %d of %d, max_rows %d of %d", f.MaxGroups, p.limits.MaxGroups, f.MaxRows, p.limits.MaxRows))
 	}
-	// The coordinator is told the same as for a table that is not mapped: whether the data keeps the catalog's promises
-	// depends on the data.
+	// The coordinator gets the same answer as for a table that is not mapped, because whether the data keeps the catalog's
+	// promises depends on the data.
 	for _, table := range r.Fragment.Tables() {
 		if over.wrong[strings.ToLower(table)] {
 			return checked{}, refuse(CodeSource, fmt.Errorf("the data of table %s contradicts the catalog", table))
@@ -163,7 +163,7 @@ func (p *policy) check(ctx context.Context, r *fragment.Request, document *study
 	}
 	sql, caveats, err := p.engine.Compile(&r.Fragment, proof)
 	switch limit := new(fragment.Limit); {
-	case errors.As(err, &limit): // it quotes the query, and follows from nothing else
+	case errors.As(err, &limit): // its text depends on the query only
 		return checked{}, &refusal{Code: CodeTooLarge, cause: err, told: true}
 	case err != nil:
 		return checked{}, refuse(CodeSource, err)
@@ -171,7 +171,7 @@ func (p *policy) check(ctx context.Context, r *fragment.Request, document *study
 	return checked{r, proof, document, sql, caveats}, nil
 }
 
-// admit decides whether this may be asked under the terms that permit gave, and prices it.
+// admit decides whether the query may be asked under the terms of permit, and prices it.
 func (p *policy) admit(ctx context.Context, r *fragment.Request, document *study.Document, over *verified) (admitted, error) {
 	c, err := p.check(ctx, r, document, over)
 	if err != nil {

@@ -9,7 +9,8 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 )
 
-// chargesAtOnce is how many charges one answer has; a page of them is well below what an action may answer.
+// chargesAtOnce is the number of charges in one answer. It keeps an answer well below the largest size of an action's
+// result.
 const chargesAtOnce = 2000
 
 // charges tells a coordinator what was charged here after an entry.

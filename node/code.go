@@ -5,43 +5,47 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// Code names a kind of refusal or failure. Codes are stable, and each has one
-// text, which says what the hospital did.
+// Code names a kind of refusal or failure. Codes are stable. Each has one text that says what the hospital did.
 type Code string
 
 // The codes.
 const (
-	CodePeer       Code = "NODE_PEER"       // not a coordinator of the federation
-	CodeRequest    Code = "NODE_REQUEST"    // not a request that this version reads
-	CodeCatalog    Code = "NODE_CATALOG"    // planned with another catalog
-	CodeFragment   Code = "NODE_FRAGMENT"   // the fragment, or its noise, breaks a rule
-	CodeSource     Code = "NODE_SOURCE"     // no SQL for it, or not over this data: a table is not mapped, or contradicts the catalog
-	CodeLimit      Code = "NODE_LIMIT"      // wider contribution limits, or a larger epsilon, than the custodian allows
-	CodeSealed     Code = "NODE_SEALED"     // its numbers leave covered or not at all, and this would not cover them
-	CodePrice      Code = "NODE_PRICE"      // a smaller price than the study's least
-	CodeFailures   Code = "NODE_FAILURES"   // so many queries of the study failed after they were charged that it is suspended
-	CodeStudy      Code = "NODE_STUDY"      // the study is unknown here, or over
-	CodeToken      Code = "NODE_TOKEN"      // no token by which this node knows who asks
-	CodeResearcher Code = "NODE_RESEARCHER" // the researcher is not in the study here
-	CodeScope      Code = "NODE_SCOPE"      // a table, column or aggregate that the study may not use here, or one that singles out a patient
-	CodeSpread     Code = "NODE_SPREAD"     // joins with public tables make too many rows of one
-	CodeTooLarge   Code = "NODE_TOO_LARGE"  // an expression is too large for the hospital's engine, or groups are too many to be covered
-	CodePublic     Code = "NODE_PUBLIC"     // more rows of public tables than leave at once, or none do
-	CodeRate       Code = "NODE_RATE"       // too many queries of this researcher in a minute, or at once
-	CodeRestored   Code = "NODE_RESTORED"   // the node's ledger is older than what others know of it
-	CodeSuspended  Code = "NODE_SUSPENDED"  // the custodian has stopped the hospital
-	CodeBudget     Code = "NODE_BUDGET"     // the study's or the node's budget is too small for it
-	CodeBusy       Code = "NODE_BUSY"       // too many reservations are held
-	CodeTicket     Code = "NODE_TICKET"     // no such reservation of this coordinator: used, lapsed, or never made
-	CodeStale      Code = "NODE_STALE"      // the data changed between prepare and execute; nothing was charged
-	CodeData       Code = "NODE_DATA"       // the data is new and not yet verified; if it became so while it was computed, the charge stays
-	CodeLedger     Code = "NODE_LEDGER"     // the ledger cannot be written
-	CodeEngine     Code = "NODE_ENGINE"     // the database failed; if it was charged, the charge stays and a failure counts
-	CodeTimeout    Code = "NODE_TIMEOUT"    // the deadline of the caller or of the node passed
-	CodeCanceled   Code = "NODE_CANCELED"   // the caller went away
+	CodePeer     Code = "NODE_PEER"     // the caller is not a coordinator of the federation
+	CodeRequest  Code = "NODE_REQUEST"  // not a request that this version can read
+	CodeCatalog  Code = "NODE_CATALOG"  // planned with another catalog
+	CodeFragment Code = "NODE_FRAGMENT" // the fragment or its noise breaks a rule
+	// no SQL for it, or not over this data: a table is not mapped or contradicts the catalog
+	CodeSource     Code = "NODE_SOURCE"
+	CodeLimit      Code = "NODE_LIMIT"      // larger contribution limits or a larger epsilon than the custodian allows
+	CodeSealed     Code = "NODE_SEALED"     // this hospital's numbers must be covered, and the request would not cover them
+	CodePrice      Code = "NODE_PRICE"      // it costs less than the study's least price
+	CodeFailures   Code = "NODE_FAILURES"   // too many queries of the study failed after their charge, so it is suspended
+	CodeStudy      Code = "NODE_STUDY"      // the study is unknown here or over
+	CodeToken      Code = "NODE_TOKEN"      // no token that tells this node who asks
+	CodeResearcher Code = "NODE_RESEARCHER" // the researcher does not belong to the study here
+	// the study may not use a table, column or aggregate here, or the query singles out a patient
+	CodeScope     Code = "NODE_SCOPE"
+	CodeSpread    Code = "NODE_SPREAD"    // joins with public tables multiply a patient's rows too much
+	CodeTooLarge  Code = "NODE_TOO_LARGE" // an expression is too large for the engine, or too many groups to cover
+	CodePublic    Code = "NODE_PUBLIC"    // too many rows of public tables at once, or none may leave
+	CodeRate      Code = "NODE_RATE"      // too many queries of this researcher in a minute or at once
+	CodeRestored  Code = "NODE_RESTORED"  // the node's ledger is older than others know it
+	CodeSuspended Code = "NODE_SUSPENDED" // the custodian has stopped the hospital
+	CodeBudget    Code = "NODE_BUDGET"    // the budget of the study or node is too small
+	CodeBusy      Code = "NODE_BUSY"      // too many reservations are held
+	// the coordinator has no such reservation: it was used, has expired, or never existed
+	CodeTicket Code = "NODE_TICKET"
+	CodeStale  Code = "NODE_STALE" // the data changed between prepare and execute; nothing was charged
+	// the data is new and not yet verified; if it changed during the computation, the charge stays
+	CodeData   Code = "NODE_DATA"
+	CodeLedger Code = "NODE_LEDGER" // the ledger cannot be written
+	// the database failed; if the query was charged, the charge stays and counts as a failure
+	CodeEngine   Code = "NODE_ENGINE"
+	CodeTimeout  Code = "NODE_TIMEOUT"  // the deadline of the caller or of the node passed
+	CodeCanceled Code = "NODE_CANCELED" // the caller ended the call
 )
 
-// answers gives each code its gRPC code and its text, which follows the hospital's name. The text is fixed, except for
+// answers gives each code its gRPC code and its text. The text follows the hospital's name. It is fixed, except for
 // what refusal.told allows.
 var answers = map[Code]struct {
 	grpc codes.Code
@@ -77,10 +81,10 @@ var answers = map[Code]struct {
 	CodeCanceled:   {codes.Canceled, "was told to stop"},
 }
 
-// Error gives the code, so that errors.Is(err, CodeBudget) tells what happened.
+// Error returns the code, so errors.Is(err, CodeBudget) works.
 func (c Code) Error() string { return string(c) }
 
-// beforeToken reports whether the code refuses before the researcher's token was verified.
+// beforeToken reports whether the refusal comes before the researcher's token is verified.
 func (c Code) beforeToken() bool {
 	switch c {
 	case CodePeer, CodeRequest, CodeSuspended, CodeRestored, CodeFailures, CodeStudy, CodeToken, CodeResearcher:
@@ -89,7 +93,7 @@ func (c Code) beforeToken() bool {
 	return false
 }
 
-// GRPCStatus is what crosses to the coordinator.
+// GRPCStatus is what the coordinator gets.
 func (c Code) GRPCStatus() *status.Status {
 	a := answers[c]
 	return status.New(a.grpc, string(c)+": "+a.text)
@@ -99,14 +103,14 @@ func (c Code) GRPCStatus() *status.Status {
 type refusal struct {
 	Code
 	cause error
-	told  bool // the cause is of names of the catalog and of the study alone, and crosses too
-	// recorded: the ledger has the refusal as the end of a charged execution.
+	told  bool // the cause has only names of the catalog and the study, so the coordinator gets it too
+	// recorded: the ledger already has the refusal as the end of a charged execution.
 	recorded bool
 }
 
 func refuse(c Code, cause error) *refusal { return &refusal{Code: c, cause: cause} }
 
-// GRPCStatus is what crosses to the coordinator.
+// GRPCStatus is what the coordinator gets.
 func (r *refusal) GRPCStatus() *status.Status {
 	s := r.Code.GRPCStatus()
 	if !r.told {
@@ -115,7 +119,7 @@ func (r *refusal) GRPCStatus() *status.Status {
 	return status.New(s.Code(), s.Message()+": "+r.cause.Error())
 }
 
-// Error gives code and cause, for the node's own log.
+// Error writes the code and the cause, for the node's own log.
 func (r *refusal) Error() string {
 	if r.cause == nil {
 		return string(r.Code)
@@ -123,7 +127,7 @@ func (r *refusal) Error() string {
 	return string(r.Code) + ": " + r.cause.Error()
 }
 
-// Unwrap gives the code and the cause.
+// Unwrap returns the code and the cause.
 func (r *refusal) Unwrap() []error {
 	if r.cause == nil {
 		return []error{r.Code}

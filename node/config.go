@@ -22,47 +22,50 @@ import (
 	"github.com/intramuros/intramuros/internal/telemetry"
 )
 
-// Config is a hospital's policy and its place in the federation: the file node.yaml without its part `engine`.
-// docs/node.yaml explains each key. The zero value lets nobody propose or approve a study, and trusts nobody's word on
-// who asks.
+// Config is a hospital's policy and its place in the federation: the file node.yaml without its key `engine`.
+// docs/node.yaml explains each key. With the zero value, nobody may propose or approve a study, and no statement about
+// who asks is trusted.
 type Config struct {
-	Name       string            `yaml:"name"`       // the hospital's, as in its certificate
-	Federation string            `yaml:"federation"` // as in its certificate
-	Listen     string            `yaml:"listen"`     // host:port for coordinators
-	Advertise  string            `yaml:"advertise"`  // host:port at which coordinators reach Listen; empty: Listen
-	Catalog    string            `yaml:"catalog"`    // a file, or builtin:NAME
-	TLS        TLS               `yaml:"tls"`
-	Gossip     Gossip            `yaml:"gossip"`
-	Outward    Outward           `yaml:"outward"`    // in place of Listen, Advertise and Gossip
-	Ledger     string            `yaml:"ledger"`     // file
-	GroupKey   config.Secret     `yaml:"group_key"`  // decides which groups of a patient are kept; unset: made beside the ledger
-	Budget     dp.Budget         `yaml:"budget"`     // cap over all studies together
-	Operators  map[string]string `yaml:"operators"`  // public keys of those who may propose studies: files, by name
-	Custodians map[string]string `yaml:"custodians"` // likewise, of those who decide about studies here
-	Former     []string          `yaml:"former"`     // names of both who left: their keys sign nothing more
+	Name       string  `yaml:"name"`       // the hospital's name, as in its certificate
+	Federation string  `yaml:"federation"` // as in its certificate
+	Listen     string  `yaml:"listen"`     // host:port for coordinators
+	Advertise  string  `yaml:"advertise"`  // host:port at which coordinators reach Listen; empty: Listen
+	Catalog    string  `yaml:"catalog"`    // a file or builtin:NAME
+	TLS        TLS     `yaml:"tls"`
+	Gossip     Gossip  `yaml:"gossip"`
+	Outward    Outward `yaml:"outward"` // replaces Listen, Advertise and Gossip
+	Ledger     string  `yaml:"ledger"`  // file
+	// decides which groups of a patient are kept; unset: a key is made beside the ledger
+	GroupKey  config.Secret     `yaml:"group_key"`
+	Budget    dp.Budget         `yaml:"budget"`    // limit over all studies together
+	Operators map[string]string `yaml:"operators"` // those who may propose studies: files of public keys, by name
+	// those who decide about studies here: files of public keys, by name
+	Custodians map[string]string `yaml:"custodians"`
+	Former     []string          `yaml:"former"` // names of operators and custodians who left: their keys no longer sign
 	// SignaturesRequired is how many custodians must sign an act that opens a study. An act that closes one needs one
 	// signature. 0 means 1.
 	SignaturesRequired int `yaml:"signatures_required"`
-	// CoordinatorKey is the file of the coordinator's public key: it signs its checkpoints and
-	// the tokens of its local accounts.
+	// CoordinatorKey is the file of the coordinator's public key. That key signs its checkpoints and the tokens of its
+	// local accounts.
 	CoordinatorKey string `yaml:"coordinator_key"`
-	// LocalAccounts: the node trusts the coordinator's word on who the researchers of its local accounts are.
+	// LocalAccounts: the node trusts the coordinator to identify the researchers of its local accounts.
 	LocalAccounts bool              `yaml:"local_accounts"`
-	Issuers       []identity.Issuer `yaml:"issuers"` // identity providers that are believed
+	Issuers       []identity.Issuer `yaml:"issuers"` // trusted identity providers
 	Limits        Limits            `yaml:"limits"`
 	Sealed        Sealed            `yaml:"sealed"`
 	Console       Console           `yaml:"console"`
 	Notify        notify.Config     `yaml:"notify"`
-	Operations    telemetry.Config  `yaml:",inline"` // metrics on loopback only: they are private
+	Operations    telemetry.Config  `yaml:",inline"` // metrics on loopback only, because they are private
 }
 
-// Sealed says when this hospital covers its numbers before they leave, beside the studies that say so themselves.
+// Sealed says when this hospital covers its numbers before they leave, in addition to studies that demand it.
 type Sealed struct {
 	Required bool `yaml:"required"` // in every study
 	// Hospitals is how many hospitals the federation has, this one included. A patient may be at all of them, or at the
 	// catalog's max_sites if that is less. A sealed study's own list of hospitals takes precedence.
 	Hospitals int `yaml:"hospitals"`
-	// Peers are the other hospitals with which this one masks its numbers: files of their ledgers' public keys, by name.
+	// Peers are the other hospitals with which this one masks its numbers: files of the public keys of their ledgers, by
+	// name.
 	Peers map[string]string `yaml:"peers"`
 }
 
@@ -79,10 +82,10 @@ func (s Sealed) validate() error {
 	return nil
 }
 
-// Console is the custodian's page, beside the node.
+// Console is the custodian's page.
 type Console struct {
 	Listen string        `yaml:"listen"` // host:port; empty: no page
-	Token  config.Secret `yaml:"token"`  // lets its bearer in, without a name
+	Token  config.Secret `yaml:"token"`  // admits whoever has it, without a name
 	// People are let in by name: each with a personal token or, if none is set, as an identity provider names them.
 	// Providers also let in everybody who has the role custodian.
 	People map[string]config.Secret `yaml:"people"`
@@ -98,7 +101,7 @@ type Console struct {
 // MinToken is the shortest token of a Console, in bytes.
 const MinToken = 16
 
-// Closed tells whether there is no page.
+// Closed reports whether there is no page.
 func (c Console) Closed() bool { return reflect.DeepEqual(c, Console{}) }
 
 func (c Console) validate() error {
@@ -121,7 +124,7 @@ func (c Console) validate() error {
 	return c.people()
 }
 
-// people lists what is wrong with People and Issuers.
+// people lists the errors in People and Issuers.
 func (c Console) people() error {
 	problems := []error{c.SignIn.Validate("console.sign_in", c.Issuers)}
 	if err := identity.Validate(c.Issuers); err != nil {
@@ -162,17 +165,17 @@ type TLS struct {
 type Gossip struct {
 	Listen    string        `yaml:"listen"`    // host:port, TCP and UDP
 	Advertise string        `yaml:"advertise"` // host:port that others reach; empty: Listen
-	Join      []string      `yaml:"join"`      // host:port of members; empty: they join us
-	Key       config.Secret `yaml:"key"`       // encrypts the gossip; the federation's
+	Join      []string      `yaml:"join"`      // host:port of members; empty: others join this node
+	Key       config.Secret `yaml:"key"`       // the federation's key, which encrypts the gossip
 }
 
-// Outward is how a node takes part that accepts no connection: it dials out to the coordinator's door.
+// Outward configures a node that accepts no connections: it connects to the coordinator's door.
 type Outward struct {
 	Door string `yaml:"door"` // host:port, or wss://host of a WebSocket; empty: the node listens
-	// Proxy is which HTTP proxy leads there: env (or empty), none, or its address.
+	// Proxy is the HTTP proxy for this connection: env (or empty), none, or its address.
 	Proxy string `yaml:"proxy"`
-	// CA is a PEM file of further authorities, beside the system's and the federation's, for the certificate of a
-	// WebSocket's HTTPS: for example that of a proxy that breaks TLS open. Empty: none.
+	// CA is a PEM file of authorities that may sign the certificate of a WebSocket's HTTPS, beside the system's and the
+	// federation's. A proxy that inspects TLS needs one. Empty: none.
 	CA string `yaml:"ca"`
 }
 
@@ -196,24 +199,24 @@ func (o Outward) validate() (problems []error) {
 	return problems
 }
 
-// Limits bound what one query, and all of them together, may take.
+// Limits bound the resources of one query and of all queries.
 type Limits struct {
 	MaxGroups  int `yaml:"max_groups"` // of one patient, in one query
-	MaxRows    int `yaml:"max_rows"`   // of one patient in all, who counts in full
-	Concurrent int `yaml:"concurrent"` // queries that run at once; others wait their turn
-	PerMinute  int `yaml:"per_minute"` // queries of one researcher that are prepared in a minute
-	AtOnce     int `yaml:"at_once"`    // queries of one researcher that are held and run at once
-	// PublicRows is how many rows of public tables leave at once, up to fragment.MaxLookupRows; 0: none.
+	MaxRows    int `yaml:"max_rows"`   // of one patient in total, before clipping
+	Concurrent int `yaml:"concurrent"` // queries that run at once; others wait
+	PerMinute  int `yaml:"per_minute"` // queries that one researcher may prepare in a minute
+	AtOnce     int `yaml:"at_once"`    // queries of one researcher that may be reserved or running
+	// PublicRows is the number of rows of public tables that may leave at once, at most fragment.MaxLookupRows; 0: none.
 	PublicRows int `yaml:"public_rows"`
-	// FailuresAllowed is how many queries of a study may fail after they were charged; then the study is suspended
-	// until it is resumed.
+	// FailuresAllowed is how many queries of a study may fail after their charge. Then the study is suspended until it is
+	// resumed.
 	FailuresAllowed int `yaml:"failures_allowed"`
 
-	QueryTimeout time.Duration `yaml:"query_timeout"` // of one query, its wait included
-	Reservation  time.Duration `yaml:"reservation"`   // how long a prepared query is held
+	QueryTimeout time.Duration `yaml:"query_timeout"` // of one query, including its wait
+	Reservation  time.Duration `yaml:"reservation"`   // how long a prepared query is reserved
 }
 
-// DefaultConfig is what holds where the file says nothing.
+// DefaultConfig has the values of keys that the file does not set.
 func DefaultConfig() Config {
 	return Config{Limits: Limits{MaxGroups: 100, MaxRows: 1000, Concurrent: 2, PerMinute: 120, AtOnce: 16, PublicRows: fragment.MaxLookupRows, FailuresAllowed: 5, QueryTimeout: 5 * time.Minute, Reservation: time.Minute}}
 }
@@ -243,7 +246,7 @@ func (c *Config) Resolve(path string) {
 	}
 }
 
-// present are the names of the people who have not left.
+// present lists the names of the people who have not left.
 func (c *Config) present(keys map[string]string) []string {
 	names := slices.Sorted(maps.Keys(keys))
 	return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(c.Former, name) })
@@ -299,7 +302,7 @@ func (c *Config) Validate() error {
 	return errors.Join(problems...)
 }
 
-// terms are those of the certificates that the node depends on, as far as they can be read.
+// terms are the validity periods of the certificates that the node needs, as far as they can be read.
 func (c *Config) terms() (all []pki.Term) {
 	add := func(what, file string, latest bool) {
 		if t, err := pki.ReadTerm(what, file, latest); file != "" && err == nil {
@@ -312,7 +315,7 @@ func (c *Config) terms() (all []pki.Term) {
 	return all
 }
 
-// reached lists what is wrong with the settings by which coordinators reach the node.
+// reached lists the errors in the settings by which coordinators reach the node.
 func (c *Config) reached() (problems []error) {
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	for _, n := range []struct{ key, value string }{

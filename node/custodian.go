@@ -13,7 +13,7 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 )
 
-// This file has what a custodian sees of the node and does with it. Package console is the page.
+// This file implements what a custodian can see and do. Package console is the page.
 
 // Standing is the state of the node, for its custodian.
 type Standing struct {
@@ -24,36 +24,36 @@ type Standing struct {
 	Budget      dp.Budget    `json:"budget"` // over all studies
 	Remaining   dp.Remaining `json:"remaining"`
 	Hold        Hold         `json:"hold"`
-	Custodians  []string     `json:"custodians"` // whose keys are configured, and who have not left
-	// Required is how many custodians must sign what opens a study, at least 1.
+	Custodians  []string     `json:"custodians"` // those with a configured key who have not left
+	// Required is how many custodians must sign an act that opens a study; at least 1.
 	Required int             `json:"signatures_required"`
 	Studies  []StudyStanding `json:"studies"`
-	// Certificates are those whose time ends within pki.Notice, or is over.
+	// Certificates are those that have expired or expire within pki.Notice.
 	Certificates []pki.Term `json:"certificates"`
 }
 
-// StudyStanding is a study here, and what it may still spend.
+// StudyStanding is a study here, with its remaining budget.
 type StudyStanding struct {
 	ID       string          `json:"id"`
 	Status   study.Status    `json:"status"`
-	Open     bool            `json:"open"`     // queries may be asked now, but for the hold
-	Waits    bool            `json:"waits"`    // the proposal, or its latest version, is not decided
-	Proposal *study.Document `json:"proposal"` // the latest; null where none has come
-	Holds    *study.Document `json:"holds"`    // what was approved last; null: nothing
+	Open     bool            `json:"open"`     // queries may be asked now, unless all are suspended
+	Waits    bool            `json:"waits"`    // the proposal or its latest version is undecided
+	Proposal *study.Document `json:"proposal"` // the latest; null if there is none
+	Holds    *study.Document `json:"holds"`    // what was last approved; null if nothing was
 	Last     string          `json:"last"`     // the last act, in plain words
-	LastAct  *study.Record   `json:"last_act"` // the same; null where there was none
+	LastAct  *study.Record   `json:"last_act"` // the same; null if there was none
 	// Pending is the act that still needs other signatures; null if there is none.
 	Pending *study.Pending `json:"pending"`
-	// Failures is how many queries failed after they were charged since the last approval, of Allowed; Failed: the
-	// study is suspended for it, until it is resumed.
+	// Failures is how many queries failed after their charge since the last approval, of Allowed. Failed: the study is
+	// suspended for them until it is resumed.
 	Failures int  `json:"failures"`
 	Allowed  int  `json:"failures_allowed"`
 	Failed   bool `json:"failed"`
-	// Remaining of what holds; null where nothing does.
+	// Remaining is the budget left of what was approved; null if nothing was.
 	Remaining *dp.Remaining `json:"remaining"`
 }
 
-// Standing tells how the node stands, for its custodian.
+// Standing returns the state of the node, for its custodian.
 func (n *Node) Standing(ctx context.Context) (*Standing, error) {
 	s := n.service
 	st := &Standing{
@@ -90,20 +90,20 @@ func (n *Node) Standing(ctx context.Context) (*Standing, error) {
 	return st, nil
 }
 
-// Ledger is the node's, to read.
+// Ledger returns the node's ledger, to read.
 func (n *Node) Ledger() *ledger.Ledger { return n.service.ledger }
 
-// SetHold stops the hospital (h.Since is set), at once and with the queries that run, or lets it answer again. Stopping
-// needs no signature, since it opens nothing. Ending a stop needs none if one custodian is enough to open a study. If
-// more must sign, they sign the end too (TakeRelease), and the error here wraps study.ErrRecord. Other errors are the
-// ledger's. Even after an error a stop holds until the node ends.
+// SetHold stops the hospital (h.On) or lets it answer again. Stopping takes effect at once, also for running queries,
+// and needs no signature, since it opens nothing. Ending a stop needs no signature if one custodian is enough to open a
+// study. If more must sign, they also sign the end (TakeRelease), and the error here wraps study.ErrRecord. Other
+// errors are the ledger's. Even after an error, a stop holds until the node ends.
 func (n *Node) SetHold(ctx context.Context, h Hold) error {
 	err := n.service.suspension.set(ctx, n.service.ledger, h, n.service.now())
 	n.log.Warn("the custodian's stop", "on", h.On, "by", h.By, "recorded", err == nil)
 	return err
 }
 
-// DraftRelease makes what a custodian signs to have a stopped hospital answer again. Errors wrap study.ErrRecord.
+// DraftRelease makes the text that a custodian signs to end a stop. Errors wrap study.ErrRecord.
 func (n *Node) DraftRelease(by, reason string) (*Release, error) {
 	h := n.service.suspension.state()
 	if !h.On {
@@ -113,15 +113,15 @@ func (n *Node) DraftRelease(by, reason string) (*Release, error) {
 		Time: n.service.now().UTC().Truncate(time.Second), Reason: strings.TrimSpace(reason)}, nil
 }
 
-// TakeRelease takes a custodian's signature under the end of a stop. The stop ends with the last signature that is
-// needed. Errors wrap study.ErrRecord, or are the ledger's.
+// TakeRelease accepts a custodian's signature for the end of a stop. The last signature that is needed ends it. Errors
+// wrap study.ErrRecord or are the ledger's.
 func (n *Node) TakeRelease(ctx context.Context, r *Release) error {
 	err := n.service.suspension.release(ctx, n.service.ledger, r)
 	n.log.Warn("a signature under the end of the custodian's stop", "by", r.By, "taken", err == nil)
 	return err
 }
 
-// Decision is what a custodian wants to do about a study.
+// Decision is what a custodian wants to decide about a study.
 type Decision struct {
 	Act    study.Act `json:"act"` // approve, narrow, suspend, resume, end
 	Study  string    `json:"study"`
@@ -129,7 +129,7 @@ type Decision struct {
 	Reason string    `json:"reason"`
 	// Join adds a signature to the pending act, unchanged (StudyStanding.Pending).
 	Join bool `json:"join"`
-	// Narrowing of the proposal, for an approval; of what holds, for an act that narrows.
+	// Narrowing restricts the proposal if the act approves it, or the terms in force if the act narrows them.
 	study.Narrowing
 }
 
@@ -180,7 +180,7 @@ func (n *Node) Draft(d Decision) (*study.Record, error) {
 	return r, nil
 }
 
-// of is the document that a decision is about; nil: it needs none.
+// of returns the document that a decision is about; nil if it needs none.
 func (d *Decision) of(s *study.Study) (*study.Document, error) {
 	switch d.Act {
 	case study.Approve:
@@ -194,7 +194,7 @@ func (d *Decision) of(s *study.Study) (*study.Document, error) {
 	return nil, nil
 }
 
-// Take keeps a signed record. Errors wrap study.ErrRecord, or are the ledger's.
+// Take stores a signed record. Errors wrap study.ErrRecord or are the ledger's.
 func (n *Node) Take(ctx context.Context, r *study.Record) error {
 	if r.Act == study.Propose {
 		return fmt.Errorf("%w: proposals come from the operator", study.ErrRecord)

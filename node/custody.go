@@ -20,15 +20,15 @@ import (
 	"github.com/intramuros/intramuros/internal/telemetry"
 )
 
-// keepEvery is how often an idle coordinator's checkpoint is written down. After a query it is always written.
+// keepEvery is how often the checkpoint of an idle coordinator is stored. After a query it is always stored.
 const keepEvery = 10 * time.Minute
 
-// custody holds the checkpoints by which this node and the coordinator vouch for their ledgers to each other.
+// custody holds the checkpoints with which this node and the coordinator vouch for each other's ledgers.
 type custody struct {
 	key         ed25519.PrivateKey // signs this node's checkpoints
 	coordinator ed25519.PublicKey
-	owner       string // of the coordinator's ledger
-	ahead       string // file for the checkpoint that shows what this ledger lacks
+	owner       string // the name on the coordinator's ledger
+	ahead       string // file of the checkpoint that shows what this ledger lacks
 	log         *slog.Logger
 
 	state *custodyState
@@ -36,8 +36,8 @@ type custody struct {
 
 type custodyState struct {
 	mu     sync.Mutex
-	seen   string // the signature of the last checkpoint of ours that was found good
-	broken error  // why nothing is answered, until the node is started again
+	seen   string // the signature of our last checkpoint that was found good
+	broken error  // why the node answers nothing until it is restarted
 }
 
 func openCustody(c Config, log *slog.Logger) (custody, error) {
@@ -105,7 +105,7 @@ func (c *custody) whole(ctx context.Context, book *ledger.Ledger, known *ledger.
 	}
 	if err := known.Verify(c.key.Public().(ed25519.PublicKey)); err != nil {
 		c.log.Warn("somebody shows a checkpoint of this ledger that this node did not sign", slog.Any("error", err))
-		return nil // nobody can stop this node with a forgery
+		return nil // a forgery must not stop this node
 	}
 	err := book.Compare(ctx, *known)
 	if errors.Is(err, ledger.ErrBehind) || errors.Is(err, ledger.ErrDiverged) {
@@ -140,7 +140,7 @@ func fromMetadata(ctx context.Context, key string) *ledger.Checkpoint {
 
 func known(ctx context.Context) *ledger.Checkpoint { return fromMetadata(ctx, study.MetadataKnown) }
 
-// coordinators gives the coordinator's checkpoint that came with a call, if it is the coordinator's.
+// coordinators returns the checkpoint that came with a call, if the coordinator signed it.
 func (c *custody) coordinators(ctx context.Context) []ledger.Checkpoint {
 	theirs := fromMetadata(ctx, study.MetadataCheckpoint)
 	if theirs == nil || theirs.Owner != c.owner || theirs.Verify(c.coordinator) != nil {
@@ -157,7 +157,7 @@ func checkpointTrailer(c ledger.Checkpoint) metadata.MD {
 	return metadata.Pairs(study.MetadataCheckpoint, string(b))
 }
 
-// exchange takes the coordinator's proposals and checkpoints, and tells how things stand here.
+// exchange accepts the coordinator's proposals and checkpoints, and returns the state here.
 func (s *service) exchange(ctx context.Context, body []byte) (*study.State, error) {
 	var offer study.Offer
 	if err := json.Unmarshal(body, &offer); err != nil {
@@ -199,7 +199,7 @@ func (s *service) exchange(ctx context.Context, body []byte) (*study.State, erro
 	for _, st := range s.studies.All() {
 		status := st.Status
 		if _, err := s.open(st.ID, s.now()); err != nil && (status == study.Approved || status == study.Amended) {
-			status = study.Ended // past its last day, or it does not ask this hospital
+			status = study.Ended // past its last day, or it does not include this hospital
 		}
 		state.Studies[st.ID] = status
 		if d := st.Approved; d != nil && (status == study.Approved || status == study.Amended) {

@@ -7,8 +7,7 @@ import (
 	"github.com/intramuros/intramuros/dp"
 )
 
-// Description is a node's answer to describe. All of it is public in the
-// federation.
+// Description is a node's answer to describe. All of it is public in the federation.
 type Description struct {
 	Name        string                  `json:"name"`
 	Engine      string                  `json:"engine"`
@@ -16,11 +15,10 @@ type Description struct {
 	DataVersion string                  `json:"data_version"`
 	Wire        []int                   `json:"w"`       // the lowest and the highest version of requests that it reads
 	Budget      dp.Remaining            `json:"budget"`  // left over all studies
-	Studies     map[string]StudyBalance `json:"studies"` // those that are open
+	Studies     map[string]StudyBalance `json:"studies"` // the open studies
 }
 
-// StudyBalance is what a study may still spend at one node, which no longer
-// counts what is reserved.
+// StudyBalance is what a study may still spend at one node, without what is reserved.
 type StudyBalance struct {
 	Budget    dp.Budget    `json:"budget"`
 	Remaining dp.Remaining `json:"remaining"`

@@ -20,7 +20,7 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 )
 
-const actionExecute = "execute" // what DoGet and DoExchange do
+const actionExecute = "execute" // DoGet and DoExchange, as an action
 
 // line is the stream on which an answer leaves.
 type line interface {
@@ -33,8 +33,8 @@ func (s *service) DoGet(t *flight.Ticket, stream flight.FlightService_DoGetServe
 	return s.serve(stream.Context(), string(t.GetTicket()), stream, nil)
 }
 
-// DoExchange executes a reservation, once, in a conversation. If groups are not declared it names its own and hears
-// all. If numbers are masked it says that it is done and hears who else is. Then it sends the covered vector.
+// DoExchange executes a reservation, once, in a conversation. If groups are not declared, it sends its own and receives
+// all. If numbers are masked, it says that it is done and learns who else is. Then it sends the covered vector.
 func (s *service) DoExchange(stream flight.FlightService_DoExchangeServer) error {
 	first, err := stream.Recv()
 	if err != nil {
@@ -187,8 +187,8 @@ func (s *service) still(ctx context.Context, r reservation) error {
 	return err
 }
 
-// same refuses if the data has changed during the computation. What left may then be of data that was never compared
-// with the catalog, on which the proofs rest. A coordinator releases nothing of a hospital that ends with an error.
+// same refuses if the data changed during the computation. What left may then come from data that was never compared
+// with the catalog, which the proofs use. A coordinator releases nothing from a hospital that ends with an error.
 func (s *service) same(ctx context.Context, version string, out *countingWriter) error {
 	now, err := s.version(ctx)
 	if err == nil && now != version {
@@ -202,27 +202,28 @@ func (s *service) same(ctx context.Context, version string, out *countingWriter)
 func (s *service) verifyAnew() {
 	select {
 	case s.unverified <- struct{}{}:
-	default: // asked already
+	default: // it was asked already
 	}
 }
 
-// distrust asks Serve to compare the data with the catalog although its version has not changed: the version may be a
-// label that nobody changed. Until then nothing is prepared.
+// distrust asks Serve to compare the data with the catalog although its version is the same. The version may be a label
+// that nobody changed. Until then nothing is prepared.
 func (s *service) distrust() {
 	old := s.verified.Load()
-	s.verified.CompareAndSwap(old, &verified{wrong: old.wrong}) // else somebody has just done either
+	// if this fails, somebody else has just verified or distrusted
+	s.verified.CompareAndSwap(old, &verified{wrong: old.wrong})
 	s.verifyAnew()
 }
 
-// ask has the data verified anew, if an execution found that necessary. Others see that at once, since their requests
-// are refused. So for covered answers it is done at a tick, even when nobody waits for the answer any more.
+// ask requests a new verification of the data if an execution found it necessary. Others notice at once, because their
+// requests are refused. So for covered answers it is done at a tick, even if nobody waits for the answer any more.
 func (s *service) ask(ctx context.Context, out *countingWriter, ticks grid.Ticks) {
 	if out.then == nil {
 		return
 	}
-	if out.covered && ctx.Err() != nil { // else it is a tick
+	if out.covered && ctx.Err() != nil { // otherwise it is a tick already
 		if err := tick(context.WithoutCancel(ctx), ticks); err != nil {
-			s.log.Error("no tick came", slog.Any("error", err)) // never
+			s.log.Error("no tick came", slog.Any("error", err)) // does not happen
 		}
 	}
 	out.then()

@@ -11,11 +11,12 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 )
 
-// A failure is an output. What a query does after its charge may depend on one patient, and so may whether it runs out
-// of memory, disk or time: no noise covers that. So each execution that fails is counted, in the ledger and before it
-// is told, and a study in which more fail than Limits.FailuresAllowed is suspended here until its custodian resumes it.
+// A failure is an output. What a query does after its charge may depend on one patient: whether it runs out of memory,
+// disk or time, for example. No noise covers that. So each failed execution is counted in the ledger before the
+// coordinator is told. If more executions of a study fail than Limits.FailuresAllowed, it is suspended here until its
+// custodian resumes it.
 
-// codeStopped is the ledger's code for a query that ran when the node died. Nobody was told it.
+// codeStopped is the ledger's code for a query that ran when the node died. Nobody received it.
 const codeStopped = "NODE_STOPPED"
 
 // onTime is how long before its deadline a query that the coordinator ends counts as too slow. The coordinator keeps
@@ -39,7 +40,7 @@ func (s *service) conclude(ctx context.Context, id pki.Identity, x study.Executi
 		what := fmt.Sprintf("The query failed after it was charged: this hospital %s (%s); %s had left for %s",
 			answers[told.Code].text, told.Code, out.what(), id)
 		f := study.Failure{Code: string(told.Code), Rows: out.rows, Bytes: out.bytes}
-		if err := s.studies.Fail(ctx, x, f, what, s.limits.FailuresAllowed); err != nil { // it counts nonetheless
+		if err := s.studies.Fail(ctx, x, f, what, s.limits.FailuresAllowed); err != nil { // it counts even if this fails
 			s.log.Error("the ledger did not take a failure", slog.Any("error", err))
 		}
 	}
@@ -59,7 +60,7 @@ func (s *service) told(ctx context.Context, err error) *refusal {
 		return refuse(CodeSuspended, refused.cause)
 	}
 	if c := stopped(ctx); c != "" && (refused.Code == CodeEngine || refused.Code == CodeLedger) {
-		return refuse(c, refused.cause) // it failed because it was to stop
+		return refuse(c, refused.cause) // it failed because it was stopped
 	}
 	return refused
 }

@@ -57,5 +57,5 @@ func makeKey(path string) error {
 	if err := os.Link(f.Name(), path); !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return nil // another process was first
+	return nil // another process made it first
 }

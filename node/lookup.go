@@ -18,17 +18,17 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// A hospital's catalog says which tables are public: they may be released in full, and hold nothing of a patient. So a
-// lookup has no price. The caller is verified as for any query, and the relation is proved public from this node's own
-// catalog. Rows, bytes and rate are bounded.
+// A hospital's catalog says which tables are public: they may be released in full and contain nothing about patients.
+// So a lookup costs nothing. The caller is verified as for any query. The relation is proved public from this node's
+// own catalog. Rows, bytes and rate are bounded.
 
 // Reader reads rows of public tables.
 type Reader interface {
-	// CompileReading gives the SQL that Look would run. An error means that this hospital has no source for a table, or no
-	// SQL.
+	// CompileReading returns the SQL that Look would run. An error means that this hospital has no source for a table, or
+	// no SQL.
 	CompileReading(r *fragment.Reading) (string, error)
-	// Look gives the rows of a reading to take, in the reading's order. It ends with take's error, and soon after ctx. It
-	// reads only tables that the catalog calls public. An error may quote data.
+	// Look passes the rows of a reading to take, in the reading's order. It ends with take's error, or soon after ctx
+	// does. It reads only tables that the catalog calls public. An error may quote data.
 	Look(ctx context.Context, r *fragment.Reading, take func(row []value.Value) error) error
 }
 
@@ -126,8 +126,8 @@ func (s *service) readable(l *fragment.Lookup, document *study.Document, over *v
 	return nil
 }
 
-// look reads the rows, and ends at a tick. It shares the machine with queries of patients. Without the tick it would
-// tell to the microsecond when the computing of one of them ended.
+// look reads the rows and ends at a tick. It shares the machine with queries about patients; without the tick, its end
+// would reveal to the microsecond when such a query ended.
 func (s *service) look(ctx context.Context, r *fragment.Reading) (*fragment.Found, error) {
 	ticks := grid.Ticks{Grid: grid.Default, Started: time.Now(), Timeout: s.limits.QueryTimeout}
 	found, err := s.rows(ctx, r)
@@ -169,14 +169,14 @@ func (s *service) rows(ctx context.Context, r *fragment.Reading) (found *fragmen
 	return found, nil
 }
 
-// recordLookup records in the ledger what has left, unless lookups have used up their bytes of it.
+// recordLookup records in the ledger what has left, unless lookups have used up their share of the ledger's bytes.
 func (s *service) recordLookup(ctx context.Context, id pki.Identity, l *fragment.Lookup, rows int) {
 	detail, err := json.Marshal(struct {
 		Public []string `json:"public"`
 		Rows   int      `json:"rows"`
 	}{l.Tables(), rows})
 	if err != nil {
-		return // texts always encode
+		return // encoding texts cannot fail
 	}
 	e := ledger.Entry{
 		Kind: ledger.KindAnswer, Study: l.Study, Researcher: l.Researcher, Query: l.Query, Detail: detail,

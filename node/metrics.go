@@ -16,7 +16,7 @@ import (
 )
 
 // metrics are a node's counts for its custodian. Unlike a coordinator's they are exact, and so private: how long a
-// query computed depends on the data. They stay in the hospital.
+// query ran depends on the data. They stay in the hospital.
 type metrics struct {
 	requests *prometheus.CounterVec
 	waited   prometheus.Histogram
@@ -59,8 +59,7 @@ var (
 	descEntries = prometheus.NewDesc("intramuros_ledger_entries", "Entries of the node's ledger.", nil, nil)
 )
 
-// collector gives a node's metrics: those that it counts, and those that are read when
-// somebody asks.
+// collector returns a node's metrics: those that it counts, and those that are read when they are collected.
 type collector struct {
 	*service
 	terms func() []pki.Term
@@ -74,7 +73,7 @@ func (c collector) counted() []prometheus.Collector {
 	return []prometheus.Collector{m.requests, m.waited, m.computed, m.waiting, m.groups}
 }
 
-// Describe is prometheus.Collector's.
+// Describe implements prometheus.Collector.
 func (c collector) Describe(to chan<- *prometheus.Desc) {
 	for _, own := range c.counted() {
 		own.Describe(to)
@@ -84,10 +83,10 @@ func (c collector) Describe(to chan<- *prometheus.Desc) {
 	}
 }
 
-// collectTime is how long the ledger may take to tell what is left.
+// collectTime is how long reading the remaining budgets from the ledger may take.
 const collectTime = 5 * time.Second
 
-// Collect is prometheus.Collector's.
+// Collect implements prometheus.Collector.
 func (c collector) Collect(to chan<- prometheus.Metric) {
 	for _, own := range c.counted() {
 		own.Collect(to)
@@ -157,7 +156,7 @@ func (s *service) outcome(ctx context.Context, action string, r *fragment.Reques
 	}
 }
 
-// plainAction is an action that a peer names, or "other".
+// plainAction is the action that a peer names if it is known, else "other".
 func plainAction(action string) string {
 	switch action {
 	case actionPrepare, actionExplain, actionLookup, actionAbandon, actionEnd, actionDescribe, actionExecute, study.ActionExchange, study.ActionCharges:
@@ -166,5 +165,5 @@ func plainAction(action string) string {
 	return "other"
 }
 
-// Trace makes spans of the calls to come with the tracer. It is called before Serve.
+// Trace sets the tracer of later calls. Call it before Serve.
 func (n *Node) Trace(tracer trace.Tracer) { n.service.tracer = tracer }

@@ -31,13 +31,13 @@ import (
 )
 
 const (
-	pollData   = 30 * time.Second // how often the data version is looked at
-	readMail   = time.Second      // how often records of studies are looked for
-	sweepEvery = 5 * time.Second  // how often reservations that ran out are given back
-	grace      = 10 * time.Second // for running queries when the node stops
-	digestShow = 32               // hexadecimal digits of the catalog's digest that gossip carries
-	// How much of a request, and of a line, may be on its way, in bytes: fixed, since gRPC pings after every message
-	// where it is to find that out.
+	pollData   = 30 * time.Second // how often the data version is read
+	readMail   = time.Second      // how often new records of studies are looked for
+	sweepEvery = 5 * time.Second  // how often expired reservations are given back
+	grace      = 10 * time.Second // time for running queries when the node stops
+	digestShow = 32               // hexadecimal digits of the catalog's digest in gossip
+	// Flow-control windows of a request and of a connection, in bytes. They are fixed because gRPC pings after every
+	// message to find good sizes.
 	streamWindow = 1 << 20
 	lineWindow   = 4 << 20
 )
@@ -51,16 +51,15 @@ type Node struct {
 	config   Config
 	server   *grpc.Server
 	listener net.Listener
-	outward  *outward.Listener // nil: the node listens
+	outward  *outward.Listener // nil if the node listens
 	member   membership.Member
-	notifier *notify.Notifier // nil: nobody is told
+	notifier *notify.Notifier // nil if nobody is notified
 	ready    atomic.Bool
 	log      *slog.Logger
 }
 
-// Open verifies the data and the ledger and begins to listen; Serve answers. The
-// catalog is the federation's. The caller still owns the database, and closes it
-// after Serve.
+// Open verifies the data and the ledger and starts to listen; Serve answers. The catalog is the federation's. The
+// caller still owns the database and closes it after Serve.
 func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *slog.Logger) (_ *Node, err error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -169,7 +168,7 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 	return &Node{service: s, config: c, server: server, listener: listener, outward: out, log: log, member: member, notifier: notifier}, nil
 }
 
-// dialOut prepares the lines of a node that accepts no connection.
+// dialOut prepares the connections of a node that accepts none.
 func dialOut(c Config, self membership.Member, log *slog.Logger) (*outward.Listener, error) {
 	conf, err := pki.CallerTLS(c.TLS.CA, c.TLS.Certificate, c.TLS.Key)
 	if err != nil {
@@ -201,7 +200,7 @@ func withoutKeys(c *catalog.Catalog, tables []string) *catalog.Catalog {
 	return &w
 }
 
-// Addr is the host:port at which coordinators reach the node; empty where it dials out.
+// Addr is the host:port at which coordinators reach the node; empty if it dials out.
 func (n *Node) Addr() string { return n.member.Flight }
 
 // Close ends a node that will not be served.
@@ -212,7 +211,7 @@ var (
 	errNoDoor   = errors.New("the node has no line at the coordinator's door")
 )
 
-// Ready tells whether the node is in the federation's network, where it can be asked.
+// Ready reports whether the node is in the federation's network, where coordinators can reach it.
 func (n *Node) Ready() error {
 	if !n.ready.Load() {
 		return errNotReady
@@ -229,15 +228,15 @@ type presence interface {
 	Close(context.Context) error
 }
 
-// lined is the presence of a node that dials out: its lines make it known.
+// lined is the presence of a node that dials out: its connections make it known.
 type lined struct{ *outward.Listener }
 
-// Close does nothing: the lines end with their server.
+// Close does nothing: the connections end with their server.
 func (lined) Close(context.Context) error { return nil }
 
-// Serve answers coordinators and takes part in the federation's gossip, or keeps lines at the coordinator's door, until
-// ctx ends. Queries that run then get a while to finish. It closes the ledger, and
-// is called once.
+// Serve answers coordinators until ctx ends. It takes part in the federation's gossip, or keeps connections to the
+// coordinator's door. When ctx ends, running queries get some time to finish. Serve closes the ledger and may be called
+// only once.
 func (n *Node) Serve(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, n.service.ledger.Close()) }()
 	served := make(chan error, 1)
@@ -295,7 +294,7 @@ func (n *Node) stop() {
 	n.server.GracefulStop()
 }
 
-// join makes the node known, and returns where, for the log.
+// join makes the node known and returns where, for the log.
 func (n *Node) join(ctx context.Context) (_ presence, where slog.Attr, err error) {
 	if n.outward != nil {
 		return lined{n.outward}, slog.String("door", n.config.Outward.Door), nil
@@ -318,8 +317,7 @@ func (n *Node) join(ctx context.Context) (_ presence, where slog.Attr, err error
 	return gossip, slog.String("gossip", gossip.Addr()), nil
 }
 
-// renew verifies and announces the data if it changed. Until then nothing is
-// prepared.
+// renew verifies and announces the data if it changed. Until then nothing is prepared.
 func (n *Node) renew(ctx context.Context, gossip presence) {
 	version, err := n.service.data.DataVersion(ctx)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 )
 
-// notices are the messages that this hospital's custodians should get now. They are made of studies, the policy,
+// notices are the messages that this hospital's custodians should get now. They come from studies, the policy,
 // certificates and the ledger's counts.
 func (n *Node) notices(ctx context.Context) ([]notify.Event, error) {
 	s, now, l := n.service, n.service.now(), n.config.Notify.Language
@@ -50,7 +50,7 @@ func (n *Node) notices(ctx context.Context) ([]notify.Event, error) {
 	return all, nil
 }
 
-// studyNotices are those about one study.
+// studyNotices are the messages about one study.
 func studyNotices(x *study.Study, allowed int, l notify.Language) (all []notify.Event) {
 	tell := func(kind notify.Kind, key, subject, text string) {
 		all = append(all, notify.Event{Key: key, Kind: kind, Study: x.ID, Subject: subject, Text: text})
@@ -112,7 +112,7 @@ func suspended(x *study.Study, l notify.Language) string {
 		"\nPour la rouvrir telle qu’elle valait : Reprendre sur la page du responsable, ou : intramuros study resume %s", x.ID)
 }
 
-// spent is the share of a budget that is charged. Reservations are left out, since they may be given back.
+// spent is the share of a budget that is charged. Reservations do not count, because they may be given back.
 func (s *service) spent(ctx context.Context, scope string, b dp.Budget) (float64, error) {
 	charged, _, err := s.ledger.Spent(ctx, scope)
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 )
 
-// recordPolicy writes into the ledger what the configuration allows, if that has changed since it was last recorded. So
-// every charge stands after the policy that allowed it. Studies record their own terms.
+// recordPolicy writes into the ledger what the configuration allows, if that changed since the last record. So every
+// charge stands after the policy that allowed it. Studies record their own terms.
 func recordPolicy(ctx context.Context, book *ledger.Ledger, c Config, digest string, own ed25519.PublicKey, peers study.Keys) error {
 	all := struct {
 		Catalog       string    `json:"catalog"`
@@ -28,7 +28,7 @@ func recordPolicy(ctx context.Context, book *ledger.Ledger, c Config, digest str
 		LocalAccounts bool      `json:"local_accounts"`
 		Issuers       []string  `json:"issuers"`
 		Sealed        *sealing  `json:"sealed,omitempty"`
-		Required      int       `json:"signatures_required,omitempty"` // as package study reads it
+		Required      int       `json:"signatures_required,omitempty"` // the field that package study reads
 		Former        []string  `json:"former,omitempty"`
 	}{digest, c.Budget, c.Limits, c.present(c.Operators), c.present(c.Custodians), c.LocalAccounts, []string{}, nil, 0, slices.Sorted(slices.Values(c.Former))}
 	if c.SignaturesRequired > 1 {
@@ -83,7 +83,7 @@ func recordPolicy(ctx context.Context, book *ledger.Ledger, c Config, digest str
 	return book.Record(ctx, ledger.Entry{Kind: ledger.KindConfig, Text: text, Detail: now})
 }
 
-// sealing is the policy on covered and masked numbers. It names this hospital and its peers by the fingerprints of
+// sealing is the policy on covered and masked numbers. It identifies this hospital and its peers by the fingerprints of
 // their keys, which custodians compare by telephone.
 type sealing struct {
 	Required  bool              `json:"required"`
@@ -92,8 +92,8 @@ type sealing struct {
 	Peers     map[string]string `json:"peers,omitempty"`
 }
 
-// loadPeers reads the keys that `sealed.peers` pins. No two may be equal: a hospital that could sign as two would be
-// counted as two honest ones.
+// loadPeers reads the keys in `sealed.peers`. No two may be equal: a hospital that can sign as two would count as two
+// honest hospitals.
 func loadPeers(c Config, own ed25519.PublicKey) (study.Keys, error) {
 	peers, err := study.LoadKeys(c.Sealed.Peers)
 	if err != nil {

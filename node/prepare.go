@@ -23,7 +23,7 @@ func (s *service) prepare(ctx context.Context, id pki.Identity, r *fragment.Requ
 	if err := s.custody.whole(ctx, s.ledger, known(ctx)); err != nil {
 		return nil, err
 	}
-	// The researcher must be allowed to ask here: nobody else can use up the rate.
+	// The researcher must be allowed to ask here, so that nobody else can use up their rate.
 	document, err := s.permit(ctx, r, now)
 	if err != nil {
 		return nil, err
@@ -63,8 +63,8 @@ func (s *service) prepare(ctx context.Context, id pki.Identity, r *fragment.Requ
 	if err != nil {
 		return nil, refuse(CodeRequest, err)
 	}
-	// The ledger holds the loss for longer than the node holds the fragment, so that a query that waits for its turn does
-	// not lapse. The ledger writes nothing before the charge.
+	// The ledger reserves the loss for longer than the node keeps the fragment, so that the reservation of a waiting query
+	// does not expire. The ledger writes nothing before the charge.
 	reserved, err := s.ledger.Reserve(ctx, ledger.Reservation{
 		Study: r.Study, Researcher: r.Researcher, Query: r.Query, Loss: a.loss, Caps: a.caps,
 		Text: sentence(r), Detail: detail, Expires: now.Add(s.limits.Reservation + s.limits.QueryTimeout),
@@ -93,8 +93,8 @@ func (s *service) version(ctx context.Context) (string, error) {
 	return v, nil
 }
 
-// verifiedVersion is the version of the data, if that version was compared with the catalog. Otherwise the data is
-// compared anew, and the request is refused.
+// verifiedVersion returns the version of the data if that version was compared with the catalog. Otherwise it starts a
+// new comparison and refuses the request.
 func (s *service) verifiedVersion(ctx context.Context, over *verified) (string, error) {
 	v, err := s.version(ctx)
 	if err == nil && v != over.version {

@@ -7,8 +7,8 @@ import (
 	"github.com/intramuros/intramuros/internal/rate"
 )
 
-// Bytes of the ledger that refused requests may take: of one researcher under one study, and of all. Of more,
-// only how many there were is recorded.
+// How many bytes of the ledger refused requests may take, for one researcher under one study and in total. Beyond that,
+// only their number is recorded.
 const (
 	refusalBytes     = 64 << 10 // at once
 	refusalBytesDay  = 1 << 20
@@ -21,15 +21,15 @@ type refusals struct {
 	each, all *rate.Volume
 
 	mu   sync.Mutex
-	left int // not recorded
+	left int // the number of refusals not recorded
 }
 
 func newRefusals() refusals {
 	return refusals{each: rate.NewVolume(refusalBytes, refusalBytesDay), all: rate.NewVolume(refusalsBytes, refusalsBytesDay)}
 }
 
-// allow reports whether an entry of that many bytes about somebody's request is recorded. left is how many before it
-// were not.
+// allow reports whether an entry of that many bytes about somebody's request may be recorded. left is how many entries
+// before it were not.
 func (r *refusals) allow(who string, bytes int, now time.Time) (ok bool, left int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -8,29 +8,29 @@ import (
 	"github.com/intramuros/intramuros/internal/pki"
 )
 
-// Bounds of what is held for coordinators that prepare and do not execute.
+// Bounds of what is kept for coordinators that prepare but do not execute.
 const (
 	maxReservations     = 256
-	maxReservationBytes = 64 << 20 // of requests as they came
+	maxReservationBytes = 64 << 20 // of encoded requests
 )
 
 // reservations are the fragments that were prepared and not yet executed.
 type reservations struct {
 	mu    sync.Mutex
 	held  map[string]reservation
-	count int // held and promised
+	count int // kept and promised
 	bytes int
-	// running are those that are being executed.
+	// running are the executions in progress.
 	running map[string]execution
 }
 
-// execution is a running reservation, which the peer to whom it belongs can end.
+// execution is a running reservation. Its peer can end it.
 type execution struct {
 	peer pki.Identity
 	end  context.CancelCauseFunc
 }
 
-// run gives the context in which a reservation that was taken is executed, until done.
+// run returns the context in which a taken reservation is executed. done ends it.
 func (rs *reservations) run(ctx context.Context, id string, peer pki.Identity) (within context.Context, done func()) {
 	within, end := context.WithCancelCause(ctx)
 	rs.mu.Lock()
@@ -44,7 +44,7 @@ func (rs *reservations) run(ctx context.Context, id string, peer pki.Identity) (
 	}
 }
 
-// end ends the execution of a reservation of the peer's with errEnded; false: there is none.
+// end ends the execution of a peer's reservation with errEnded. It is false if there is none.
 func (rs *reservations) end(id string, peer pki.Identity) bool {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
@@ -58,8 +58,8 @@ func (rs *reservations) end(id string, peer pki.Identity) bool {
 
 type reservation struct {
 	admitted
-	peer    pki.Identity // to whom it belongs
-	version string       // of the data that prepare saw
+	peer    pki.Identity // the owner
+	version string       // the data version at prepare
 	expires time.Time
 	bytes   int
 }
@@ -90,14 +90,14 @@ func (rs *reservations) put(id string, r reservation) {
 	rs.held[id] = r
 }
 
-// number tells how many are held.
+// number is the number of reservations kept.
 func (rs *reservations) number() int {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	return len(rs.held)
 }
 
-// take gives the reservation to its owner, once. To anybody else it does not exist.
+// take returns the reservation to its owner, once. For anybody else it does not exist.
 func (rs *reservations) take(id string, peer pki.Identity) (reservation, bool) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
@@ -123,7 +123,7 @@ func (rs *reservations) expired(now time.Time) map[string]reservation {
 	return out
 }
 
-// drop is called with the lock held.
+// drop must be called with the lock held.
 func (rs *reservations) drop(id string, r reservation) {
 	delete(rs.held, id)
 	rs.count--

@@ -11,41 +11,42 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 )
 
-// scope checks that a fragment reads what a study may read here, and asks for nobody by name.
+// scope checks that a fragment reads only what a study may read here, and that it does not ask for a particular
+// patient.
 //
-// An identifier is a column that tells rows or patients apart: a private table's patient, its key of
-// one column, what refers to another private table, and what the catalog calls one. Of one that the study does not list
-// itself a fragment may do what compares it with nothing but identifiers of the same kind: as it stands, a column
-// of a relation, or that column where a condition holds which reads no such identifier, and NULL elsewhere, it may
+// An identifier is a column that distinguishes rows or patients: a private table's patient, its key of one column, a
+// reference to another private table, and any column that the catalog calls an identifier. If the study does not list
+// an identifier itself, a fragment may only compare it with identifiers of the same kind. A relation's column, or that
+// column under a condition without such identifiers and otherwise NULL, may
 //
 //   - equal another one of its kind, as a whole condition of a filter or a join;
-//   - be tested for NULL, which is how an outer join says that it found no row;
-//   - be counted, and its distinct values;
-//   - be passed on by a derived relation, be grouped by there, and divide the rows of a window;
-//   - order the rows of a window, which are one patient's: of whom they are, their order does not tell. Not a window
-//     whose frame is counted in that order's values, which are how far two identifiers lie apart.
+//   - be tested for NULL, which is how an outer join shows that it found no row;
+//   - be counted, also its distinct values;
+//   - be passed on by a derived relation, be one of its group keys, and partition a window;
+//   - order the rows of a window. They all belong to one patient, and their order does not tell to whom. A window with
+//     a RANGE frame is excluded: it counts the distance between two identifiers.
 //
-// Anything else is refused, wherever it stands: `id = 42`, and what amounts to it, asks for one patient. Nor may
-// a combination of relations put identifiers beside other values, for its columns are compared like one.
-// What singles somebody out by other columns, such as a birth date, no static check can see.
+// Anything else is refused everywhere: `id = 42`, and anything equivalent, asks for one patient. A set operation may
+// not mix identifiers with other values in a column, because its columns are compared as one. A static check cannot see
+// whether other columns, such as a birth date, single somebody out.
 type scope struct {
 	catalog  *catalog.Catalog
 	document *study.Document
 }
 
-// shown is what the columns of a relation are, of those that the study may read.
+// shown describes a relation's columns, as far as the study may read them.
 type shown map[string]shows
 
 type shows struct {
-	kind     string // what it identifies: patientKind, or a key as table.column; empty: it is no identifier
-	unlisted string // the identifier that it shows and that the study does not list, as table.column; or ""
-	null     bool   // it is NULL in every row
+	kind     string // what it identifies: patientKind, or a key as table.column; empty if it is no identifier
+	unlisted string // the identifier that it shows and the study does not list, as table.column; or ""
+	null     bool   // always NULL
 }
 
-// patientKind is the kind of the columns that hold the patient's id itself.
+// patientKind is the kind of columns that hold the patient's id itself.
 const patientKind = "the patient"
 
-// check refuses a fragment, which fragment.Check has accepted.
+// check refuses what the study does not allow. fragment.Check has accepted the fragment.
 func (s scope) check(f *fragment.Fragment) error {
 	relations, err := s.relations(f.Relations)
 	if err != nil {
@@ -61,7 +62,7 @@ func (s scope) check(f *fragment.Fragment) error {
 	}
 	for _, p := range f.Partials {
 		kind := p.Kind
-		if kind == fragment.PartialBeyond { // of rows or values that are left out: more of the same
+		if kind == fragment.PartialBeyond { // the measured part uses the same expressions
 			kind = p.Of
 		}
 		if !slices.Contains(s.document.Aggregates, aggregate(kind)) {
@@ -88,7 +89,7 @@ func aggregate(k fragment.PartialKind) study.Aggregate {
 	return study.Distribution
 }
 
-// relations checks relations and how they join, and tells what their columns show.
+// relations checks relations and their joins, and returns what their columns show.
 func (s scope) relations(all []fragment.Relation) (map[string]shown, error) {
 	out := map[string]shown{}
 	for _, r := range all {
@@ -108,7 +109,7 @@ func (s scope) relations(all []fragment.Relation) (map[string]shown, error) {
 	return out, nil
 }
 
-// table tells what the columns of a table are.
+// table returns what the columns of a table show.
 func (s scope) table(name string) (shown, error) {
 	t, ok := s.catalog.Table(name)
 	if !ok {
@@ -138,10 +139,10 @@ func (s scope) table(name string) (shown, error) {
 	return out, nil
 }
 
-// kind tells what a column of a private table identifies: what it refers to in the end, or its own table's rows.
+// kind returns what a column of a private table identifies: the key that it finally refers to, or its own table's key.
 func (s scope) kind(t *catalog.Table, c *catalog.Column) string {
 	kind := ""
-	for range len(s.catalog.Tables) + 1 { // references may turn in a circle
+	for range len(s.catalog.Tables) + 1 { // references may form a circle
 		if s.catalog.IsPatientID(t.Name, c.Name) {
 			return patientKind
 		}
@@ -162,7 +163,7 @@ func (s scope) kind(t *catalog.Table, c *catalog.Column) string {
 	return kind
 }
 
-// derived checks a derived relation, and tells what its columns show.
+// derived checks a derived relation and returns what its columns show.
 func (s scope) derived(d *fragment.Query) (shown, error) {
 	if len(d.Inputs) > 0 {
 		return s.combined(d)
@@ -185,7 +186,7 @@ func (s scope) derived(d *fragment.Query) (shown, error) {
 	return out, nil
 }
 
-// output checks a column of a derived relation, and tells what it shows.
+// output checks a column of a derived relation and returns what it shows.
 func (s scope) output(o *fragment.Output, relations map[string]shown) (is shows, err error) {
 	check := s.value
 	switch o.Function {
@@ -213,13 +214,13 @@ func (s scope) output(o *fragment.Output, relations map[string]shown) (is shows,
 			return is, err
 		}
 	}
-	if f := o.Window.Frame; f != nil && f.Values { // it adds to what the rows are ordered by
+	if f := o.Window.Frame; f != nil && f.Values { // it computes with the values of the order
 		return is, s.value(o.Window.Order[0].Expr, relations)
 	}
 	return is, nil
 }
 
-// combined checks relations whose rows are put together, or compared, column by column.
+// combined checks a set operation, whose inputs are compared column by column.
 func (s scope) combined(d *fragment.Query) (shown, error) {
 	var out shown
 	names := outputs(d)
@@ -232,7 +233,7 @@ func (s scope) combined(d *fragment.Query) (shown, error) {
 			out = other
 			continue
 		}
-		for i, name := range outputs(input) { // as many as the first input has, by fragment.Check
+		for i, name := range outputs(input) { // fragment.Check ensures equal numbers of columns
 			a, b := out[names[i]], other[name]
 			switch {
 			case a.null:
@@ -251,7 +252,7 @@ func (s scope) combined(d *fragment.Query) (shown, error) {
 	return out, nil
 }
 
-// outputs names a derived relation's columns: of a combination, as its first input's.
+// outputs names a derived relation's columns. A set operation has the names of its first input.
 func outputs(d *fragment.Query) []string {
 	for len(d.Inputs) > 0 {
 		d = d.Inputs[0]
@@ -263,7 +264,7 @@ func outputs(d *fragment.Query) []string {
 	return names
 }
 
-// conditions checks a filter or a join's condition. Identifiers of one kind may be equal to each other.
+// conditions checks a filter or a join condition. Two identifiers of one kind may be compared for equality.
 func (s scope) conditions(e *expr.Expr, relations map[string]shown) error {
 	kind := func(e *expr.Expr) string {
 		if e.Op != expr.OpColumn {
@@ -283,7 +284,7 @@ func (s scope) conditions(e *expr.Expr, relations map[string]shown) error {
 	return nil
 }
 
-// plain checks what may be an identifier as it stands, but not what is computed from one; nil is neither.
+// plain allows an identifier itself, but not a value computed from one. nil is allowed.
 func (s scope) plain(e *expr.Expr, relations map[string]shown) error {
 	c, when := standing(e)
 	if c == nil {
@@ -295,8 +296,8 @@ func (s scope) plain(e *expr.Expr, relations map[string]shown) error {
 	return s.reads(c, relations)
 }
 
-// standing tells of which column an expression has the value: in every row, or in those where a condition holds, and
-// NULL in all others. It is nil where the value is computed; the condition is nil where there is none.
+// standing returns the column whose value an expression has: always, or under the condition when and NULL otherwise.
+// column is nil if the value is computed; when is nil if there is no condition.
 func standing(e *expr.Expr) (column, when *expr.Expr) {
 	switch {
 	case e == nil:
@@ -331,7 +332,7 @@ func (s scope) value(e *expr.Expr, relations map[string]shown) error {
 	return nil
 }
 
-// reads checks that every column that an expression reads is one of the study's.
+// reads checks that the study may read every column of an expression.
 func (s scope) reads(e *expr.Expr, relations map[string]shown) (err error) {
 	if e == nil {
 		return nil

@@ -19,11 +19,11 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// A covered answer is a vector. The fragment alone decides its length and order. This node has added its share of the
-// noise to each number. The vector leaves at a tick of the time grid, and nothing leaves before.
+// A covered answer is a vector. Only the fragment decides its length and order. This node has added its share of the
+// noise to each number. The vector leaves at a tick of the time grid; nothing leaves before.
 
 // checkCover decides whether the numbers may leave as the request says: covered or not, and with how much noise. The
-// coordinator may only ask for more noise, never for less.
+// coordinator may ask for more noise, never for less.
 func (p *policy) checkCover(r *fragment.Request, proof *fragment.Proof, d *study.Document) error {
 	if r.Cover == nil {
 		if p.sealed.Required || d.Sealed {
@@ -38,7 +38,7 @@ func (p *policy) checkCover(r *fragment.Request, proof *fragment.Proof, d *study
 	if r.Cover.Sites < least {
 		return refuse(CodeSealed, fmt.Errorf("its noise is for a patient at %d hospitals, and one may be at %d", r.Cover.Sites, least))
 	}
-	most := 1 // hospitals that may answer with this one
+	most := 1 // how many hospitals may answer, including this one
 	if r.Cover.Masked() {
 		for _, name := range r.Cover.Among {
 			if d.Sealed && !d.IncludesHospital(name) {
@@ -66,10 +66,10 @@ func (p *policy) checkCover(r *fragment.Request, proof *fragment.Proof, d *study
 	return nil
 }
 
-// sites is at how many hospitals of a study one patient may be. It is the number that the study lists as it was
-// approved here, else the number in node.yaml, and at most the catalog's max_sites. The list takes precedence over
-// node.yaml, which may be from a time when there were fewer. The list of a study that is not sealed does not count,
-// because each custodian may narrow it without the others' knowledge.
+// sites is the largest number of a study's hospitals that may know one patient. It is the number of hospitals in the
+// study's approved list, else the number in node.yaml, and at most the catalog's max_sites. The list takes precedence
+// over node.yaml, which may date from a time with fewer hospitals. The list of a study that is not sealed does not
+// count, because each custodian may shorten it without telling the others.
 func (p *policy) sites(d *study.Document) (int, error) {
 	asked := p.sealed.Hospitals
 	if d.Sealed && len(d.Hospitals) > 0 {

@@ -7,15 +7,15 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-// maxSentence bounds a sentence of the ledger, in bytes, without the marks where something is cut. The entry's detail
-// has the whole fragment.
+// maxSentence bounds a sentence of the ledger, in bytes, without the marks for omitted parts. The entry's detail has
+// the whole fragment.
 const maxSentence = 2000
 
-// sentence says for a custodian what a request asks for.
+// sentence describes a request for a custodian.
 func sentence(r *fragment.Request) string {
 	f := &r.Fragment
 	var all, b strings.Builder
-	part := func(most int) { // what is asked of which rows, by what: none of the four takes the others' room
+	part := func(most int) { // one of four parts; none takes the room of the others
 		all.WriteString(short(b.String(), most))
 		b.Reset()
 	}
@@ -72,7 +72,7 @@ func sentence(r *fragment.Request) string {
 	return all.String() + "."
 }
 
-// short is the text, cut if it is longer than that many bytes.
+// short cuts a text to that many bytes.
 func short(s string, most int) string {
 	s = strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", "\uFFFD"), "\uFFFD")
 	if len(s) > most {

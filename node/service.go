@@ -23,7 +23,7 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 )
 
-// The actions; internal/fragment defines the bodies of prepare, explain and lookup.
+// The actions. internal/fragment defines the bodies of prepare, explain and lookup.
 const (
 	actionPrepare  = "prepare"
 	actionExplain  = "explain"
@@ -38,18 +38,18 @@ const (
 type service struct {
 	flight.BaseFlightServer
 	policy
-	kind         string                          // the engine's
-	trusted      func(tls.ConnectionState) error // looks again at who a peer is
+	kind         string                          // the engine's name
+	trusted      func(tls.ConnectionState) error // verifies a peer's certificate again
 	custody      custody
-	rates        *rate.Limiter // of researchers' queries
-	explained    *rate.Limiter // of what they have explained
-	looked       *rate.Limiter // of what they look up in public tables
+	rates        *rate.Limiter // limits researchers' queries
+	explained    *rate.Limiter // limits explain
+	looked       *rate.Limiter // limits lookups in public tables
 	lookups      refusals      // bounds what lookups add to the ledger
-	public       Reader        // nil: no rows of public tables leave
+	public       Reader        // nil if no rows of public tables may leave
 	refusals     refusals
 	data         Data
 	verified     atomic.Pointer[verified]
-	unverified   chan struct{} // asks Serve to verify
+	unverified   chan struct{} // asks Serve to verify the data
 	ledger       *ledger.Ledger
 	suspension   *suspension
 	reservations reservations
@@ -61,7 +61,7 @@ type service struct {
 	alloc        memory.Allocator
 }
 
-// caller gives the peer's identity, which TLS has verified. Each call checks again, so that a connection does not
+// caller returns the peer's identity, which TLS has verified. Each call checks again, so that a connection does not
 // outlive its certificate or its revocation.
 func (s *service) caller(ctx context.Context) (pki.Identity, error) {
 	p, ok := peer.FromContext(ctx)
@@ -115,7 +115,7 @@ func (s *service) DoAction(a *flight.Action, stream flight.FlightService_DoActio
 		err = s.end(id, string(a.Body))
 	case actionDescribe:
 		answer, err = s.describe(ctx)
-	case actionPing: // who asks is known, and that this node answers is all it says
+	case actionPing: // TLS shows who asks, and the answer shows only that the node answers
 	case study.ActionCharges:
 		answer, err = s.charges(ctx, a.Body)
 	case study.ActionExchange:
@@ -138,8 +138,7 @@ func (s *service) DoAction(a *flight.Action, stream flight.FlightService_DoActio
 	return stream.Send(&flight.Result{Body: body})
 }
 
-// failed logs an error, records it as a refusal where it is one of a query, and
-// gives what crosses to the coordinator.
+// failed logs an error and records it if it refuses a query. It returns what the coordinator gets.
 func (s *service) failed(ctx context.Context, what string, id pki.Identity, r *fragment.Request, err error) error {
 	refused := s.told(ctx, err)
 	s.outcome(ctx, what, r, string(refused.Code))
@@ -152,14 +151,14 @@ func (s *service) failed(ctx context.Context, what string, id pki.Identity, r *f
 	}
 	level := slog.LevelWarn
 	if (what == actionAbandon || what == actionEnd) && refused.Code == CodeTicket {
-		level = slog.LevelDebug // a coordinator gives back whatever it cannot know to be used, and ends what may have ended
+		level = slog.LevelDebug // coordinators often give back or end what no longer exists
 	}
 	s.log.Log(ctx, level, "refused", attrs...)
 	if what != actionPrepare && what != actionExecute || refused.recorded {
 		return refused.GRPCStatus().Err()
 	}
 	e := ledger.Entry{Kind: ledger.KindRefuse, Text: fmt.Sprintf("Refused to %s for %s: this hospital %s (%s).", what, id, answers[refused.Code].text, refused.Code)}
-	who := "" // those whose token was not looked at, or not believed, share an allowance: names cost nothing
+	who := "" // callers without a verified token share one allowance, because names cost nothing
 	if r != nil {
 		e.Study, e.Researcher, e.Query = r.Study, r.Researcher, r.Query
 		e.Text += " " + sentence(r)
@@ -183,7 +182,7 @@ func (s *service) record(ctx context.Context, e ledger.Entry) {
 	}
 }
 
-// stopped is the code of why a context has ended, or "" if it has not.
+// stopped is the code for why a context ended, or "" if it has not.
 func stopped(ctx context.Context) Code {
 	switch err := ctx.Err(); {
 	case err == nil:
@@ -195,9 +194,9 @@ func stopped(ctx context.Context) Code {
 	}
 }
 
-// class is the kind of an error that may quote data. Nothing else of it may be logged.
+// class is the kind of an error that may quote data. Nothing else of the error may be logged.
 func class(err error) string {
-	var named interface{ Class() string } // an engine's error that knows a safe name for what happened
+	var named interface{ Class() string } // an engine's error with a name that is safe to log
 	if errors.As(err, &named) {
 		return named.Class()
 	}

@@ -9,25 +9,25 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-// spreads caches how public tables multiply rows, for one state of the data. They are public, so they may decide what
-// is refused.
+// spreads caches how public tables multiply rows, for one state of the data. These numbers are public, so a refusal may
+// depend on them.
 type spreads struct {
 	data Data
-	// turn waits for a query's turn, and returns a function to give it back. A request that waited for the database itself
-	// would learn to the microsecond when another query's computing ended. Turns end at ticks.
+	// turn waits for a query's turn and returns a function to give it back. If a request waited for the database itself,
+	// it would learn to the microsecond when another query ended. Turns end at ticks.
 	turn    func(ctx context.Context) (rest func(), err error)
 	mu      sync.Mutex
 	version string
 	known   map[string]float64
 }
 
-// reading refuses lookups whose joins make too many rows, like check. They cost nothing, and would keep charged queries
-// waiting.
+// reading refuses lookups whose joins make too many rows, like check. Lookups cost nothing, and such a lookup would
+// delay charged queries.
 func (s *spreads) reading(ctx context.Context, p *policy, r *fragment.Reading, over *verified) error {
 	return s.check(ctx, p, &fragment.Fragment{Relations: []fragment.Relation{{Name: "answer", Query: r.Relation}}}, over)
 }
 
-// check refuses fragments in which joins with public tables make too many rows of one of a patient.
+// check refuses fragments in which joins with public tables turn one row of a patient into too many.
 func (s *spreads) check(ctx context.Context, p *policy, f *fragment.Fragment, over *verified) error {
 	err := f.Spread(p.catalog, func(table string, columns []string) (float64, error) {
 		key := table + "\x00" + strings.Join(columns, "\x00")

@@ -14,22 +14,22 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 )
 
-// Hold is a custodian's stop: while it is on, nothing is answered, whatever studies allow.
+// Hold is a custodian's stop. While it is on, the hospital answers nothing, whatever studies allow.
 type Hold struct {
 	On     bool      `json:"on"`
 	Reason string    `json:"reason"`
-	By     string    `json:"by"`    // who did it, as the console knows them; empty: not known by name
-	Since  time.Time `json:"since"` // UTC; zero where it was never on
+	By     string    `json:"by"`    // who did it, as the console knows them; empty if not known by name
+	Since  time.Time `json:"since"` // UTC; zero if there never was a stop
 	// Signed are the custodians who have signed the end of the stop, if more than one must.
 	Signed []string `json:"signed,omitempty"`
 }
 
-// Release is a custodian's signature under the end of a stop: the hospital answers again. As many are needed as to open
-// a study, if that is more than one.
+// Release is a custodian's signature for the end of a stop, after which the hospital answers again. It takes as many
+// signatures as opening a study, if that is more than one.
 type Release struct {
 	Federation string    `json:"federation"`
 	Hospital   string    `json:"hospital"`
-	Since      time.Time `json:"since"` // of the stop: it ends no other
+	Since      time.Time `json:"since"` // the beginning of the stop: it ends no other
 	By         string    `json:"by"`
 	Time       time.Time `json:"time"`
 	Reason     string    `json:"reason"`
@@ -47,8 +47,8 @@ func (r Release) Message() ([]byte, error) {
 	return append([]byte(releasePrefix), b...), err
 }
 
-// holdEntry is a hold as the ledger keeps it, in an entry of kind config. With a Release, the hold goes on until others
-// have signed as well.
+// holdEntry is a hold in the ledger, in an entry of kind config. With a Release, the hold continues until others have
+// signed too.
 type holdEntry struct {
 	Suspended *bool    `json:"suspended"`
 	Reason    string   `json:"reason"`
@@ -56,7 +56,7 @@ type holdEntry struct {
 	Release   *Release `json:"release,omitempty"`
 }
 
-// holdOf reads an entry of the ledger. ok is false if the entry is not a hold's. r is a signature under its end, or
+// holdOf reads an entry of the ledger. ok is false if the entry is not about a hold. r is a signature for its end, or
 // nil.
 func holdOf(e ledger.Entry) (h Hold, r *Release, ok bool) {
 	var x holdEntry
@@ -66,15 +66,15 @@ func holdOf(e ledger.Entry) (h Hold, r *Release, ok bool) {
 	return Hold{On: *x.Suspended, Reason: x.Reason, By: x.By, Since: e.Time}, x.Release, true
 }
 
-// suspension holds all queries, and ends those that run when one begins. The ledger keeps it, so
-// that a restart does not release it.
+// suspension suspends all queries, and ends the running ones when it begins. It is stored in the ledger, so that a
+// restart does not end it.
 type suspension struct {
 	place study.Place // whose signatures end it, and how many
 
 	mu      sync.Mutex
 	hold    Hold
-	signed  map[string]bool // by key, under the end of hold
-	running context.Context // ends when all queries are held
+	signed  map[string]bool // by key: who has signed the end of hold
+	running context.Context // ends when all queries are suspended
 	stop    context.CancelFunc
 }
 
@@ -104,7 +104,7 @@ func (b *suspension) keyOf(name string) (key ed25519.PublicKey, ok bool) {
 	return key, ok && !b.place.Left(name)
 }
 
-// sign counts a signature, if its custodian may still sign.
+// sign counts a signature if its custodian may still sign.
 func (b *suspension) sign(r *Release) {
 	if key, ok := b.keyOf(r.By); ok && !b.signed[string(key)] {
 		b.signed[string(key)] = true
@@ -137,7 +137,7 @@ func (b *suspension) check(r *Release) error {
 
 const maxReleaseReason = 1000 // bytes
 
-// release takes a custodian's signature, and ends the hold with the last that is needed.
+// release accepts a custodian's signature, and ends the hold with the last one that is needed.
 func (b *suspension) release(ctx context.Context, book *ledger.Ledger, r *Release) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -145,7 +145,7 @@ func (b *suspension) release(ctx context.Context, book *ledger.Ledger, r *Releas
 		return err
 	}
 	names, missing := b.hold.Signed, b.place.Required-len(b.signed)
-	again := b.signed[string(b.place.Custodians[r.By])] // which ends it where fewer must sign by now
+	again := b.signed[string(b.place.Custodians[r.By])] // a repeated signature ends the hold if fewer must sign by now
 	if !again {
 		names, missing = append(slices.Clone(names), r.By), missing-1
 	}
@@ -178,7 +178,7 @@ func (b *suspension) release(ctx context.Context, book *ledger.Ledger, r *Releas
 	return nil
 }
 
-// released refuses while all queries are held.
+// released refuses if all queries are suspended.
 func (b *suspension) released() error {
 	if b.state().On {
 		return refuse(CodeSuspended, nil)
@@ -192,7 +192,7 @@ func (b *suspension) state() Hold {
 	return b.hold
 }
 
-// during gives a context that ends with ctx, or when all queries are held.
+// during returns a context that ends with ctx, or when all queries are suspended.
 func (b *suspension) during(ctx context.Context) (context.Context, context.CancelFunc) {
 	b.mu.Lock()
 	running := b.running
@@ -202,8 +202,8 @@ func (b *suspension) during(ctx context.Context) (context.Context, context.Cance
 	return within, func() { stop(); cancel() }
 }
 
-// set holds or releases them. Holding works at once, and stays even where the ledger cannot
-// be written; releasing comes after the ledger has it.
+// set begins or ends the suspension. It begins at once, even if the ledger cannot be written. It ends only after the
+// ledger has recorded the end.
 func (b *suspension) set(ctx context.Context, book *ledger.Ledger, h Hold, now time.Time) error {
 	on, reason := h.On, h.Reason
 	if !on && b.place.Required > 1 {

@@ -18,16 +18,16 @@ import (
 	"github.com/intramuros/intramuros/internal/pki"
 )
 
-// countingWriter is the only way by which data leaves. It counts rows and bytes.
+// countingWriter is the only way for data to leave. It counts rows and bytes.
 type countingWriter struct {
 	writer      *flight.Writer
 	rows, bytes int64
-	covered     bool          // rows are numbers, each with this hospital's noise
+	covered     bool          // rows are numbers with this hospital's noise
 	named       int           // groups that this hospital named
-	members     int           // hospitals for which they are masked; 0: they are not
-	exposure    float64       // by how much more than its price the query costs if the masks break
-	took        time.Duration // to compute it
-	then        func()        // what is to be done about the data; nil: nothing
+	members     int           // the number of hospitals that masked together; 0 if numbers are not masked
+	exposure    float64       // see fragment.Cover.Exposure
+	took        time.Duration // the time to compute it
+	then        func()        // what to do about the data afterwards; nil if nothing
 }
 
 func newCountingWriter(stream line, r reservation, alloc memory.Allocator) *countingWriter {
@@ -78,7 +78,7 @@ func answer(id pki.Identity, r *fragment.Request, out *countingWriter, whole boo
 	if !whole {
 		text = fmt.Sprintf("Broke off; %s had left for %s.", out.what(), id)
 	}
-	// Numbers and a bool always encode.
+	// Encoding numbers and a bool cannot fail.
 	detail, _ := json.Marshal(struct {
 		Rows    int64   `json:"rows"`
 		Bytes   int64   `json:"bytes"`
@@ -86,7 +86,7 @@ func answer(id pki.Identity, r *fragment.Request, out *countingWriter, whole boo
 		Whole   bool    `json:"whole"`
 		Covered bool    `json:"covered,omitempty"`
 		Named   int     `json:"named,omitempty"`
-		// Members is how many hospitals a masked answer has.
+		// Members is the number of hospitals in a masked answer.
 		Members  int     `json:"members,omitempty"`
 		Exposure float64 `json:"exposure,omitempty"`
 	}{out.rows, out.bytes, out.took.Seconds(), whole, out.covered, out.named, out.members, out.exposure})

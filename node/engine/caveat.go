@@ -7,8 +7,8 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-// caveats lists where the columns that a fragment reads, by table, have less than the catalog says. It uses only the
-// sources' columns and node.yaml, so nothing of it depends on a row.
+// caveats lists where the columns that a fragment reads, by table, have less than the catalog says. It depends only on
+// the sources' columns and node.yaml, never on rows.
 func (e *Engine) caveats(read map[string][]string) (all []fragment.Caveat) {
 	for _, t := range e.catalog.Tables {
 		v, columns := e.views[t.Name], read[t.Name]
@@ -30,7 +30,7 @@ func (e *Engine) caveats(read map[string][]string) (all []fragment.Caveat) {
 	return all
 }
 
-// noting is the target that also records which columns of which tables are read.
+// noting is the target's Table, but it also records which columns of which tables are read.
 func (e *Engine) noting(read map[string][]string, sure map[string]promises) func(*catalog.Table, []string) (string, bool) {
 	table := e.target().Table
 	return func(t *catalog.Table, columns []string) (string, bool) {

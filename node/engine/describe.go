@@ -13,8 +13,8 @@ import (
 	"github.com/intramuros/intramuros/node/engine/compile"
 )
 
-// widest is the most distinct values of a column that Describe lists. A value in fewer rows than rare may point to one
-// person.
+// Describe lists the distinct values of a column if there are at most widest. A value in fewer rows than rare may point
+// to one person.
 const (
 	widest = 30
 	rare   = 10
@@ -22,39 +22,37 @@ const (
 
 // Table is a local table as Describe finds it.
 type Table struct {
-	Name    string // as the catalog calls it where a Source maps it, else "schema.name" or a file
+	Name    string // the catalog's name if a Source maps it, else "schema.name" or a file
 	Columns []Column
-	Draft   *Draft // nil: there is nothing more to say
-	Fault   string // why nothing can be said of it, in words that quote no value; else empty
+	Draft   *Draft // nil if there is nothing more to say
+	Fault   string // why it cannot be described, without values; else empty
 }
 
-// Column is a column of a local table. Its values are private: they are for the
-// custodian who writes the catalog.
+// Column is a column of a local table. Its values are private: they are for the custodian who writes the catalog.
 type Column struct {
 	Name     string
 	Local    string     // the database's type
-	Type     value.Type // the catalog's type that suits it best
+	Type     value.Type // the catalog's type that fits best
 	Nullable bool       // a NULL was found
-	Min, Max string     // empty without values, and for booleans
-	Values   []string   // all distinct values but NULL, sorted, if there are at most 30
-	Rare     bool       // one of Values stands in fewer than ten rows
+	Min, Max string     // empty for booleans and without values
+	Values   []string   // all distinct values except NULL, sorted, if there are at most 30
+	Rare     bool       // one of Values occurs in fewer than ten rows
 	Unique   bool       // the database itself keeps it unique and not NULL
-	Key      bool       // likewise, alone or together with others: it tells rows apart
-	// Singles: there are more than a few values and half or more of them differ, so that one value points to a row or two.
-	// Only for texts and ints: measurements and times always differ.
+	Key      bool       // the same, alone or together with other columns: it identifies rows
+	// Singles: the column has more than a few values and at least half of them differ, so that a value points to a row or
+	// two. It is set for texts and ints only, because measurements and times always differ.
 	Singles bool
-	Prose   bool // texts of more than proseLength characters on average: somebody wrote them
+	Prose   bool // texts of more than proseLength characters on average, written by somebody
 }
 
-// Of how many ints some are called Singles, and from which length on texts are Prose.
+// From how many distinct ints on a column can be Singles, and from which average length on texts are Prose.
 const (
 	singleInts  = 1000
 	proseLength = 40
 )
 
-// Describe lists what local tables hold, to begin a catalog with: the sources of tables
-// by the catalog's names, and else all. It reads all of them, or a sample of those that
-// are very large, once and once again for each column.
+// Describe describes local tables, as a start for a catalog: the sources of the given tables, or all tables if none is
+// given. It reads all of a table, or a sample of a very large one, once and then once for each column.
 func Describe(ctx context.Context, driver Driver, dialect *compile.Dialect, tables map[string]Source, local Finder) ([]Table, error) {
 	var places []Place
 	mapped := slices.Sorted(maps.Keys(tables))
@@ -162,7 +160,7 @@ func describe(ctx context.Context, driver Driver, dialect *compile.Dialect, at P
 	return c, err
 }
 
-// describeMany reports whether the many values of a column single rows out.
+// describeMany decides whether the many values of a column identify rows.
 func describeMany(ctx context.Context, driver Driver, from string, c *Column) error {
 	least, long := singleInts, "1 = 0"
 	switch c.Type {
@@ -180,7 +178,7 @@ func describeMany(ctx context.Context, driver Driver, from string, c *Column) er
 	})
 }
 
-// plain is a value's text; where a database writes 49.5 as 4.95E1, as people do.
+// plain is a value's text. A number that the database writes as 4.95E1 becomes 49.5.
 func plain(cell any, t value.Type) string {
 	s, _ := cell.(string)
 	if t == value.TypeFloat && strings.Contains(s, "E") {

@@ -19,9 +19,8 @@ var ErrConfig = errors.New("the engine's configuration is wrong")
 // minKey is the least length of the secret key in bytes.
 const minKey = 16
 
-// Keys derives two keys of the node's secret: one chooses which rows of a patient stay
-// where a join makes too many, the other keys the data's version, so that it tells nothing of the data. An error
-// is ErrConfig.
+// Keys derives two keys from the node's secret. One chooses which rows of a patient stay if a join makes too many. The
+// other keys the data's version, so that it reveals nothing about the data. An error is ErrConfig.
 func Keys(secret []byte) (groups, version [sha256.Size]byte, err error) {
 	if len(secret) < minKey {
 		return groups, version, fmt.Errorf("%w: the node's key has %d bytes; it needs %d", ErrConfig, len(secret), minKey)
@@ -34,27 +33,25 @@ func Keys(secret []byte) (groups, version [sha256.Size]byte, err error) {
 
 // Driver is the connection to a database. Its methods may be called from any goroutine.
 type Driver interface {
-	// Query runs one SELECT, which reads and does nothing else, and calls fn for each
-	// row: nil, bool, int64, float64, string, and time.Time for dates and timestamps.
-	// keyed: the SQL has the two halves of the node's secret key as parameters. fn's
-	// error ends the query and comes back as it is; the end of ctx ends it at the
-	// server within a second. Other errors are a *Fault.
+	// Query runs one SELECT, which only reads, and calls fn for each row. A row has nil, bool, int64, float64, string, and
+	// time.Time for dates and timestamps. keyed: the SQL has the two halves of the node's secret key as parameters. fn's
+	// error ends the query and is returned unchanged. When ctx ends, the query ends at the server within a second. Other
+	// errors are a *Fault.
 	Query(ctx context.Context, sql string, keyed bool, fn func(row []any) error) error
-	// Convert gives the SQL that reads a local column as a type, NULL where a value
-	// does not convert, and whether every value converts as it is.
+	// Convert returns the SQL that reads a local column as a type, with NULL for a value that does not convert. fits
+	// reports whether every value converts unchanged.
 	Convert(l Local, t value.Type) (sql string, fits bool)
 }
 
-// Streamer is a Driver beside whose database rows can be added up: see package stream.
+// Streamer is a Driver whose rows the node can add up itself: see package stream.
 type Streamer interface {
-	// Stream runs the SELECT of the rows of a plan, adds them up, and calls fn for each group as Query does for each row
-	// of the fragment's SQL. guard may be a SELECT of whether a promise is broken, for the snapshot in which the rows are
-	// read: then the error is Broken's. Where an error is stream.ErrTooMuch, fn was not called. The rest is as in Query.
+	// Stream runs the SELECT of a plan's rows, adds them up, and calls fn for each group, as Query does for each row of
+	// the fragment's SQL. guard, if not empty, is a SELECT that tells whether a promise is broken in the snapshot of the
+	// rows; then the error is Broken's. If an error is stream.ErrTooMuch, fn was not called. The rest is as in Query.
 	Stream(ctx context.Context, guard, rows string, plan *stream.Plan, keyed bool, fn func(row []any) error) error
 }
 
-// Engine runs fragments over one hospital's data. It may be used by any number of
-// goroutines.
+// Engine runs fragments over one hospital's data. It may be used by any number of goroutines.
 type Engine struct {
 	driver   Driver
 	dialect  *compile.Dialect
@@ -66,9 +63,9 @@ type Engine struct {
 	known    knowledge
 }
 
-// New makes an engine of a connection, of the views of the tables that are offered, and of those that are closed. state
-// names the state that the data is in, such that in two of one name the rows of all lasting places are the same; nil:
-// no state has a name.
+// New makes an engine from a connection, from the views of the offered tables and from the closed tables. state names
+// the state of the data: in two states of one name, all lasting places have the same rows. It is nil if states have no
+// names.
 func New(driver Driver, dialect *compile.Dialect, c *catalog.Catalog, hospital string, views []*View, closed []Closed, state func(context.Context) (string, error)) *Engine {
 	e := &Engine{driver: driver, dialect: dialect, catalog: c, hospital: hospital, views: map[string]*View{}, closed: map[string]Closed{}, state: state,
 		known: knowledge{turn: make(chan struct{}, 1)}}
@@ -81,9 +78,9 @@ func New(driver Driver, dialect *compile.Dialect, c *catalog.Catalog, hospital s
 	return e
 }
 
-// Compile returns the SQL that Run would run, for a custodian to read (after Streamed, that of the rows, and then that
-// of the whole), where the data is as the
-// catalog says, and what of the tables that it reads the hospital has less of than the catalog. Errors are those of
+// Compile returns, for a custodian, the SQL that Run would run if the data is as the catalog says. If the node adds the
+// rows up itself, the text begins with Streamed and has the SQL of the rows and then that of the whole fragment. The
+// caveats list what the hospital has less of than the catalog in the tables that it reads. Errors are those of
 // compile.Target.
 func (e *Engine) Compile(f *fragment.Fragment, p *fragment.Proof) (string, []fragment.Caveat, error) {
 	at, err := e.prepare(f, p, e.assumed(f))
@@ -99,7 +96,7 @@ func (e *Engine) Compile(f *fragment.Fragment, p *fragment.Proof) (string, []fra
 // Streamed begins the text of Compile for a fragment whose rows the node adds up.
 const Streamed = "-- the node reads these rows, and adds them up itself, patient by patient"
 
-// instead stands before the SQL of such a fragment.
+// instead stands before the SQL of the whole of such a fragment.
 const instead = "-- where they do not fit into its memory, the database runs this instead, which gives the same integers"
 
 // target describes this database to package compile.

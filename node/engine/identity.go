@@ -11,8 +11,8 @@ import (
 	"github.com/intramuros/intramuros/node/engine/compile"
 )
 
-// identityColumns lists, by table, the columns by which rows reach their patient: the ids of patients, and the keys on
-// the way there. Reading two of their values as one would merge two patients.
+// identityColumns lists, by table, the columns by which rows reach their patient: the patients' ids and the keys on the
+// path there. If two of their values were read as one, two patients would be merged.
 func identityColumns(c *catalog.Catalog) (map[string]map[string]bool, error) {
 	all := map[string]map[string]bool{}
 	for _, t := range c.Tables {
@@ -40,7 +40,7 @@ func identityColumns(c *catalog.Catalog) (map[string]map[string]bool, error) {
 
 // through lists the other tables by whose keys rows of a table reach their patient.
 func through(c *catalog.Catalog, t *catalog.Table) (tables []*catalog.Table) {
-	path, _ := c.PatientPath(t) // of a public table there is none
+	path, _ := c.PatientPath(t) // a public table has none
 	for _, step := range path {
 		if of, ok := c.Table(step.Table); ok && of != t {
 			tables = append(tables, of)
@@ -49,20 +49,20 @@ func through(c *catalog.Catalog, t *catalog.Table) (tables []*catalog.Table) {
 	return tables
 }
 
-// wholeNumber are the names of decimals without digits after the point.
+// wholeNumber matches decimal types without digits after the point.
 var wholeNumber = regexp.MustCompile(`^(?i:decimal|numeric)\(\d+, ?0\)$`)
 
-// exactness says what is known of how values of a local column are read.
+// exactness says how faithfully the values of a local column are read.
 type exactness int
 
 const (
-	inexact exactness = iota // two may be read as one
-	checked                  // two are not, but one may be read as NULL that is none
-	exact                    // no two are read as one, and none is lost
+	inexact exactness = iota // two values may be read as one
+	checked                  // no two values are read as one, but a value may be read as NULL
+	exact                    // no two values are read as one, and none is lost
 )
 
-// read gives the SQL that reads a column of the catalog from a local one, and whether a column that identifies patients
-// still does. An inexact value reads as NULL.
+// read returns the SQL that reads a catalog column from a local one, and how exactly. A value of a column that
+// identifies patients is NULL if it cannot be read exactly.
 func (v *View) read(driver Driver, dialect *compile.Dialect, c *catalog.Column, l Local) (sql string, as exactness) {
 	if !v.identity[c.Name] {
 		sql, _ = driver.Convert(l, c.Type)
@@ -71,15 +71,17 @@ func (v *View) read(driver Driver, dialect *compile.Dialect, c *catalog.Column, 
 	sql, fits := driver.Convert(l, c.Type)
 	switch {
 	case l.Type == c.Type && fits && c.Type == value.TypeText && dialect == compile.Trino:
-		// Computed, so that no database behind Trino compares it there, in a collation of its own.
+		// The expression is computed, so that Trino itself compares it, not a database behind Trino with another collation.
 		return "(" + sql + " || '')", exact
 	case l.Type == c.Type && fits:
 		return sql, exact
 	case l.Type == value.TypeInt && c.Type == value.TypeText: // a whole number has one text
 		return sql, exact
-	case c.Type == value.TypeInt && (l.Type == value.TypeInt || wholeNumber.MatchString(l.Kind)): // wider than 64 bits
+	// may be wider than 64 bits
+	case c.Type == value.TypeInt && (l.Type == value.TypeInt || wholeNumber.MatchString(l.Kind)):
 		return sql, checked
-	case c.Type == value.TypeInt && strings.HasPrefix(l.Kind, "numeric"): // PostgreSQL's, of any digits: 712.2 is not 712
+	// PostgreSQL's numeric may have a fraction: 712.2 is not 712
+	case c.Type == value.TypeInt && strings.HasPrefix(l.Kind, "numeric"):
 		if local, err := compile.Name(l.Name); err == nil {
 			return "CASE WHEN CAST(" + sql + " AS NUMERIC) = " + local + " THEN " + sql + " END", checked
 		}
@@ -125,7 +127,7 @@ func (e *Engine) verifyIdentity(ctx context.Context, t *catalog.Table) (found []
 	return found, nil
 }
 
-// filled is the condition that a local column holds a value: neither NULL nor a blank text.
+// filled is the condition that a local column has a value: neither NULL nor a blank text.
 func (e *Engine) filled(l Local) (string, error) {
 	local, err := compile.Name(l.Name)
 	if err != nil {
@@ -134,11 +136,11 @@ func (e *Engine) filled(l Local) (string, error) {
 	if l.Type != value.TypeText {
 		return local + " IS NOT NULL", nil
 	}
-	text, _ := e.driver.Convert(l, value.TypeText) // NULL for what is no text, as a list
+	text, _ := e.driver.Convert(l, value.TypeText) // NULL for a value that is not a text, such as a list
 	return "(" + local + " IS NOT NULL AND coalesce(trim(CAST(" + text + " AS " + e.dialect.Type(value.TypeText) + ")), '-') <> '')", nil
 }
 
-// blank is the condition that a local column holds a text that is empty or blank.
+// blank is the condition that a local column has an empty or blank text.
 func (e *Engine) blank(l Local) (string, error) {
 	filled, err := e.filled(l)
 	if err != nil {
@@ -148,7 +150,7 @@ func (e *Engine) blank(l Local) (string, error) {
 	return local + " IS NOT NULL AND NOT " + filled, err
 }
 
-// any reports whether there is a row.
+// any reports whether there is such a row.
 func (e *Engine) any(ctx context.Context, from, where string) (there bool, err error) {
 	err = e.driver.Query(ctx, "SELECT 1 FROM "+from+" WHERE "+where+" LIMIT 1", false, func([]any) error {
 		there = true

@@ -8,8 +8,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// CompileReading returns the SQL that Look would run. It checks the reading first: what is not public by the catalog is
-// not read. Errors wrap fragment.ErrInvalid, or are those of compile.Target.
+// CompileReading returns the SQL that Look would run. It first checks the reading: only tables that the catalog calls
+// public may be read. Errors wrap fragment.ErrInvalid, or are those of compile.Target.
 func (e *Engine) CompileReading(r *fragment.Reading) (string, error) {
 	t, err := r.Table(e.catalog)
 	if err != nil {
@@ -18,8 +18,8 @@ func (e *Engine) CompileReading(r *fragment.Reading) (string, error) {
 	return e.target().Reading(r, t)
 }
 
-// Look reads rows of public tables and hands them to take, in the order of the reading. It ends with take's first
-// error, or soon after ctx does. Other errors are those of CompileReading and ErrDatabase.
+// Look passes rows of public tables to take, in the order of the reading. It ends with take's first error, or soon
+// after ctx does. Other errors are those of CompileReading and ErrDatabase.
 func (e *Engine) Look(ctx context.Context, r *fragment.Reading, take func(row []value.Value) error) error {
 	t, err := r.Table(e.catalog)
 	if err != nil {

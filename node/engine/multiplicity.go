@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// Multiplicity is how many rows of a public table agree in the columns, at most, NULLs aside; without columns, how many
-// it has. A table that is not offered has none. It reads the whole table. Its errors are ErrDatabase.
+// Multiplicity is the largest number of rows of a public table that agree in the columns, without NULLs; without
+// columns, the number of rows. A table that is not offered has none. It reads the whole table. Its errors are
+// ErrDatabase.
 func (e *Engine) Multiplicity(ctx context.Context, table string, columns []string) (float64, error) {
 	t, ok := e.catalog.Table(table)
 	if !ok || e.views[t.Name] == nil {

@@ -13,29 +13,29 @@ import (
 	"github.com/intramuros/intramuros/node/engine/stream"
 )
 
-// A catalog promises that keys tell rows apart and that some tables have one row a patient, and proofs use it. A
-// promise is no bound, so a fragment runs with what is sure of it in the very rows that are read:
+// The catalog promises that keys identify rows and that some tables have one row for each patient. Proofs use these
+// promises, but a promise is not a bound. So a fragment relies only on what is sure for the rows that it reads:
 //
-//   - what the database enforces by a constraint; the statement itself asks whether it still does (PostgreSQL);
-//   - what was looked at in a state of the data that has an exact name, the same before and after the statement
-//     (DuckDB);
-//   - without the rest: the statement groups by the patient, and clips each to what is declared, whatever there is.
+//   - a constraint that the database enforces; the statement itself checks that it still exists (PostgreSQL);
+//   - a check of a state of the data that has an exact name, which is the same before and after the statement (DuckDB);
+//   - otherwise nothing: the statement groups by patient and clips each patient to the declared limits, whatever the
+//     data holds.
 //
-// Keys by which rows reach their patient, and those that put a patient's rows in one order, no statement can do
-// without. Where nothing above says that they hold, the statement looks for rows of one key as well, and is not
-// answered if there are.
+// A statement needs the keys by which rows reach their patient, and those that order a patient's rows. If they are not
+// sure by one of the first two rules, the statement also searches for rows with equal keys, and is not answered if it
+// finds any.
 
 // promises says which of the catalog's promises about a table are sure.
 type promises struct{ key, oneRow bool }
 
-// knowledge is what is known of one state of the data.
+// knowledge is what is known about one state of the data.
 type knowledge struct {
-	turn  chan struct{} // holds one while somebody reads or writes the rest
+	turn  chan struct{} // a lock: holds one element while somebody uses the other fields
 	state string
 	sure  map[string]promises // by table
 }
 
-// enforced gives the promises of a table that the database itself keeps, as far as its schema was when it was opened.
+// enforced returns the promises that the database itself enforces for a table, by its schema when it was opened.
 func (e *Engine) enforced(t *catalog.Table) promises {
 	key := !e.views[t.Name].keyless && e.views[t.Name].identified(e.driver, t)
 	return promises{key, key && t.OneRowPerPatient && slices.Equal(t.Key, []string{t.Patient}) && e.catalog.IsPatientID(t.Name, t.Patient)}
@@ -63,7 +63,7 @@ func changed(ctx context.Context) error {
 	return NewFault(ctx, "the data changed while it was read; ask again once it is whole", errChanged)
 }
 
-// name gives the name of the state that the data is in; empty where it has none.
+// name returns the name of the data's state; empty if it has none.
 func (e *Engine) name(ctx context.Context) (string, error) {
 	if e.state == nil {
 		return "", nil
@@ -95,8 +95,8 @@ func (e *Engine) remember(ctx context.Context, state string, sure map[string]pro
 	return nil
 }
 
-// sure gives what is sure of the tables that a fragment reads, and the state of the data in which it is. It looks at
-// the rows of those of which it is not known yet.
+// sure returns what is sure about the tables that a fragment reads, and the state of the data in which it is. It checks
+// the rows of tables that are not known yet.
 func (e *Engine) sure(ctx context.Context, f *fragment.Fragment) (state string, sure map[string]promises, err error) {
 	sure = map[string]promises{}
 	if state, err = e.name(ctx); err != nil {
@@ -135,7 +135,7 @@ func (e *Engine) sure(ctx context.Context, f *fragment.Fragment) (state string, 
 	return state, sure, nil
 }
 
-// assumed gives what would be sure without reading data: it assumes that everything that can be checked holds.
+// assumed returns what would be sure if every promise that can be checked held. It reads no data.
 func (e *Engine) assumed(f *fragment.Fragment) map[string]promises {
 	sure := map[string]promises{}
 	for _, name := range f.Tables() {
@@ -149,8 +149,8 @@ func (e *Engine) assumed(f *fragment.Fragment) map[string]promises {
 	return sure
 }
 
-// weakened gives the catalog without the promises that are not sure for the tables that a fragment reads. It keeps the
-// keys that the statement itself checks.
+// weakened returns the catalog without the promises that are not sure for the tables that a fragment reads. It keeps
+// the keys that the statement itself checks.
 func (e *Engine) weakened(f *fragment.Fragment, sure map[string]promises, looked []string) *catalog.Catalog {
 	weak := *e.catalog
 	weak.Tables = slices.Clone(weak.Tables)
@@ -168,13 +168,14 @@ func (e *Engine) weakened(f *fragment.Fragment, sure map[string]promises, looked
 	return &weak
 }
 
-// prepared is a fragment as it runs.
+// prepared is a fragment in its executable form.
 type prepared struct {
 	sql     string
 	keyed   bool                // it has the secret key as parameters
-	guarded bool                // its last column is whether a key or a constraint on which it rests does not hold
-	read    map[string][]string // the columns that it reads, by table of the catalog
-	// rows and plan are for a Streamer; nil: the SQL alone computes the fragment. guard is empty unless it is guarded.
+	guarded bool                // its last column tells whether a key or constraint that it relies on is broken
+	read    map[string][]string // by table of the catalog, the columns that it reads
+	// rows and plan are for a Streamer; plan is nil if the SQL alone computes the fragment. guard is empty unless it is
+	// guarded.
 	rows  string
 	guard string
 	plan  *stream.Plan
@@ -185,7 +186,7 @@ type prepared struct {
 func (e *Engine) prepare(f *fragment.Fragment, p *fragment.Proof, sure map[string]promises) (prepared, error) {
 	looked := e.leading(f, sure)
 	q, err := fragment.Check(f, e.weakened(f, sure, nil))
-	if err != nil { // an order rests on a key
+	if err != nil { // an order needs a key
 		for _, name := range f.Tables() {
 			if t, ok := e.catalog.Table(name); ok && len(t.Key) > 0 && !sure[t.Name].key && !slices.Contains(looked, t.Name) {
 				looked = append(looked, t.Name)
@@ -226,10 +227,11 @@ func (e *Engine) prepare(f *fragment.Fragment, p *fragment.Proof, sure map[strin
 	}
 	if out.guarded = len(broken) > 0; out.guarded {
 		out.guard = "SELECT (" + strings.Join(broken, " OR ") + ") AS broken"
-		if e.dialect != compile.PostgreSQL { // which has snapshots: elsewhere one statement looks and answers
+		if e.dialect != compile.PostgreSQL { // PostgreSQL has snapshots; elsewhere one statement must both check and answer
 			out.plan = nil
 		}
-		out.sql = "SELECT a.*, (" + strings.Join(broken, " OR ") + ") AS broken\nFROM (\n" + text + "\n) AS a" // not indented: a text may have lines
+		// not indented: a text in it may have several lines
+		out.sql = "SELECT a.*, (" + strings.Join(broken, " OR ") + ") AS broken\nFROM (\n" + text + "\n) AS a"
 		for i := range f.Keys {
 			if i == 0 {
 				out.sql += "\nORDER BY "
@@ -242,7 +244,7 @@ func (e *Engine) prepare(f *fragment.Fragment, p *fragment.Proof, sure map[strin
 	return out, nil
 }
 
-// leading lists the tables whose keys link rows of the fragment to their patient, and are not sure.
+// leading lists the tables whose keys link rows of the fragment to their patient and are not sure.
 func (e *Engine) leading(f *fragment.Fragment, sure map[string]promises) []string {
 	var names []string
 	for _, name := range f.Tables() {

@@ -17,19 +17,17 @@ import (
 	"github.com/intramuros/intramuros/node/engine/stream"
 )
 
-// batchRows is how many groups one record holds at most.
+// batchRows is the largest number of groups in one record.
 const batchRows = 8192
 
-// Run computes the fragment and hands its partial aggregates to send, in records
-// of the fragment's Schema, ordered by the keys; without keys it is one row, even
-// where no row of the data counts. A record is valid until send returns. Run ends
-// with send's first error, or soon (within a second) after ctx does. Other errors are
-// those of Compile and ErrDatabase.
+// Run computes the fragment and passes its partial aggregates to send, in records of the fragment's Schema, ordered by
+// the keys. Without keys there is one row, even if no row of the data counts. A record is valid until send returns. Run
+// ends with send's first error, or within a second after ctx ends. Other errors are those of Compile and ErrDatabase.
 func (e *Engine) Run(ctx context.Context, f *fragment.Fragment, p *fragment.Proof, alloc memory.Allocator, send func(arrow.Record) error) error {
 	return e.run(ctx, f, p, alloc, send, e.query)
 }
 
-// RunCompiled is Run by the database's SQL alone, which gives the same integers.
+// RunCompiled is Run with the database's SQL alone, which gives the same integers.
 func (e *Engine) RunCompiled(ctx context.Context, f *fragment.Fragment, p *fragment.Proof, alloc memory.Allocator, send func(arrow.Record) error) error {
 	return e.run(ctx, f, p, alloc, send, func(ctx context.Context, at *prepared, fn func(row []any) error) error {
 		return e.driver.Query(ctx, at.sql, at.keyed, fn)
@@ -99,11 +97,11 @@ func (e *Engine) run(ctx context.Context, f *fragment.Fragment, p *fragment.Proo
 	return nil
 }
 
-// query runs a prepared fragment, as a stream where that is possible.
+// query runs a prepared fragment, as a stream if possible.
 func (e *Engine) query(ctx context.Context, at *prepared, fn func(row []any) error) error {
 	if at.plan != nil {
 		answer := fn
-		if at.guarded { // which Stream has looked at
+		if at.guarded { // Stream has checked it
 			answer = func(row []any) error { return fn(append(row, false)) }
 		}
 		err := e.driver.(Streamer).Stream(ctx, at.guard, at.rows, at.plan, at.keyed, answer)
@@ -114,8 +112,8 @@ func (e *Engine) query(ctx context.Context, at *prepared, fn func(row []any) err
 	return e.driver.Query(ctx, at.sql, at.keyed, fn)
 }
 
-// readPartial reads one partial aggregate: an integer, or the counts of buckets
-// above 0 as a text like "3:10 7:2", where bucket 3 holds 10.
+// readPartial reads one partial aggregate: an integer, or a text of the bucket counts above 0 such as "3:10 7:2", in
+// which bucket 3 has 10.
 func readPartial(v any, p fragment.Partial, into []int64) error {
 	if p.Buckets == nil {
 		sum, ok := v.(int64)
@@ -140,7 +138,7 @@ func readPartial(v any, p fragment.Partial, into []int64) error {
 	return nil
 }
 
-// valueOf turns a value of a driver into one of the type.
+// valueOf converts a driver's value to a value of the type.
 func valueOf(v any, t value.Type) (value.Value, error) {
 	switch v := v.(type) {
 	case nil:
@@ -152,7 +150,7 @@ func valueOf(v any, t value.Type) (value.Value, error) {
 	case float64:
 		return value.Float(v), nil
 	case string:
-		if t != value.TypeText { // a date or timestamp of a driver that would read it in a zone
+		if t != value.TypeText { // otherwise a driver would read a date or timestamp in a time zone
 			return value.Parse(t, v)
 		}
 		return value.Text(v), nil

@@ -15,29 +15,27 @@ import (
 	"github.com/intramuros/intramuros/node/engine/csv"
 )
 
-// Source is where one table of the catalog is, at this hospital. At most one of
-// Table, File and Select is given.
+// Source says where a catalog table is at this hospital. At most one of Table, File and Select is given.
 type Source struct {
 	// Table is a table or view of the database, as "name" or "schema.name".
 	Table string `yaml:"table,omitempty"`
 	// File is a Parquet or CSV file, or a pattern such as "labs/*.parquet",
 	// relative to the engine's folder unless absolute; DuckDB only.
 	File string `yaml:"file,omitempty"`
-	// Select is a SELECT of the custodian's own, run with the rights of the node.
+	// Select is the custodian's own SELECT, run with the rights of the node.
 	Select string `yaml:"select,omitempty"`
-	// Columns gives the local column of a catalog's column where names differ.
+	// Columns maps catalog columns to local columns where the names differ.
 	Columns map[string]string `yaml:"columns,omitempty"`
-	// Key is "none" where the catalog's key does not tell rows apart here, so that nothing may rest on it.
+	// Key is "none" if the catalog's key does not identify rows here. Then nothing may rely on it.
 	Key string `yaml:"key,omitempty"`
-	// CSV says how the table's CSV files are written, where they differ from the others; DuckDB only.
+	// CSV says how the table's CSV files are written if they differ from the others; DuckDB only.
 	CSV *csv.Settings `yaml:"csv,omitempty"`
-	// MaxUnusable is the share of a column's values that may be unreadable, out of bounds, or NULL where the catalog says
-	// none is, such as 95 %. Beyond it the table is closed. Nil: 90 %, 50 % of days and
-	// instants that do not read, and 10 % of the NULLs of the patient's column.
+	// MaxUnusable is the share of a column's values that may be unreadable, out of bounds, or NULL although the catalog
+	// says that none is, such as 95 %. If there are more, the table is closed. Nil: 90 %;
 	MaxUnusable *csv.Share `yaml:"max_unusable,omitempty"`
 }
 
-// KeyNone is the Key of a Source whose key is none.
+// KeyNone is the Key of a Source without a valid key.
 const KeyNone = "none"
 
 // Keyless lists the tables whose key is none, sorted.
@@ -51,7 +49,7 @@ func Keyless(tables map[string]Source) (names []string) {
 	return names
 }
 
-// Validate refuses a source of two kinds.
+// Validate refuses a source with two kinds of location.
 func (s Source) Validate(table string) error {
 	n := 0
 	for _, given := range []string{s.Table, s.File, s.Select} {
@@ -103,37 +101,37 @@ func ValidateTables(tables map[string]Source, c *catalog.Catalog) error {
 	return nil
 }
 
-// Place is a local table: where a table of the catalog is read.
+// Place is a local table that a catalog table is read from.
 type Place struct {
-	Name string // as the hospital calls it
-	SQL  string // what stands after FROM
-	File string // the absolute path or pattern of its files, where it is no table; DuckDB only
-	// Settings is the table of node.yaml whose settings of CSV hold, where it is not the catalog's; DuckDB only.
+	Name string // the hospital's name
+	SQL  string // what follows FROM
+	File string // the absolute path or pattern of its files, if it consists of files; DuckDB only
+	// Settings is the table of node.yaml whose CSV settings apply, if it is not the catalog's; DuckDB only.
 	Settings string
-	// Rejected is the share of the lines of its CSV files that node.yaml accepts to lose, in [0, 1]; DuckDB only.
+	// Rejected is the share of lost CSV lines that node.yaml accepts, in [0, 1]; DuckDB only.
 	Rejected float64
-	// Note tells of files beside its own, for its custodian; empty: there is nothing to tell. DuckDB only.
+	// Note tells the custodian about files beside its own; empty if there is nothing to tell. DuckDB only.
 	Note    string
-	Sample  string // the same for some of its rows, where it is very large; else empty
+	Sample  string // the same for a sample of its rows, if it is very large; else empty
 	Columns []Local
 	Draft   *Draft     // for a draft of a catalog; else nil
-	Fault   string     // of All: why it cannot be read, in words that quote no value; else empty
+	Fault   string     // from All: why it cannot be read, without values; else empty
 	Unique  [][]string // sets of columns that the database itself keeps unique and not NULL
-	// Enforced gives the condition that it still does so with such a set, for the snapshot in which a statement reads;
-	// nil: where Unique is empty.
+	// Enforced returns the condition that the database still does so for such a set, in the snapshot of a statement; nil
+	// if Unique is empty.
 	Enforced func(columns []string) string
-	// Alone stands after FROM for the rows that Enforced is about, where SQL may come to give others: those of a table
-	// that another session makes a child while a statement begins. Empty: SQL gives no others.
+	// Alone follows FROM to read only the rows that Enforced is about. SQL may also read other rows, of a table that
+	// another session makes a child while a statement begins. Empty: it cannot.
 	Alone string
-	// Lasting: the rows are the same in all states of one name; see New. Not of a view or a SELECT, which may read the
-	// clock.
+	// Lasting: the rows are the same in all states with one name; see New. A view or a SELECT is not lasting, because it
+	// may read the clock.
 	Lasting bool
 }
 
-// KindCode is the Kind of a column of texts of which some are no numbers and no days, in a draft.
+// KindCode is the Kind of a text column in a draft if some texts are neither numbers nor days.
 const KindCode = "code"
 
-// Draft is what a draft of a catalog says beside the columns.
+// Draft is what a draft of a catalog says in addition to the columns.
 type Draft struct {
 	CSV  *csv.Settings // how its files seem to be written
 	Note string        // what a person must look at; may be empty
@@ -143,19 +141,19 @@ type Draft struct {
 type Local struct {
 	Name string
 	Kind string     // the database's type
-	Type value.Type // the catalog's type that suits it best
-	// As is the SQL that reads it as a type, where it is not read as others of its Kind are.
+	Type value.Type // the catalog's type that fits best
+	// As is the SQL that reads it as a type, if it differs from other columns of its Kind.
 	As map[value.Type]string
-	// Clash says why the column's files cannot be read as one column. Empty: they can.
+	// Clash says why the files cannot be read as one column; empty if they can.
 	Clash string
-	// Note tells of a column that its files do not all have alike, for its custodian; empty: there is nothing to tell.
+	// Note tells the custodian that the column differs between files; empty if there is nothing to tell.
 	Note string
-	// Exact is the largest whole number that keeps its value beside those of other files. 0: all do.
+	// Exact is the largest whole number that keeps its value when the column's files are combined. 0: all do.
 	Exact float64
 }
 
-// column finds a column by its name, or else without regard to letter case, or else the only one whose Plain name
-// is that; -1: none.
+// column finds a column by its exact name, or else without regard to letter case, or else as the only one with that
+// Plain name; -1: none.
 func (p Place) column(name string) int {
 	i := slices.IndexFunc(p.Columns, func(l Local) bool { return l.Name == name })
 	if i < 0 {
@@ -178,10 +176,10 @@ func (p Place) column(name string) int {
 
 var noIdentifier = regexp.MustCompile(`[^a-z0-9]+`)
 
-// letters are those that Unicode does not decompose.
+// letters are letters that Unicode does not decompose.
 var letters = strings.NewReplacer("œ", "oe", "æ", "ae", "ß", "ss", "ø", "o", "đ", "d", "ł", "l", "ı", "i", "þ", "th", "ð", "d")
 
-// Plain makes a catalog's name of a local one: lower-case ASCII letters, digits and _, so that Décès (2023) is
+// Plain turns a local name into a catalog name of lower-case ASCII letters, digits and _. Décès (2023) becomes
 // deces_2023.
 func Plain(local string) string {
 	var b strings.Builder
@@ -201,8 +199,7 @@ func Plain(local string) string {
 	return trimmed
 }
 
-// PlainTable finds a table of the catalog among local names, as the only one whose Plain name is that; -1: there is
-// none, or several.
+// PlainTable finds a catalog table among local names, as the only one with that Plain name; -1: none or several.
 func PlainTable(table string, names []string) int {
 	found := -1
 	for i, n := range names {
@@ -221,13 +218,13 @@ func PlainTable(table string, names []string) int {
 type Finder interface {
 	// Find finds the source of a table of the catalog, and whether the node can read it.
 	Find(ctx context.Context, table string, s Source) (at Place, ok bool, err error)
-	// All lists the tables to draft a catalog of, sorted by name; one that cannot be read has a Fault.
+	// All lists the tables for a draft of a catalog, sorted by name. A table that cannot be read has a Fault.
 	All(ctx context.Context) ([]Place, error)
-	// Reader ends the error of a source that is not found, such as " that the role may read".
+	// Reader is the end of the error for a source that is not found, such as " that the role may read".
 	Reader() string
 }
 
-// locate is Find's, for a table that may be mapped: then it must be there.
+// locate is Find, but a table that node.yaml maps must exist.
 func locate(ctx context.Context, local Finder, tables map[string]Source, name string) (Place, bool, error) {
 	s, mapped := tables[name]
 	at, ok, err := local.Find(ctx, name, s)

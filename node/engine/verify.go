@@ -15,39 +15,38 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Severity says what a finding means.
+// Severity says how serious a finding is.
 type Severity string
 
 // The severities.
 const (
-	// SeverityError: a proof of privacy rests on what the data contradicts; the
-	// node must not answer before it is mended.
+	// SeverityError: the data contradicts something that a proof of privacy uses; the node must not answer before it is
+	// corrected.
 	SeverityError Severity = "error"
-	// SeverityWarning: answers are private, and may be wrong or empty.
+	// SeverityWarning: answers are private, but may be wrong or empty.
 	SeverityWarning Severity = "warning"
 )
 
-// Finding is something in the data that is not as the catalog says. A warning's text
-// holds exact counts, so it is for the hospital's custodian and stays there; an error's
-// holds none, for it is in the node's log.
+// Finding is a difference between the data and the catalog. A warning's text has exact counts: it is for the hospital's
+// custodian and stays there. An error's text has none, because it goes to the node's log.
 type Finding struct {
-	Table, Column string // Column is empty where the whole table is meant
+	Table, Column string // Column is empty if the whole table is meant
 	Severity      Severity
 	Text          string
-	Key           bool // it is the key that does not hold; `key: none` would do if nothing rests on it
-	Plain         bool // Text tells nothing of the data, so that a log may show it
+	Key           bool // the key does not hold; `key: none` helps if nothing relies on it
+	Plain         bool // Text reveals nothing about the data, so a log may show it
 }
 
-// Verify compares the data with the catalog: that keys and one_row_per_patient,
-// which lower sensitivities, are true, and that columns exist and hold what they
-// declare. It reads every offered table about twice. Its errors are ErrDatabase, and name the table.
+// Verify compares the data with the catalog: keys and one_row_per_patient, which lower sensitivities, must hold, and
+// columns must exist with the declared contents. It reads every offered table about twice. Its errors are ErrDatabase
+// and name the table.
 func (e *Engine) Verify(ctx context.Context) ([]Finding, error) {
 	return e.verify(ctx, e.verifyShape, e.verifyIdentity, e.verifyValues)
 }
 
-// Contradictions finds what Verify calls errors, and the warnings that need no row. It
-// reads the keys alone, and not even them where the database itself guarantees them; and all of a table only
-// where little of a column seems usable by the first rows that the database gives.
+// Contradictions finds what Verify calls errors, and the warnings that need no row. It reads only the keys, and not
+// even them if the database itself guarantees them. It reads a whole table only if the first rows suggest that little
+// of a column is usable.
 func (e *Engine) Contradictions(ctx context.Context) ([]Finding, error) {
 	return e.verify(ctx, e.verifyShape, e.verifyIdentity, e.verifyUsable)
 }
@@ -89,24 +88,24 @@ func (e *Engine) verify(ctx context.Context, checks ...func(context.Context, *ca
 	return all, e.remember(ctx, state, sure)
 }
 
-// count is a number of rows to find out, and what it means if it is above 0.
+// count is a number of rows to determine, and what it means if it is above 0.
 type count struct {
 	sql     string
 	finding Finding // its Text may have a %d
-	of      string  // the condition of the rows of which no more than most may be so; empty: any number may
-	most    float64 // a share
-	beyond  string  // what it means if they are more; empty: that of the column too little is left
+	of      string  // the condition of the rows to compare with; empty if any number is allowed
+	most    float64 // the largest allowed share
+	beyond  string  // what a larger share means; empty: too little of the column is left
 }
 
-// unusable is the default share of a column's values that may be lost. If a column has lost more, the rest no longer
-// means what the catalog promises.
+// unusable is the default share of a column's values that may be lost. If more are lost, the rest no longer means what
+// the catalog promises.
 const unusable = 0.9
 
-// undated is that share for days and instants. If more of them do not read, their format is another one, and some of
-// those that do read are wrong days (06/05 for 05/06).
+// undated is that share for days and instants. If more cannot be read, their format is another one, and some of the
+// others are read as wrong days (06/05 for 05/06).
 const undated = 0.5
 
-// nobodys is that share for the patient's column. Rows of nobody are in no answer, and no answer says so.
+// nobodys is that share for NULLs in the patient's column. No answer includes these rows, and no answer says so.
 const nobodys = 0.1
 
 // countIf counts rows of a FROM clause, all in one scan.
@@ -146,7 +145,7 @@ func (e *Engine) countIf(ctx context.Context, from string, counts []count) ([]Fi
 	return found, err
 }
 
-// composite are the types of databases whose values are several ones, or no text in one spelling.
+// composite matches types whose values consist of several values or have several spellings as text.
 var composite = regexp.MustCompile(`(?i)\]$|^(struct|map|union|row|array|list|json)\(|^(int4|int8|num|ts|tstz|date)(multi)?range$|^(bytea|hstore|interval|money|record)$`)
 
 // verifyShape finds columns that are missing or of another type.
@@ -171,7 +170,7 @@ func (e *Engine) verifyShape(_ context.Context, t *catalog.Table) (found []Findi
 		if c.Type == value.TypeText && composite.MatchString(l.Kind) {
 			warn(fmt.Sprintf("is of type %s here, whose text no two databases write alike; read what is needed of it by a `select`", l.Kind))
 		}
-		// Text converts without a warning where every value does: so CSV files are read.
+		// Text is converted without a warning if every value converts, because CSV files are read so.
 		if _, fits := e.driver.Convert(l, c.Type); !fits && l.Type != value.TypeText && l.Type != c.Type && !v.identity[c.Name] {
 			warn(fmt.Sprintf("is of type %s here and %s in the catalog; values are converted", l.Kind, c.Type))
 		}
@@ -179,7 +178,7 @@ func (e *Engine) verifyShape(_ context.Context, t *catalog.Table) (found []Findi
 	return found, nil
 }
 
-// verifyValues counts what columns hold and the catalog does not declare.
+// verifyValues counts what columns hold but the catalog does not declare.
 func (e *Engine) verifyValues(ctx context.Context, t *catalog.Table) (found []Finding, _ error) {
 	scans, err := e.scans(t)
 	if err != nil {
@@ -195,10 +194,11 @@ func (e *Engine) verifyValues(ctx context.Context, t *catalog.Table) (found []Fi
 	return found, nil
 }
 
-// firstRows is from how many rows verifyUsable estimates.
+// firstRows is the number of rows from which verifyUsable estimates.
 const firstRows = 10_000
 
-// verifyUsable gives verifyValues' errors of columns of which little is usable, where they are of the first rows, too.
+// verifyUsable returns verifyValues' errors about columns with few usable values. It reads a whole table only if its
+// first rows show such an error.
 func (e *Engine) verifyUsable(ctx context.Context, t *catalog.Table) ([]Finding, error) {
 	scans, err := e.scans(t)
 	if err != nil {
@@ -225,13 +225,13 @@ func (e *Engine) verifyUsable(ctx context.Context, t *catalog.Table) ([]Finding,
 
 func severe(f Finding) bool { return f.Severity == SeverityError }
 
-// scan is what to count in the rows of a FROM clause.
+// scan says what to count in the rows of a FROM clause.
 type scan struct {
 	from   string
 	counts []count
 }
 
-// scans are those of a table's values: as the source has them, and as fragments read them.
+// scans are the scans of a table: its values in the source, and its values as fragments read them.
 func (e *Engine) scans(t *catalog.Table) ([]scan, error) {
 	v := e.views[t.Name]
 	var counts, conversions []count
@@ -245,7 +245,7 @@ func (e *Engine) scans(t *catalog.Table) ([]scan, error) {
 		}
 		q := `"` + c.Name + `"`
 		if as, fits := e.driver.Convert(l, c.Type); !fits || c.Type == value.TypeFloat && as != q {
-			if filled, err := e.filled(l); err == nil && !v.identity[c.Name] { // of those see verifyIdentity
+			if filled, err := e.filled(l); err == nil && !v.identity[c.Name] { // verifyIdentity checks those
 				most := v.unusable
 				if (c.Type == value.TypeDate || c.Type == value.TypeTimestamp) && !v.declared {
 					most = undated
@@ -305,7 +305,7 @@ func (e *Engine) scans(t *catalog.Table) ([]scan, error) {
 	return []scan{{v.From(e.driver), conversions}, {e.from(t, nil, "t"), counts}}, nil
 }
 
-// years are the first and the last value of a type of days or instants; false of another type.
+// years returns the first and the last value of a type of days or instants; false for another type.
 func years(t value.Type) (first, last value.Value, ok bool) {
 	switch t {
 	case value.TypeDate:
@@ -316,16 +316,16 @@ func years(t value.Type) (first, last value.Value, ok bool) {
 	return first, last, false
 }
 
-// foreignWords are words for true and false in the languages of hospitals' programs. They are not read unless they are
-// declared. Half of such a pair may be read: of O and N, N.
+// foreignWords are words for true and false in the languages of hospitals' software. They are read only if they are
+// declared. Of a pair such as O and N, one may be read: N.
 var foreignWords = map[bool]string{
 	true:  "'o', 'oui', 'v', 'vrai', 'j', 'ja', 'w', 'wahr', 's', 'si', 'sí', 'sì', 'vero', 'verdadero'",
 	false: "'non', 'faux', 'nein', 'falsch', 'falso'",
 }
 
-// foreign counts those words in a column that reads as a bool by as. Where there are more of them than of those that
-// are read as the same, what is left of it says one thing alone: so its table is closed, unless node.yaml says what
-// share may be lost. A stray one closes none, since that would be one patient's to decide.
+// foreign counts such words in a column that as reads as a bool. If there are more of them than of the words that are
+// read as the same value, the column would have one value only. So its table is closed, unless node.yaml allows that
+// share to be lost. A single such word does not close the table, because then one patient could decide it.
 func (e *Engine) foreign(l Local, as string, warn func(string) Finding, accepted bool) (both []count) {
 	text, _ := e.driver.Convert(l, value.TypeText)
 	for _, is := range []bool{true, false} {
@@ -345,13 +345,13 @@ func (e *Engine) foreign(l Local, as string, warn func(string) Finding, accepted
 
 func percent(s string) string { return strings.ReplaceAll(s, "%", "%%") }
 
-// from gives the view of a table of the catalog as it stands after FROM.
+// from returns what follows FROM to read a catalog table.
 func (e *Engine) from(t *catalog.Table, columns []string, as string) string {
 	sql, _ := e.target().Table(t, columns)
 	return sql + " AS " + as
 }
 
-// reading gives the SQL by which fragments read columns of a relation of that name.
+// reading returns the SQL by which fragments read columns of a relation of that name.
 func (e *Engine) reading(relation string, t *catalog.Table, names ...string) ([]string, error) {
 	var columns []*expr.Expr
 	for _, n := range names {
@@ -389,8 +389,8 @@ func (e *Engine) verifyKey(ctx context.Context, t *catalog.Table) ([]Finding, er
 	})
 }
 
-// identified reports whether the database itself guarantees the key of the catalog:
-// its columns, read as they are, are those of a unique constraint and never NULL.
+// identified reports whether the database itself guarantees the catalog's key: its columns, read unchanged, have a
+// unique constraint and are never NULL.
 func (v *View) identified(driver Driver, t *catalog.Table) bool {
 	var local []string
 	for _, k := range t.Key {
@@ -415,7 +415,7 @@ func (v *View) identified(driver Driver, t *catalog.Table) bool {
 	})
 }
 
-// verifyOneRow checks that no patient has two rows of a table that says so.
+// verifyOneRow checks that no patient has two rows in a table that promises one.
 func (e *Engine) verifyOneRow(ctx context.Context, t *catalog.Table) ([]Finding, error) {
 	if !t.OneRowPerPatient || e.enforced(t).oneRow {
 		return nil, nil

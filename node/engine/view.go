@@ -12,10 +12,10 @@ import (
 	"github.com/intramuros/intramuros/node/engine/compile"
 )
 
-// Closed is a table of the catalog that is not offered, since its source cannot be read as it is.
+// Closed is a catalog table that is not offered because its source cannot be read.
 type Closed struct {
 	Table string
-	Why   string // for the custodian; it quotes no value
+	Why   string // for the custodian; without values
 }
 
 // Close closes a table because of an error of its source.
@@ -23,9 +23,8 @@ func Close(table string, err error) Closed {
 	return Closed{table, strings.ReplaceAll(err.Error(), ErrConfig.Error()+": ", "")}
 }
 
-// Map makes the views of the tables that are offered, in the catalog's order: those that
-// tables maps, and those that are found by their names. A source that cannot be read closes its table
-// and no other. Errors are the finder's, but those that wrap ErrConfig.
+// Map makes the views of the offered tables, in the catalog's order: those in tables, and those that are found by name.
+// A source that cannot be read closes its own table only. Errors are the finder's, except those that wrap ErrConfig.
 func Map(ctx context.Context, c *catalog.Catalog, tables map[string]Source, local Finder) (views []*View, closed []Closed, err error) {
 	identities, err := identityColumns(c)
 	if err != nil {
@@ -57,20 +56,20 @@ func Map(ctx context.Context, c *catalog.Catalog, tables map[string]Source, loca
 	return views, closed, nil
 }
 
-// View is how one table of the catalog reads its source.
+// View is how a catalog table reads its source.
 type View struct {
 	Place
 	Table   *catalog.Table   // as the catalog has it
-	Stored  string           // a view that the database has already: what stands after FROM; else empty
-	columns map[string]Local // by the catalog's name; a column that is missing here is absent
-	// identity are the columns by which rows reach their patient; see identify.
+	Stored  string           // what follows FROM for a view that exists in the database; else empty
+	columns map[string]Local // by the catalog's name; a column that does not exist here is missing
+	// identity are the columns by which rows reach their patient; see identityColumns.
 	identity map[string]bool
-	keyless  bool    // the catalog's key does not hold here, and nothing rests on it
+	keyless  bool    // the catalog's key does not hold here, and nothing relies on it
 	unusable float64 // the share of a column's values that may be lost
-	declared bool    // node.yaml says that share
+	declared bool    // node.yaml sets that share
 }
 
-// newView matches the columns of a table of the catalog with local ones, by names.
+// newView matches the columns of a catalog table with local ones by name.
 func newView(t *catalog.Table, at Place, names map[string]string) (*View, error) {
 	v := &View{Place: at, Table: t, columns: map[string]Local{}, unusable: unusable}
 	for _, c := range t.Columns {
@@ -98,9 +97,9 @@ func newView(t *catalog.Table, at Place, names map[string]string) (*View, error)
 	return v, nil
 }
 
-// From is what stands after FROM for the rows of the table, with the hospital's columns: of a part of a table, its
-// rows. The value that tells them is compared as fragments read it, by its bytes: in another collation a row might be
-// of two parts, and two patients'.
+// From is what follows FROM for the rows of the table, with the hospital's columns. For a part of a table it selects
+// the part's rows. The column that divides the parts is compared by its bytes, as fragments read it. With another
+// collation a row might belong to two parts, and so to two patients.
 func (v *View) From(driver Driver) string {
 	p := v.Table.Part
 	if p == nil {
@@ -110,7 +109,7 @@ func (v *View) From(driver Driver) string {
 	return "(SELECT * FROM " + v.SQL + " WHERE " + is + " = '" + strings.ReplaceAll(p.Value, "'", "''") + "') AS part"
 }
 
-// Changed says how the columns that are read have changed, given the place as it is now. Empty: they have not.
+// Changed says how the columns that are read have changed, given the place as it is now; empty if they have not.
 func (v *View) Changed(now Place) string {
 	if now.SQL != v.SQL {
 		return "they have other columns, or columns of other types"
@@ -146,7 +145,7 @@ func (v *View) Reads(local string) bool {
 	return false
 }
 
-// local gives the local names of columns.
+// local returns the local names of columns.
 func (v *View) local(names []string) []string {
 	var local []string
 	for _, n := range names {
@@ -157,7 +156,7 @@ func (v *View) local(names []string) []string {
 	return local
 }
 
-// Select writes the SELECT of the named columns of the catalog's table, or of all for nil.
+// Select writes the SELECT of the named columns of the catalog's table; nil means all.
 func (v *View) Select(driver Driver, dialect *compile.Dialect, names []string) string {
 	var columns []string
 	for _, c := range v.Table.Columns {

@@ -28,7 +28,7 @@ type Engine struct {
 	dataKey [32]byte // keys DataVersion, so that it tells nothing of the data
 	label   string   // the custodian's name of the data; else empty
 	views   string   // what the tables of the catalog read
-	oids    []uint32 // of the tables and views that they read; nil: who knows which
+	oids    []uint32 // of the tables and views that they read; nil if unknown
 }
 
 // Open connects, checks that the role can only read, and maps the tables of the catalog. key is the node's secret, of
@@ -149,7 +149,7 @@ func (e *Engine) attach(ctx context.Context, cfg Config, c *catalog.Catalog, hos
 	e.views = text.String()
 	var through engine.Driver = e.driver
 	if cfg.RowsToNode == RowsNever {
-		through = struct{ engine.Driver }{e.driver} // which is no Streamer
+		through = struct{ engine.Driver }{e.driver} // hides Stream, so that it is no Streamer
 	}
 	e.Engine = engine.New(through, compile.PostgreSQL, c, hospital, views, closed, nil)
 	return nil

@@ -22,7 +22,7 @@ type driver struct {
 	pool    *pgxpool.Pool
 	zone    string         // the hospital's
 	key     [2]int64       // chooses which groups of a patient are kept
-	endings sync.WaitGroup // of sessions that heeded no cancel
+	endings sync.WaitGroup // of sessions that ignored a cancel request
 	rooms   chan struct{}  // holds one for each query whose rows are in the node's memory
 }
 
@@ -59,7 +59,7 @@ func (d *driver) look(ctx context.Context, sql string, fn func(row []any) error,
 // database's.
 func (d *driver) within(ctx context.Context, do func(tx pgx.Tx) (ours, err error)) error {
 	var ours error
-	var stubborn *pgx.Conn // of which nothing came in time after a cancel
+	var stubborn *pgx.Conn // the connection that did not answer a cancel request in time
 	err := pgx.BeginTxFunc(ctx, d.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		defer func() {
 			if ctx.Err() != nil && tx.Conn().IsClosed() {

@@ -20,7 +20,7 @@ type totals struct {
 	there []bool // the group is answered
 }
 
-// adder adds up partitions one after another, a few patients at a time, and of these one column after another.
+// adder adds up partitions one after another: a few patients at a time, and for these one column after another.
 type adder struct {
 	totals
 	op      *Operator
@@ -28,7 +28,7 @@ type adder struct {
 	width   int
 	scalars []int // the parts of one integer
 	places  []int // where each part is among a group's integers
-	twins   []int // of the scalars: the one that it is the same as where no value is NULL; -1: none
+	twins   []int // by scalar: the part that is equal if no value is NULL; -1 if there is none
 
 	// of a partition
 	blocks  [][]uint32
@@ -46,15 +46,15 @@ type adder struct {
 // entries are pairs of a patient and a group, in the order of the patients.
 type entries struct {
 	from, to int     // the patients
-	ends     []int   // of each patient's entries
-	groups   []int32 // of each entry
+	ends     []int   // where each patient's entries end
+	groups   []int32 // the group of each entry
 	rows     []int32 // the entry of each row
-	counts   []int64 // of rows, of each entry
+	counts   []int64 // the number of rows of each entry
 	cells    []sums
-	parts    [][]int64 // of each part of one integer, of each entry; unused of those with a twin now
-	same     []int     // of each part of one integer, another that is the same now; -1: none
+	parts    [][]int64 // for each part of one integer: its value in each entry; unused for parts with a twin now
+	same     []int     // for each part of one integer: an equal part now; -1 if there is none
 	norms    []uint64  // of each entry
-	factors  []uint64  // of each entry's patient; 0 where the patient does not count
+	factors  []uint64  // the factor of each entry's patient; 0 if the patient does not count
 }
 
 // sums are the sums of a cell in each entry, with the number of values that are not NULL. whole: no value is NULL.

@@ -123,7 +123,7 @@ func (p *Part) of(into []int64, some *entries, plan *Plan, weight int64) {
 		from = some.cells[p.Cell].values
 	case fragment.PartialSum:
 		from = some.cells[p.Cell].sum
-	default: // 1 where a condition is true somewhere, or there is none
+	default: // 1 if the condition is true in some row, or if there is no condition
 		for e := range into {
 			into[e] = 1
 			if p.Cell >= 0 && some.cells[p.Cell].sum[e] == 0 {
@@ -279,7 +279,7 @@ func (c *Clip) factor(l2 bool, norm wide) uint64 {
 	}
 	if !l2 {
 		high, low := bits.Mul64(limit, fragment.Whole)
-		if norm.high == 0 { // high is less than it, as limit is
+		if norm.high == 0 { // high is smaller, because limit is
 			q, _ := bits.Div64(high, low, norm.low)
 			return q
 		}

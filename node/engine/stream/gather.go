@@ -27,31 +27,31 @@ const (
 type Operator struct {
 	plan  *Plan
 	most  int64 // bytes
-	words int   // of a row as it is kept
+	words int   // of a row as it is stored
 	seed  uint64
 
-	patients *dictionary   // of texts; else nil
+	patients *dictionary   // of text ids; else nil
 	blocks   *dictionary   // of ids
-	keys     []*dictionary // a number for each value
-	pairs    []*dictionary // from the second key on: of the number so far and the key's
+	keys     []*dictionary // by key: a number for each value
+	pairs    []*dictionary // from the second key on: numbers for pairs of the number so far and the key's number
 
 	used      atomic.Int64 // bytes of rows and texts
 	from      int          // the first partition of this reading
-	limit     atomic.Int64 // and the one after the last
+	limit     atomic.Int64 // the partition after the last one
 	rows      atomic.Int64 // of this reading
-	tallies   bool         // nothing but the patient tells rows apart
+	tallies   bool         // nothing but the patient distinguishes rows
 	begin     sync.Once    // decides how rows are kept
-	how       atomic.Int32 // they are
+	how       atomic.Int32 // how rows are kept
 	mu        sync.Mutex
 	free, all []*thread
 	totals    totals
 }
 
-// thread is what one goroutine at a time has.
+// thread is the data of one goroutine at a time.
 type thread struct {
 	op       *Operator
 	parts    [partitions]part
-	to       int        // the limit that it has seen
+	to       int        // the limit that it knows
 	spare    [][]uint32 // whole blocks
 	patients known
 	keys     []known
@@ -62,12 +62,12 @@ type thread struct {
 	blocks   known               // of ids
 	codes    []uint32            // or numbers of the patients
 	columns  [][]int32           // the group where there are keys, and the cells
-	skip     []bool              // of rows that do not count; empty: all do
+	skip     []bool              // which rows do not count; empty: all do
 	places   []uint16            // the partition of each row
 	order    []int32             // the rows, by partition
 	ends     [partitions + 1]int // of each partition among them
 	people   pages
-	at       []int32 // of each row, where the record of its patient begins
+	at       []int32 // by row: where the record of its patient begins
 }
 
 // part has a thread's rows of one partition: the hash of the patient in two words, and the columns.
@@ -76,14 +76,14 @@ type part struct {
 	full [][]uint32
 }
 
-// New begins an operator that holds at most so many bytes.
+// New returns an operator that holds at most that many bytes.
 func (p *Plan) New(most int64) (*Operator, error) {
 	for i := range p.Cells {
 		if !p.Cells[i].Fits() {
 			return nil, fmt.Errorf("%w: a number has more than 32 bits", ErrTooMuch)
 		}
 	}
-	var seed [8]byte // it scatters, and decides nothing
+	var seed [8]byte // the seed only scatters; it decides nothing
 	rand.Read(seed[:])
 	op := &Operator{plan: p, most: most, seed: binary.LittleEndian.Uint64(seed[:]), tallies: p.tallies(), blocks: newDictionary("", mostBlocks)}
 	op.limit.Store(partitions)
@@ -99,7 +99,7 @@ func (p *Plan) New(most int64) (*Operator, error) {
 	return op, nil
 }
 
-// Add takes rows, of which the columns are the plan's.
+// Add adds rows. The columns are the plan's.
 func (op *Operator) Add(rows int, columns []Column) error {
 	op.rows.Add(int64(rows))
 	t := op.take()
@@ -107,7 +107,7 @@ func (op *Operator) Add(rows int, columns []Column) error {
 	return t.add(rows, columns)
 }
 
-// Rows is how many rows it was given since Again, or the beginning.
+// Rows is the number of rows since Again, or since the beginning.
 func (op *Operator) Rows() int64 { return op.rows.Load() }
 
 func (op *Operator) take() *thread {
@@ -135,7 +135,7 @@ func (op *Operator) give(t *thread) {
 	op.free = append(op.free, t)
 }
 
-// room gives an array of n elements.
+// room returns an array of n elements.
 func room[T any](have []T, n int) []T {
 	if cap(have) < n {
 		return make([]T, n)
@@ -176,7 +176,8 @@ func (t *thread) add(rows int, columns []Column) error {
 	return t.keep(ids)
 }
 
-// identify gives the patients of rows, two of whom have two numbers, and notes of whom there is none.
+// identify returns a number for each row's patient; different patients have different numbers. It notes rows without a
+// patient.
 func (t *thread) identify(rows int, c *Column) ([]int64, error) {
 	t.skip = t.skip[:0]
 	for row := c.nextNull(0, rows); row < rows; row = c.nextNull(row+1, rows) {
@@ -202,7 +203,7 @@ func (t *thread) identify(rows int, c *Column) ([]int64, error) {
 	return t.numbers, nil
 }
 
-// hash hashes patients: two have two hashes.
+// hash hashes patients. Different patients have different hashes.
 func (t *thread) hash(ids []int64) {
 	t.ids = room(t.ids, len(ids))
 	seed := t.op.seed
@@ -211,14 +212,14 @@ func (t *thread) hash(ids []int64) {
 	}
 }
 
-// group reads key i, and gives each row the number of its group.
+// group reads key i and gives each row the number of its group.
 func (t *thread) group(i, rows int, c *Column) error {
 	key, known, groups := &t.op.plan.Keys[i], &t.keys[i], t.columns[0]
 	type_ := key.Type
 	if key.Bounded || key.Declared {
 		c = t.narrow(key, rows, c)
 	}
-	if i == 0 && type_ == value.TypeInt && len(known.small) > 0 && c.nextNull(0, rows) == rows { // as most are
+	if i == 0 && type_ == value.TypeInt && len(known.small) > 0 && c.nextNull(0, rows) == rows { // the common case
 		return known.ints(groups, c.Ints[:rows])
 	}
 	for row := range rows {
@@ -248,7 +249,7 @@ func (t *thread) group(i, rows int, c *Column) error {
 	return nil
 }
 
-// narrow gives the values of a key that rows are grouped by, and leaves out the rows whose value is not declared.
+// narrow returns the values of a key by which rows are grouped. It leaves out rows whose value is not declared.
 func (t *thread) narrow(key *Key, rows int, c *Column) *Column {
 	least, most, first, last := int64(math.MinInt64), int64(math.MaxInt64), int64(math.MinInt64), int64(math.MaxInt64)
 	if key.Bounded {
@@ -261,7 +262,7 @@ func (t *thread) narrow(key *Key, rows int, c *Column) *Column {
 	values, other := t.values, int64(0)
 	for row, x := range c.Ints[:rows] {
 		x = max(least, min(x, most))
-		declared := max(first, min(x, last)) // whatever NULL stands for, too
+		declared := max(first, min(x, last)) // also for the value that stands for NULL
 		values[row] = declared
 		other |= x ^ declared
 	}
@@ -280,7 +281,7 @@ func (t *thread) narrow(key *Key, rows int, c *Column) *Column {
 	return &Column{Valid: c.Valid, Ints: values}
 }
 
-// leave leaves out a row of so many.
+// leave leaves out one of rows rows.
 func (t *thread) leave(row, rows int) {
 	if len(t.skip) == 0 {
 		t.skip = zeros(t.skip, rows)
@@ -288,7 +289,7 @@ func (t *thread) leave(row, rows int) {
 	t.skip[row] = true
 }
 
-// ints gives the numbers of ints, once there are small ones.
+// ints returns the numbers of ints, once there are small ones.
 func (k *known) ints(into []int32, words []int64) error {
 	for row, x := range words {
 		if uint64(x) < uint64(len(k.small)) { //nolint:gosec // a negative one is large
@@ -306,8 +307,8 @@ func (k *known) ints(into []int32, words []int64) error {
 	return nil
 }
 
-// divide orders the rows by partition, which follows from the patient's number or else the hash; those that do not
-// count are last.
+// divide orders the rows by partition, which follows from the patient's number or else the hash. Rows that do not count
+// come last.
 func (t *thread) divide(rows int, numbered bool) {
 	t.places, t.order = room(t.places, rows), room(t.order, rows)
 	clear(t.ends[:])
@@ -339,7 +340,7 @@ func (t *thread) divide(rows int, numbered bool) {
 	}
 }
 
-// scatter keeps the rows, by partition.
+// scatter stores the rows, by partition.
 func (t *thread) scatter() error {
 	w, from := t.op.words, t.op.from
 	first := w - len(t.columns)
@@ -355,7 +356,7 @@ func (t *thread) scatter() error {
 			if err := t.next(p, words); err != nil {
 				return err
 			}
-			if at >= t.to { // it was let go of
+			if at >= t.to { // this partition was dropped
 				break
 			}
 		}
@@ -383,7 +384,7 @@ func (t *thread) scatter() error {
 	return nil
 }
 
-// begun forgets all rows, which are to be given again, and scattered.
+// begun forgets all rows. They must be given again and are then scattered.
 func (op *Operator) begun() {
 	for _, t := range op.all {
 		t.forget()
@@ -397,14 +398,14 @@ func (op *Operator) begun() {
 	op.rows.Store(0)
 }
 
-// Again ends a reading of the rows: it adds up those that were kept. Where it returns true the same rows are to be
-// given once more.
+// Again ends a reading of the rows and adds up those that were kept. If it returns true, the same rows must be given
+// once more.
 func (op *Operator) Again(ctx context.Context, threads int) (bool, error) {
 	to := int(op.limit.Load())
 	for _, t := range op.all {
 		t.look()
 	}
-	if to < partitions && op.how.Load() == counted { // a thread let go of some before there were pages
+	if to < partitions && op.how.Load() == counted { // a thread dropped partitions before there were pages
 		op.how.Store(given)
 	}
 	if op.how.CompareAndSwap(given, scattered) {

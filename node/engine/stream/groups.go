@@ -101,13 +101,13 @@ func wordValue(t value.Type, x uint64) value.Value {
 	return value.Int(int64(x)) //nolint:gosec // as it came
 }
 
-// known is what one thread knows of a dictionary, to be read without a lock.
+// known is one thread's copy of a dictionary, read without a lock.
 type known struct {
 	of    *dictionary
 	words table
 	texts map[string]int32
-	small []int32 // numbers of words below its length, 0 where they are not known
-	fresh int64   // bytes that words have come to take
+	small []int32 // numbers of small words, by word; 0 if unknown
+	fresh int64   // bytes of new words
 }
 
 // smallWords is the largest number of words that have a place of their own.

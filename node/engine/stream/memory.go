@@ -1,6 +1,6 @@
 package stream
 
-// next gives a partition another block, of so many words or more: each is larger than the one before.
+// next gives a partition another block of at least that many words. Each block is larger than the one before.
 func (t *thread) next(p *part, least int) error {
 	words := leastBlock * t.op.words
 	if p.now != nil {
@@ -21,17 +21,18 @@ func (t *thread) next(p *part, least int) error {
 	return nil
 }
 
-// hold counts memory, and lets go of the later half of the partitions where it is too much, or of all pages. So do the
-// other threads once they look.
+// hold counts memory. If it is too much, it drops the later half of the partitions, or all pages. The other threads do
+// the same when they look.
 func (t *thread) hold(bytes int64) error {
 	op := t.op
 	if op.used.Add(bytes) <= op.most {
 		return nil
 	}
-	if t.look() { // others may have to give back theirs, too
+	if t.look() { // other threads may also have to free theirs
 		return nil
 	}
-	if op.how.CompareAndSwap(counted, given) { // pages have patients of all partitions; the other threads will forget theirs
+	// pages hold patients of all partitions; the other threads will drop theirs
+	if op.how.CompareAndSwap(counted, given) {
 		t.forget()
 		return nil
 	}
@@ -43,7 +44,7 @@ func (t *thread) hold(bytes int64) error {
 	return nil
 }
 
-// look gives back the blocks of partitions that this reading has let go of; true: there were some since it looked last.
+// look frees the blocks of partitions that this reading has dropped. It is true if there were any since the last call.
 func (t *thread) look() bool {
 	to := int(t.op.limit.Load())
 	less := to < t.to
@@ -54,7 +55,7 @@ func (t *thread) look() bool {
 	return less
 }
 
-// free gives back the blocks of a partition.
+// free frees the blocks of a partition.
 func (t *thread) free(p *part) {
 	bytes := int64(0)
 	for _, b := range append(p.full, p.now) {

@@ -52,11 +52,11 @@ type Part struct {
 	// Beyond: the part is what clipping cuts off a part of that kind, up to Most times what stays of the patient.
 	Beyond bool
 	Most   uint64
-	Cell   int // that it is of; -1: of rows
+	Cell   int // the cell that it reads; -1 if it counts rows
 	// Unit, Size, Weight and Cap are those of fragment.Proof and fragment.Clip.
 	Unit, Size, Weight, Cap int64
-	Leaves, Levels          int  // of buckets
-	Tree                    Clip // how it is clipped, of buckets
+	Leaves, Levels          int  // for buckets
+	Tree                    Clip // for buckets: how it is clipped
 }
 
 // Knows reports whether an operator can compute a kind of partial aggregate.
@@ -165,7 +165,7 @@ func (c *Cell) reals(into []int32, from []float64) {
 			x = least
 		case bounded && x > most:
 			x = most
-		case !(x >= -math.MaxFloat64 && x <= math.MaxFloat64): // nor is NaN
+		case !(x >= -math.MaxFloat64 && x <= math.MaxFloat64): // also true for NaN
 			into[row] = missing
 			continue
 		}

@@ -6,14 +6,14 @@ import (
 	"math/bits"
 )
 
-// tally has what a partition's rows add up to by patient, where nothing else tells them apart: a hash table of the
-// patients' hashes, each before a record. A record is of words: the counts, two to a word, of rows and of each cell's
-// NULLs; and the sum of each cell.
+// tally adds up a partition's rows by patient, if nothing else distinguishes them. It is a hash table: each patient's
+// hash is followed by a record. A record consists of words: the counts of rows and of each cell's NULLs, two to a word;
+// and the sum of each cell.
 type tally struct {
 	words   []uint64
 	record  int  // words, with the hash
-	shift   uint // of a hash, to its place
-	n, most int  // records that there are, and that there may be
+	shift   uint // shifts a hash to its place
+	n, most int  // the number of records, and its limit
 }
 
 const (
@@ -37,7 +37,7 @@ func (p *Plan) tallies() bool {
 // recordWords returns the number of words of a record.
 func recordWords(cells int) int { return (2+cells)/2 + cells }
 
-// tallyOf has so many places, a power of two.
+// tallyOf returns a tally with that many places, a power of two.
 func tallyOf(cells, places int) tally {
 	record := 1 + recordWords(cells)
 	return tally{
@@ -45,16 +45,17 @@ func tallyOf(cells, places int) tally {
 	}
 }
 
-// places is how many there are.
+// places is the number of places.
 func (t *tally) places() int { return len(t.words) / t.record }
 
-// count is where a count stands in a record, and what one more adds there: 0 is of rows, 1+i of cell i's NULLs.
+// count is the position of a count in a record, and the increment for one. Count 0 counts rows; 1+i counts NULLs of
+// cell i.
 func count(i int) (word int, one uint64) { return i / 2, 1 << (i % 2 * 32) }
 
-// place is where the record of a hash stands, or in front of which it stands.
+// place is where the record of a hash is, or the first position to search for it.
 func (t *tally) place(hash uint64) int { return int(hash>>t.shift) * t.record } //nolint:gosec // a place
 
-// find gives the record of a hash, and makes one where there is none; there is room.
+// find returns the record of a hash, and makes one if there is none. There must be room.
 func (t *tally) find(hash uint64) int {
 	words, record := t.words, t.record
 	at := t.place(hash)
@@ -73,7 +74,7 @@ func (t *tally) find(hash uint64) int {
 	}
 }
 
-// take copies all records of another, of which it has none; there is room.
+// take copies all records of another tally. This one must have none of them, and there must be room.
 func (t *tally) take(from *tally) {
 	for at := 0; at < len(from.words); at += from.record {
 		if uint32(from.words[at+1]) != 0 { //nolint:gosec // its lower half
@@ -85,7 +86,7 @@ func (t *tally) take(from *tally) {
 // partitionFirst is a hash with the number of its partition as its first bits.
 func partitionFirst(hash uint64) uint64 { return bits.RotateLeft64(hash, -partitionBits) }
 
-// tallied adds up the patients of a partition where nothing else tells rows apart.
+// tallied adds up the patients of a partition if nothing else distinguishes rows.
 func (a *adder) tallied(ctx context.Context, at int) error {
 	if a.people.words == nil {
 		a.people = tallyOf(len(a.plan.Cells), leastPlaces)
@@ -96,7 +97,7 @@ func (a *adder) tallied(ctx context.Context, at int) error {
 	for _, t := range a.op.all {
 		for _, block := range append(t.parts[at].full, t.parts[at].now) {
 			rows += len(block) / a.op.words
-			if rows > math.MaxUint32 { // a patient may have them all, whose count would become another's
+			if rows > math.MaxUint32 { // a patient may have them all, and the count would overflow into another
 				return ErrTooMuch
 			}
 			a.count(block)
@@ -105,7 +106,7 @@ func (a *adder) tallied(ctx context.Context, at int) error {
 	return a.records(ctx, a.people.words, 1, a.people.record)
 }
 
-// records adds up the patients of records, each of so many words, of which some come before it.
+// records adds up patients from records of that many words. before is the number of words before each record.
 func (a *adder) records(ctx context.Context, words []uint64, before, length int) error {
 	some := &a.some
 	for len(words) > 0 {
@@ -128,7 +129,7 @@ func (a *adder) records(ctx context.Context, words []uint64, before, length int)
 	return nil
 }
 
-// entry makes an entry of a record of so many rows.
+// entry makes an entry from a record with that many rows.
 func (a *adder) entry(record []uint64, rows int64) {
 	some, cells := &a.some, len(a.plan.Cells)
 	some.groups, some.counts = append(some.groups, 0), append(some.counts, rows)
@@ -143,9 +144,9 @@ func (a *adder) entry(record []uint64, rows int64) {
 	}
 }
 
-// patient gives the record of a patient of the partition, by a hash whose first bits are the partition's number.
+// patient returns the record of a patient of the partition, by a hash whose first bits are the partition's number.
 func (a *adder) patient(hash uint64) int {
-	if 2*a.people.n >= a.people.most { // three quarters are empty, so that most are found where they are looked for first
+	if 2*a.people.n >= a.people.most { // three quarters stay empty, so most searches succeed at once
 		larger := tallyOf(len(a.plan.Cells), 2*a.people.places())
 		larger.take(&a.people)
 		a.people = larger
@@ -153,7 +154,7 @@ func (a *adder) patient(hash uint64) int {
 	return a.people.find(hash << partitionBits)
 }
 
-// count adds the rows of a block, as they were scattered, to a.people.
+// count adds the scattered rows of a block to a.people.
 func (a *adder) count(block []uint32) {
 	w, cells := a.op.words, len(a.plan.Cells)
 	for from := 0; from+w <= len(block); from += w {
