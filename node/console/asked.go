@@ -8,19 +8,20 @@ import (
 	"github.com/intramuros/intramuros/internal/ledger"
 )
 
-// Asked is a query's conditions and grouping, as SQL, which needs no translation.
+// Asked is a query's conditions and grouping as SQL, which needs no translation.
 type Asked struct {
-	Where []string `json:"where"` // conditions, those of subqueries after the query's own
-	By    []string `json:"by"`    // what it is grouped by
+	Where []string `json:"where"` // those of subqueries follow the query's own
+	By    []string `json:"by"`    // the grouping
 }
 
-// maxAsked bounds a condition, in characters; the whole is in the entry's detail.
+// maxAsked bounds the length of a condition, in characters. The entry's detail has all of it.
 const maxAsked = 400
 
-// askedOf reads an entry; nil for any but that of a query, and for one that an earlier version wrote otherwise.
+// askedOf reads the entry of a query. It returns nil for other entries, and for entries of an earlier version in
+// another form.
 func askedOf(e ledger.Entry) (a *Asked) {
 	defer func() {
-		if recover() != nil { // an expression that no node has written: its own words show what the entry says
+		if recover() != nil { // an expression that no node has written; the entry's sentence still shows what it says
 			a = nil
 		}
 	}()
@@ -55,7 +56,7 @@ func askedOf(e ledger.Entry) (a *Asked) {
 	return a
 }
 
-// conditions visits what the rows of a relation, and of those that it is made of, must fulfil.
+// conditions visits the conditions on the rows of a relation and of the relations that it is made of.
 func conditions(r *fragment.Relation, visit func(*expr.Expr)) {
 	if r.Query == nil {
 		return

@@ -1,14 +1,14 @@
-// Package console is the custodian's page at a hospital's node: studies that wait for a
-// decision, what was asked and by whom, the SQL that ran, what left, what is left to
-// spend, a stop for everything, and the check of the ledger.
+// Package console is the custodian's page at a hospital's node. It shows studies that wait for a decision, what was
+// asked and by whom, the SQL that ran, what left, and the remaining budgets. The custodian can stop everything and
+// check the ledger.
 //
-// Contract: it opens nothing that the custodian has not signed. Decisions about studies are
-// records signed with the custodian's own key, which the page uses in the browser and never
-// sends; the node checks the signature as for any other record. Only the stop needs no key:
-// it closes. What is shown is what the ledger holds, which has no private values.
+// Contract: the page opens nothing that the custodian has not signed. Decisions about studies are records signed with
+// the custodian's own key. The page uses the key in the browser and never sends it. The node checks the signature as
+// for any other record. Only the stop needs no key, because it closes. The page shows what the ledger holds, which has
+// no private values.
 //
-// The page is for one machine, or for HTTPS (see node.Console), and for the bearer of the
-// token in the configuration.
+// The page is reachable from the same machine or by HTTPS (see node.Console), with the token of the configuration or a
+// sign-in.
 //
 //	GET  /v1/standing  how the node stands, its studies and budgets
 //	GET  /v1/entries   the ledger, newest first: ?before=SEQUENCE&kind=KIND&study=ID

@@ -15,23 +15,23 @@ import (
 	"github.com/intramuros/intramuros/node"
 )
 
-// Entrance says who is let in. Being let in decides nothing: that takes a custodian's signing key.
+// Entrance says who may open the page. That alone decides nothing: a decision needs a custodian's signing key.
 type Entrance struct {
-	Token []byte // lets its bearer in without a name; nil: there is none
-	// People are let in by name: with a token, or where that is nil as a provider names them.
+	Token []byte // admits whoever has it, without a name; nil if there is none
+	// People are admitted by name: with a token, or if that is nil as a provider names them.
 	People  map[string][]byte
-	Issuers []identity.Issuer // providers, who let in besides whoever has the role custodian
+	Issuers []identity.Issuer // providers; they also admit everybody with the role custodian
 	SignIn  signin.Config     // for browsers
 }
 
-// nobody is the name in the log of the bearer of the token without a name.
+// nobody is the name in the log for visitors with the token without a name.
 const nobody = "console.token"
 
 // door checks visitors against an Entrance.
 type door struct {
 	tokens    map[string][sha256.Size]byte // by name
-	provided  map[string]bool              // who is let in as a provider names them
-	providers *identity.Verifier           // nil: there are none
+	provided  map[string]bool              // who is admitted as a provider names them
+	providers *identity.Verifier           // nil if there are none
 }
 
 func openDoor(e Entrance) (*door, error) {
@@ -78,15 +78,15 @@ var (
 	errForbidden = errors.New("this person is not let in: neither named below console.people, nor with the role custodian at the provider")
 )
 
-// admit tells who sends a request. A token has to be in a header, which no other site's page can send; package signin
-// puts it there for who has signed in with this browser.
+// admit returns who sends a request. The token must be in a header, which a page of another site cannot send. Package
+// signin adds it for those who have signed in with this browser.
 func (d *door) admit(r *http.Request) (name string, err error) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") {
 		return "", errUnknown
 	}
 	sum := sha256.Sum256([]byte(token))
-	for who, has := range d.tokens { // all of them, so that no time tells which
+	for who, has := range d.tokens { // all are compared, so that the time does not tell which one matches
 		if subtle.ConstantTimeCompare(sum[:], has[:]) == 1 {
 			name = who
 		}
@@ -100,7 +100,7 @@ func (d *door) admit(r *http.Request) (name string, err error) {
 	return d.known(r.Context(), token)
 }
 
-// known is the person whom a provider names.
+// known returns the person that a provider names.
 func (d *door) known(ctx context.Context, token string) (string, error) {
 	who, err := d.providers.Verify(ctx, token)
 	switch {
@@ -112,7 +112,7 @@ func (d *door) known(ctx context.Context, token string) (string, error) {
 	return who.Name, nil
 }
 
-// refuse answers why the visitor is not let in.
+// refuse answers why the visitor is not admitted.
 func refuse(w http.ResponseWriter, err error) {
 	switch {
 	case errors.Is(err, errForbidden):

@@ -29,7 +29,7 @@ import (
 //go:embed assets
 var assets embed.FS
 
-// Desk is what a custodian does with a node.
+// Desk is what a custodian can do with a node.
 type Desk interface {
 	Standing(ctx context.Context) (*node.Standing, error)
 	SetHold(ctx context.Context, h node.Hold) error
@@ -54,10 +54,10 @@ var (
 const (
 	maxBody    = 1 << 20 // bytes of a request
 	pageLength = 20      // entries of one answer
-	window     = 500     // entries that are read at once, from the end back
+	window     = 500     // entries read at once, backward from the end
 )
 
-// NewServer is the page's server: HTTPS with conf, or plain HTTP where conf is nil.
+// NewServer returns the page's server: HTTPS with conf, or plain HTTP if conf is nil.
 func NewServer(desk Desk, book Book, who Entrance, conf *tls.Config, log *slog.Logger) (*http.Server, error) {
 	handler, err := newHandler(desk, book, who, log)
 	if err != nil {
@@ -101,7 +101,7 @@ func newHandler(desk Desk, book Book, who Entrance, log *slog.Logger) (http.Hand
 			refuse(w, err)
 			return
 		}
-		// A look is logged with its filters. Acts are logged by their own methods.
+		// Reading is logged with its filters. Acts are logged by their own methods.
 		log.Info("the custodian's page", slog.String("person", name), slog.String("method", r.Method), slog.String("path", r.URL.Path),
 			slog.String("study", r.URL.Query().Get("study")), slog.String("kind", r.URL.Query().Get("kind")))
 		api.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), personKey{}, name)))
@@ -117,7 +117,7 @@ type page struct {
 
 type personKey struct{}
 
-// person is who sends a request that was let in.
+// person returns who sends an admitted request.
 func person(r *http.Request) string {
 	name, _ := r.Context().Value(personKey{}).(string)
 	return name
@@ -126,7 +126,7 @@ func person(r *http.Request) string {
 // Standing is the state of the node, for the visitor.
 type Standing struct {
 	*node.Standing
-	You string `json:"you"` // who is let in; the token's name where it has none
+	You string `json:"you"` // who is admitted; a fixed name for the token without a name
 }
 
 func (p *page) standing(w http.ResponseWriter, r *http.Request) {
@@ -146,9 +146,9 @@ type Entry struct {
 	Study      string          `json:"study"`
 	Researcher string          `json:"researcher"`
 	Query      string          `json:"query"`
-	Epsilon    float64         `json:"epsilon"` // spent, where kind is charge
+	Epsilon    float64         `json:"epsilon"` // what was spent, if kind is charge
 	Text       string          `json:"text"`
-	Detail     json.RawMessage `json:"detail"` // null where there is none
+	Detail     json.RawMessage `json:"detail"` // null if there is none
 	Asked      *Asked          `json:"asked"`  // of a query; null for other entries
 	Hash       string          `json:"hash"`
 }
@@ -156,7 +156,7 @@ type Entry struct {
 // Entries is a page of the ledger, newest first.
 type Entries struct {
 	Entries []Entry `json:"entries"`
-	Next    int64   `json:"next"` // before which to go on; 0: there is no more
+	Next    int64   `json:"next"` // the sequence before which the next page begins; 0 if there is no more
 }
 
 func (p *page) entries(w http.ResponseWriter, r *http.Request) {
@@ -207,10 +207,10 @@ func (p *page) entries(w http.ResponseWriter, r *http.Request) {
 
 var errEnough = errors.New("enough")
 
-// Checked is what a check of the ledger found.
+// Checked is the result of a check of the ledger.
 type Checked struct {
 	Whole   bool      `json:"whole"`
-	Finding string    `json:"finding"` // what is wrong, where it is not whole
+	Finding string    `json:"finding"` // what is wrong; empty if the ledger is complete
 	Entries int64     `json:"entries"`
 	First   time.Time `json:"first"`
 	Last    time.Time `json:"last"`
@@ -259,7 +259,7 @@ func (p *page) hold(w http.ResponseWriter, r *http.Request) {
 // ReleaseDraft is the text to sign so that a stopped hospital answers again.
 type ReleaseDraft struct {
 	Record  *node.Release `json:"record"`  // without signature
-	Message []byte        `json:"message"` // what the signature, Ed25519, is of
+	Message []byte        `json:"message"` // what the Ed25519 signature signs
 }
 
 func (p *page) draftRelease(w http.ResponseWriter, r *http.Request) {
@@ -301,7 +301,7 @@ const maxReason = 1000 // bytes
 // Draft is a record to sign.
 type Draft struct {
 	Record  *study.Record `json:"record"`  // without signature
-	Message []byte        `json:"message"` // what the signature, Ed25519, is of
+	Message []byte        `json:"message"` // what the Ed25519 signature signs
 }
 
 func (p *page) draft(w http.ResponseWriter, r *http.Request) {
@@ -341,7 +341,7 @@ func (p *page) record(w http.ResponseWriter, r *http.Request) {
 	p.standing(w, r)
 }
 
-// refused answers why a record is not taken.
+// refused answers why a record is not accepted.
 func (p *page) refused(w http.ResponseWriter, err error) {
 	if !errors.Is(err, study.ErrRecord) {
 		p.fault(w, err)
@@ -360,7 +360,7 @@ const (
 	codeInternal     = "INTERNAL"
 )
 
-// fault keeps the cause for the log.
+// fault logs the cause and answers without it.
 func (p *page) fault(w http.ResponseWriter, err error) {
 	p.log.Error("the custodian's page met a fault", slog.Any("error", err))
 	fail(w, http.StatusInternalServerError, codeInternal, "the node met a fault of its own; its log tells more")

@@ -31,7 +31,8 @@ type Source struct {
 	// CSV says how the table's CSV files are written if they differ from the others; DuckDB only.
 	CSV *csv.Settings `yaml:"csv,omitempty"`
 	// MaxUnusable is the share of a column's values that may be unreadable, out of bounds, or NULL although the catalog
-	// says that none is, such as 95 %. If there are more, the table is closed. Nil: 90 %;
+	// says that none is, such as 95 %. If there are more, the table is closed. Nil means 90 %, but 50 % for days and
+	// instants that cannot be read, and 10 % for NULLs in the patient's column.
 	MaxUnusable *csv.Share `yaml:"max_unusable,omitempty"`
 }
 

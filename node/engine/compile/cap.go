@@ -124,9 +124,9 @@ func (s *capped) cutOnce(k int) string {
 // ordered holds the columns by which a relation's rows are sorted.
 type ordered struct {
 	id            string   // the patient's
-	plainly, kept []column // what is read, of the relation and of chosen
+	plainly, kept []column // what is read from the relation and from chosen
 	chosen        string   // the rows, with their hash and what is read
-	place         string   // the column of the place among the patient's
+	place         string   // the name of the column with the rank among the patient's rows
 }
 
 func (s *capped) ordered() ordered {

@@ -80,7 +80,7 @@ func (c *compiler) postgresCast(e *expr.Expr) code {
 		return c.cast(e)
 	case from == value.TypeText:
 		x := c.whole(a)
-		if a.Longest() > postgresNumber { // to match a pattern takes several times a text's memory
+		if a.Longest() > postgresNumber { // matching a pattern takes several times the memory of the text
 			x = c.byBytes(c.f("substring(%s, 1, %s)", x, strconv.Itoa(postgresNumber)).sql, a.Type)
 		}
 		return c.postgresParse(x, e.Type)
@@ -95,7 +95,7 @@ func (c *compiler) postgresCast(e *expr.Expr) code {
 	case from == value.TypeBool && e.Type == value.TypeInt:
 		return c.f("CAST(CAST(%s AS INTEGER) AS BIGINT)", c.expr(a).sql)
 	}
-	return c.cast(e) // to timestamp or text, and the rest: nothing raises
+	return c.cast(e) // to timestamp or text, for example: these never raise
 }
 
 // Narrow returns SQL that converts a NUMERIC to DOUBLE PRECISION, or to NULL if it is out of range. PostgreSQL only.

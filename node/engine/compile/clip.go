@@ -51,7 +51,7 @@ func (c *compiler) clip(f *fragment.Fragment, p *fragment.Proof, keys []string, 
 		norm = fmt.Sprintf(c.target.Dialect.sum, norm) + " OVER (PARTITION BY patient)"
 	}
 	columns := append(slices.Clone(keys), kept...)
-	if selecting(f, p) >= 0 && len(kept) < len(f.Partials) { // trees leave out whom this step leaves out
+	if selecting(f, p) >= 0 && len(kept) < len(f.Partials) { // trees leave out the patients that this step leaves out
 		columns = append([]string{"patient"}, columns...)
 	}
 	inner := selectFrom(measured, "parts", "", nil) + c.barrier()
@@ -132,7 +132,7 @@ func present(f *fragment.Fragment, p *fragment.Proof) string {
 	if i < 0 || p.Unclipped {
 		return ""
 	}
-	units := p.Units[i] // which the part of each patient is
+	units := p.Units[i] // the part of each patient
 	least := (units + fragment.LeastPresence - 1) / fragment.LeastPresence
 	return fmt.Sprintf("f >= %d", (least*fragment.Whole+units-1)/units)
 }

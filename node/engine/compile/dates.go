@@ -21,7 +21,7 @@ var dates = map[expr.Op]written{
 	expr.OpMakeDate:  {(*compiler).makeDate, (*compiler).postgresMakeDate, (*compiler).trinoMakeDate},
 }
 
-// The largest distances between two days, and between two instants.
+// The largest distances between two days and between two instants.
 const (
 	spanOfDays         = value.MaxDate - value.MinDate
 	spanOfMicroseconds = value.MaxTimestamp - value.MinTimestamp
@@ -95,7 +95,7 @@ func (c *compiler) shift(e *expr.Expr) code {
 		sure = low >= value.MinDate && high <= value.MaxDate
 	} else {
 		x = c.f("make_timestamp(epoch_us(%s) %s %s)", c.finiteOrNull(a), string(e.Op), c.within(b, -spanOfMicroseconds, spanOfMicroseconds))
-		sure = low >= value.MinTimestamp+1000 && high <= value.MaxTimestamp-1000 // float64 is that coarse here
+		sure = low >= value.MinTimestamp+1000 && high <= value.MaxTimestamp-1000 // that is the precision of float64 here
 	}
 	return c.inRangeOrNull(x, e.Type, sure)
 }
@@ -135,7 +135,7 @@ func (c *compiler) postgresShift(e *expr.Expr) code {
 	n := c.within(b, -spanOfMicroseconds, spanOfMicroseconds)
 	// PostgreSQL multiplies an INTERVAL in float64. A day's microseconds are exact in it.
 	sum := c.f("(%[1]s %[2]s make_interval(days => CAST(%[3]s / %[4]s AS INTEGER)) %[2]s (%[3]s %% %[4]s) * INTERVAL '1 microsecond')", x, string(e.Op), n, fmt.Sprintf("%d::BIGINT", perDay))
-	if low >= value.MinTimestamp+1000 && high <= value.MaxTimestamp-1000 { // float64 is that coarse here
+	if low >= value.MinTimestamp+1000 && high <= value.MaxTimestamp-1000 { // that is the precision of float64 here
 		return sum
 	}
 	return c.f("CASE WHEN CAST(%s AS DATE) - %s %s %s / %d BETWEEN %d AND %d THEN %s END", x, epoch, string(e.Op), n, perDay, value.MinDate-1, value.MaxDate+1,

@@ -172,7 +172,7 @@ func (c *compiler) sum(o *fragment.Output, over string) string {
 	if o.Grid != nil {
 		term = c.clamp(c.onGrid(o.Expr, *o.Grid), o.Grid.Lower, o.Grid.Upper)
 	} else {
-		if o.Expr.Type != value.TypeInt { // it would depend on the order of rows
+		if o.Expr.Type != value.TypeInt { // a sum of floats depends on the order of rows
 			c.fail(fmt.Errorf("%w: a sum of floats without a grid", fragment.ErrInvalid))
 		}
 		term = c.expr(o.Expr).sql
@@ -227,7 +227,7 @@ func (c *compiler) window(o *fragment.Output) string {
 	values := w.Frame != nil && w.Frame.Values
 	by := func(e *expr.Expr, descending, nullsFirst bool) {
 		s := c.byBytes(c.whole(e), e.Type)
-		if values { // no engine may overflow where it adds to it
+		if values { // no engine may overflow when it adds to the value
 			s = c.f("CASE WHEN %[1]s BETWEEN %[2]d AND %[3]d THEN %[1]s END", s, int64(-fragment.MaxFrameValue), int64(fragment.MaxFrameValue)).sql
 		}
 		if descending {

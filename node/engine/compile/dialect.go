@@ -23,7 +23,7 @@ type Dialect struct {
 	real    func(x float64) string // a finite real number
 	instant func(v string) string  // the digits of a timestamp as the engine reads them
 	cast    string                 // CAST, or one that gives NULL where it would raise, to be doubly sure
-	bytes   string                 // the length of a text in bytes, or in characters where these are not told
+	bytes   string                 // the length of a text in bytes, or in characters if the engine cannot tell bytes
 	// apart stops a select within another from being merged with it. Empty: the engine never merges where the SQL would
 	// grow.
 	apart string
@@ -35,9 +35,9 @@ type Dialect struct {
 	inlines  bool
 	let      string // gives a name to an operand within an expression: name, operand, expression
 	finite   string // the test that a real number is finite; empty: every float is finite
-	nan      string // the test that one is NaN
-	infinite string // the test that one is infinite, in a real arithmetic that does not raise
-	collate  string // what makes a text compare by its bytes; empty: it does
+	nan      string // the test that a real number is NaN
+	infinite string // the test that a real number is infinite, if its arithmetic does not raise
+	collate  string // makes a text compare by its bytes; empty if it does already
 	// operations writes each operation, see written.
 	operations map[expr.Op]write
 	// folds: expressions without columns are computed before the query is sent. The engine would fold them itself, and
@@ -46,9 +46,9 @@ type Dialect struct {
 	// column reads a stored column as the catalog's type; nil: see compiler.column.
 	column func(c *compiler, e *expr.Expr) code
 
-	sum      string // of whole numbers, with room for more than 64 bits; %s: the terms
-	division string // of two BIGINTs, not negative and above 0, rounded down
-	quotient string // of whole numbers as sums are, toward zero; %s: dividend, divisor
+	sum      string // of whole numbers, in more than 64 bits; %s: the terms
+	division string // of two BIGINTs, at least 0 and above 0, rounded down
+	quotient string // of whole numbers of the type of sums, rounded toward zero; %s: dividend, divisor
 	least    func(args []string) string
 	greatest func(args []string) string
 	// clamp writes an int or a float clamped to an interval. NULL stays NULL.

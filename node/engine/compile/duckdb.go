@@ -55,7 +55,7 @@ var DuckDB = &Dialect{
 		return "hash(hash(" + arguments + "))"
 	},
 	apart:  "\nOFFSET 0",
-	pulled: 20_000, // it pulls conditions alone, and OFFSET makes it hold the rows
+	pulled: 20_000, // it moves only conditions down, and OFFSET stops that
 	stored: " MATERIALIZED",
 	maxSQL: 1 << 20,
 }

@@ -36,21 +36,21 @@ type code struct {
 type compiler struct {
 	target  *Target
 	memo    *fragment.Memo            // of the fragment
-	known   *expr.RangeAnalysis       // what this SQL enforces itself
+	known   *expr.RangeAnalysis       // what this SQL itself enforces
 	tables  map[string]*catalog.Table // by relation
-	instead map[string]string         // what stands after FROM in a relation's place: see caps
-	derived map[string]bool           // relations whose columns hold what they should
+	instead map[string]string         // what replaces a relation in FROM: see caps
+	derived map[string]bool           // relations whose columns already have valid values
 	read    map[string][]string       // the columns that are read, by relation
-	written *int                      // by f, for the fragment
+	written *int                      // bytes written by f for the fragment
 	// variables counts the names of let in the fragment. bound holds the SQL that replaces arguments in use.
 	variables *int
 	bound     map[*expr.Expr]code
-	sizes     map[string]int // of columns of derived relations, by relation and column: see Dialect.pulled
+	sizes     map[string]int // sizes of derived relations' columns, by relation and column: see Dialect.pulled
 	// aggregating: the SQL holds aggregates or windows, so no let may stand around it.
 	aggregating bool
-	folded      map[string]bool // columns that are aggregates or windows
-	nested      bool            // it is of a derived relation
-	err         error           // the first
+	folded      map[string]bool // columns that contain aggregates or window functions
+	nested      bool            // it writes a derived relation
+	err         error           // the first error
 }
 
 func (c *compiler) fail(err error) {
@@ -231,7 +231,7 @@ func (c *compiler) whole(e *expr.Expr) string {
 		return c.finiteOrNull(e)
 	}
 	s, _ := c.raw(e)
-	if c.derived[e.Relation] { // which has the collation of the select within
+	if c.derived[e.Relation] { // it has the collation of the inner select
 		return s
 	}
 	return c.byBytes(s, e.Type)

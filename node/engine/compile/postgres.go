@@ -89,7 +89,7 @@ func postgresColumn(c *compiler, e *expr.Expr) code {
 	s, col := c.raw(e)
 	if !col.Lower.Valid() {
 		switch e.Type {
-		case value.TypeFloat: // NaN is above all
+		case value.TypeFloat: // NaN compares above all numbers
 			return c.f("CASE WHEN %[1]s > float8 '-Infinity' AND %[1]s < float8 'Infinity' THEN %[1]s END", s)
 		case value.TypeDate, value.TypeTimestamp:
 			return c.inRangeOrNull(code{sql: s}, e.Type, false)

@@ -58,7 +58,7 @@ func (c *compiler) statement(f *fragment.Fragment, p *fragment.Proof) string {
 		final = c.daysAsText(f, final)
 	}
 	if len(keys) > 0 {
-		var order []string // by place: the names may be those of several steps
+		var order []string // column positions: several steps may have the same names
 		for i := range keys {
 			order = append(order, strconv.Itoa(i+1))
 		}
@@ -213,7 +213,7 @@ func (c *compiler) relation(r fragment.Relation) string {
 // summand or a bucket is clamped there, after all other computation on a row.
 type inputs struct {
 	rows, kept []column
-	bounded    bool              // kept are not rows as they are
+	bounded    bool              // kept differs from the plain rows
 	names      map[string]string // of columns, by their kind and SQL
 	numbers    map[string]int    // of names, by their kind
 }
@@ -270,12 +270,12 @@ func (in *inputs) column(of *[]column, prefix, sql string) (name string, fresh b
 // (values, sum), and that are added up (sum).
 func (c *compiler) inputs(f *fragment.Fragment, proof *fragment.Proof, in *inputs) (counts, sums []string) {
 	counts, sums = make([]string, len(f.Partials)), make([]string, len(f.Partials))
-	summed := map[string]string{} // expression to the column of its grid values, NULL where it is
+	summed := map[string]string{} // expression to the column of its grid values, which may be NULL
 	for i, p := range f.Partials {
 		if p.Grid != nil {
 			g := *p.Grid
 			number := c.onGrid(p.Expr, g)
-			if proof.OneRow { // else a patient's part is clamped once more, where nothing of a file is known
+			if proof.OneRow { // otherwise a patient's part is clamped again, after the file's statistics have no effect
 				number = c.hide(number)
 			}
 			sums[i] = c.last(in, number, g.Lower, g.Upper, g.Center)
@@ -365,7 +365,7 @@ func (c *compiler) beside(f *fragment.Fragment, p *fragment.Proof, t trees, keys
 		}
 	}
 	gathered := selectFrom(columns, "(\n  "+strings.Join(all, "\n  UNION ALL ")+"\n) AS a", "", keys)
-	if i := selecting(f, p); i >= 0 { // buckets know of groups that were left out
+	if i := selecting(f, p); i >= 0 { // buckets may have groups that were left out
 		gathered += "\nHAVING max(" + partialName(i) + ") IS NOT NULL"
 	}
 	return gathered

@@ -12,9 +12,9 @@ import (
 	"github.com/intramuros/intramuros/node/engine/stream"
 )
 
-// Stream gives the SELECT of the rows that a fragment adds up, with the columns of the plan, patient, k0, k1 … and x0,
-// x1 …; and the plan. Where it returns none, the fragment is one that Fragment alone computes. Its parameters and
-// errors are those of Fragment.
+// Stream returns the SELECT of the rows that a fragment adds up, with the plan's columns (patient, k0, k1 … and x0, x1
+// …), and the plan. It returns no plan if only Fragment can compute the fragment. Its parameters and errors are those
+// of Fragment.
 func (t *Target) Stream(f *fragment.Fragment, p *fragment.Proof) (string, *stream.Plan, error) {
 	if p.OneRow || f.Patient.Type != value.TypeInt && f.Patient.Type != value.TypeText || slices.ContainsFunc(f.Partials, func(p fragment.Partial) bool { return !stream.Knows(p.Kind) }) {
 		return "", nil, nil
@@ -38,7 +38,7 @@ func (t *Target) Stream(f *fragment.Fragment, p *fragment.Proof) (string, *strea
 		columns, keys[i] = append(columns, column{s, name}), key
 	}
 	var cells []stream.Cell
-	numbers := map[string]int{} // of columns, by their SQL and cell
+	numbers := map[string]int{} // numbers of columns, by their SQL and cell
 	of := make([]int, len(f.Partials))
 	for i, partial := range f.Partials {
 		of[i] = -1
@@ -69,15 +69,15 @@ func (t *Target) Stream(f *fragment.Fragment, p *fragment.Proof) (string, *strea
 	return unmarked(text), plan, c.err
 }
 
-// streamed gives the SQL of a key that is a column of ints, as it is in the table, and which of them rows are grouped
-// by; false: the key is for the SQL to compute.
+// streamed returns the SQL of a key that is an unclamped column of ints, and which values rows are grouped by. It is
+// false if the SQL must compute the key.
 func (c *compiler) streamed(k fragment.Key) (string, stream.Key, bool) {
 	key := stream.Key{Type: k.Expr.Type}
 	if k.Expr.Op != expr.OpColumn || k.Expr.Type != value.TypeInt || c.derived[k.Expr.Relation] {
 		return "", key, false
 	}
 	if n := int64(len(k.Domain)); n > 0 {
-		values := slices.SortedFunc(slices.Values(k.Domain), value.Compare) // NULL last
+		values := slices.SortedFunc(slices.Values(k.Domain), value.Compare) // NULL comes last
 		first, last := values[0], values[n-1]
 		if last.IsNull() || last.Int64()-first.Int64() != n-1 {
 			return "", key, false
@@ -91,8 +91,7 @@ func (c *compiler) streamed(k fragment.Key) (string, stream.Key, bool) {
 	return s, key, true
 }
 
-// cell gives the SQL of what a partial aggregate adds up or counts, which holds no clamp, and how it is moved into its
-// grid.
+// cell returns the unclamped SQL of what a partial aggregate adds up or counts, and how it is mapped to its grid.
 func (c *compiler) cell(f *fragment.Fragment, p fragment.Partial) (string, stream.Cell) {
 	e := p.Expr
 	if p.Kind == fragment.PartialBeyond {
@@ -118,7 +117,7 @@ func (c *compiler) cell(f *fragment.Fragment, p fragment.Partial) (string, strea
 		cell.From, cell.Scale = b.Lower, b.Density()
 		return c.number53(e, cell)
 	}
-	for _, other := range f.Partials { // which is NULL where the value is
+	for _, other := range f.Partials { // it is NULL if the value is
 		if other.Kind == fragment.PartialSum && other.Expr.Equal(e) {
 			return c.cell(f, other)
 		}
@@ -126,7 +125,7 @@ func (c *compiler) cell(f *fragment.Fragment, p fragment.Partial) (string, strea
 	return "CASE WHEN " + c.whole(e) + " IS NOT NULL THEN true END", stream.Cell{Type: value.TypeBool, Upper: 1}
 }
 
-// number64 reads an int, a column without its bounds.
+// number64 reads an int. A column is read without its bounds.
 func (c *compiler) number64(e *expr.Expr, cell stream.Cell) (string, stream.Cell) {
 	cell.Type = value.TypeInt
 	if e.Op != expr.OpColumn || c.derived[e.Relation] {
@@ -139,7 +138,7 @@ func (c *compiler) number64(e *expr.Expr, cell stream.Cell) (string, stream.Cell
 	return s, cell
 }
 
-// number53 reads a number as a float, a column without its bounds.
+// number53 reads a number as a float. A column is read without its bounds.
 func (c *compiler) number53(e *expr.Expr, cell stream.Cell) (string, stream.Cell) {
 	cell.Type = value.TypeFloat
 	if e.Op != expr.OpColumn || c.derived[e.Relation] || e.Type != value.TypeFloat {

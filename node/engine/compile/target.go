@@ -14,20 +14,18 @@ import (
 // ErrNotOffered means that this hospital has no source for a table.
 var ErrNotOffered = errors.New("this hospital does not offer the table")
 
-// Target is what SQL is written for: one hospital's database.
+// Target describes one hospital's database, for which SQL is written.
 type Target struct {
 	Dialect  *Dialect
 	Catalog  *catalog.Catalog
 	Hospital string
-	// Table gives what stands after FROM for a table of the catalog: something with at
-	// least these of the catalog's columns, in their types. False: this hospital has no
-	// source for it.
+	// Table returns what follows FROM for a catalog table: a relation with at least these columns, in the catalog's types.
+	// ok is false if this hospital has no source for it.
 	Table func(t *catalog.Table, columns []string) (sql string, ok bool)
 }
 
-// Fragment gives the SQL of a fragment, whose columns are those of its Schema but
-// that buckets are packed: see Unpack. The two halves of the secret key are its only
-// parameters. Errors wrap fragment.ErrInvalid, ErrNotOffered or ErrTooLarge.
+// Fragment returns the SQL of a fragment. Its columns are those of the Schema, but buckets are packed: see Unpack. The
+// two halves of the secret key are its only parameters. Errors wrap fragment.ErrInvalid, ErrNotOffered or ErrTooLarge.
 func (t *Target) Fragment(f *fragment.Fragment, p *fragment.Proof) (string, error) {
 	c, err := t.compiler(f.Relations, fragment.NewMemo(nil))
 	if err != nil {
@@ -38,8 +36,7 @@ func (t *Target) Fragment(f *fragment.Fragment, p *fragment.Proof) (string, erro
 	return s, c.err
 }
 
-// Expressions gives the SQL of expressions over relations. A relation r stands in it
-// under its own name, quoted.
+// Expressions returns the SQL of expressions over relations. A relation has its own quoted name in it.
 func (t *Target) Expressions(relations []fragment.Relation, exprs ...*expr.Expr) ([]string, error) {
 	c, err := t.compiler(relations, fragment.NewMemo(nil))
 	if err != nil {
@@ -52,7 +49,7 @@ func (t *Target) Expressions(relations []fragment.Relation, exprs ...*expr.Expr)
 	return list, c.err
 }
 
-// compiler prepares the compilation of a select over relations, whose properties a memo keeps.
+// compiler prepares the compilation of a select over relations. The memo keeps their properties.
 func (t *Target) compiler(relations []fragment.Relation, m *fragment.Memo) (*compiler, error) {
 	known, err := fragment.NewEnforced(relations, t.Catalog, m)
 	if err != nil {
@@ -78,7 +75,7 @@ func (t *Target) compiler(relations []fragment.Relation, m *fragment.Memo) (*com
 	return c, nil
 }
 
-// reads notes the columns that expressions, which may be nil, read.
+// reads records the columns that expressions read. An expression may be nil.
 func (c *compiler) reads(exprs ...*expr.Expr) {
 	for _, e := range exprs {
 		if e == nil {
@@ -92,7 +89,7 @@ func (c *compiler) reads(exprs ...*expr.Expr) {
 	}
 }
 
-// readsAll notes the columns that a fragment reads, but for those of its joins.
+// readsAll records the columns that a fragment reads, except in its joins.
 func (c *compiler) readsAll(f *fragment.Fragment) {
 	c.reads(f.Patient, f.Filter)
 	for _, k := range f.Keys {
@@ -103,7 +100,7 @@ func (c *compiler) readsAll(f *fragment.Fragment) {
 	}
 }
 
-// columns lists the columns that are read of a relation, as its table names them.
+// columns lists the columns that are read from a relation, with the names of its table.
 func (c *compiler) columns(relation string) []string {
 	names := []string{}
 	for _, n := range c.read[relation] {

@@ -21,7 +21,7 @@ var texts = map[expr.Op]written{
 		postgreSQL: postgresLetters(expr.LowerLetters, expr.UpperLetters),
 		trino:      letters(expr.LowerLetters, expr.UpperLetters, "length(to_utf8(%[1]s))"),
 	},
-	// TRIM(LEADING … FROM …) is the same, and unknown to old versions of Trino.
+	// TRIM(LEADING … FROM …) means the same, but old versions of Trino do not know it.
 	expr.OpLeftTrim:  {duckDB: template("ltrim(%s, %s)")},
 	expr.OpRightTrim: {duckDB: template("rtrim(%s, %s)")},
 	expr.OpSubstring: {duckDB: (*compiler).substring, postgreSQL: (*compiler).postgresSubstring},
@@ -39,7 +39,7 @@ var texts = map[expr.Op]written{
 		},
 	},
 	expr.OpSplit: {
-		// DuckDB's split_part is a macro of this, which reads its text twice, written out at each level.
+		// DuckDB's split_part is a macro for this, but reads its text twice, which would double the SQL at each level.
 		duckDB:     split("CASE WHEN %[1]s IS NOT NULL THEN coalesce(string_split(%[1]s, %[2]s)[%[3]s], '') END"),
 		postgreSQL: (*compiler).postgresSplit,
 		trino:      split("CASE WHEN %[1]s IS NOT NULL THEN coalesce(split_part(%[1]s, %[2]s, %[3]s), '') END"),
@@ -57,7 +57,7 @@ var texts = map[expr.Op]written{
 	},
 }
 
-// grown gives as much of a text as one that grows of it has room for.
+// grown writes a text, cut to the length that a text operation has room for.
 func (c *compiler) grown(e *expr.Expr) string {
 	if e.Op == expr.OpColumn {
 		return c.cut(c.whole(e), e, expr.MaxGrown)
@@ -65,8 +65,7 @@ func (c *compiler) grown(e *expr.Expr) string {
 	return c.cut(c.finiteOrNull(e), e, expr.MaxGrown)
 }
 
-// concat joins texts, and cuts what they make as soon as it may be longer than MaxGrown, so that no step is much
-// longer.
+// concat joins texts. It cuts a result as soon as it may be longer than MaxGrown, so that no step gets much longer.
 func (c *compiler) concat(e *expr.Expr) code {
 	all, longest := c.grown(e.Args[0]), min(e.Args[0].Longest(), expr.MaxGrown)
 	for _, a := range e.Args[1:] {
@@ -78,8 +77,8 @@ func (c *compiler) concat(e *expr.Expr) code {
 	return c.f("(%s)", all)
 }
 
-// letters turns letters into others. The engine's own function knows more of them; where all are ASCII, it is right,
-// and does not look each character up in a list.
+// letters replaces letters by others. The engine's own function maps more letters than are wanted. For ASCII texts it
+// is right and faster than looking up each character.
 func letters(from, to, bytes string) write {
 	return func(c *compiler, e *expr.Expr) code {
 		return c.f("CASE WHEN "+bytes+" = length(%[1]s) THEN %[2]s(%[1]s) ELSE translate(%[1]s, '%[3]s', '%[4]s') END",
@@ -87,8 +86,8 @@ func letters(from, to, bytes string) write {
 	}
 }
 
-// postgresLetters is letters: by COLLATE "C", the engine's own function knows the letters of ASCII alone, of which
-// there are 26 before the others.
+// postgresLetters is letters for PostgreSQL. With COLLATE "C" its own function maps only the 26 ASCII letters, so
+// translate maps the others.
 func postgresLetters(from, to string) write {
 	return func(c *compiler, e *expr.Expr) code {
 		return c.f("translate(%s(%s), '%s', '%s')", string(e.Op), c.byBytes(c.finiteOrNull(e.Args[0]), value.TypeText), from[26:], to[26:])
@@ -103,7 +102,7 @@ func (c *compiler) replace(e *expr.Expr) code {
 	return c.f("substring(replace(%s, %s, %s), 1, %s)", c.grown(e.Args[0]), from, to, strconv.Itoa(expr.MaxGrown))
 }
 
-// split writes SPLIT_PART in such a form: a text, the separator, the number of the part.
+// split writes SPLIT_PART in a form with a text, the separator and the number of the part.
 func split(form string) write {
 	return func(c *compiler, e *expr.Expr) code {
 		return c.f(form, c.finiteOrNull(e.Args[0]), c.literal(*e.Args[1].Value, false).sql, strconv.FormatInt(e.Args[2].Value.Int64(), 10))
@@ -117,11 +116,10 @@ func (c *compiler) postgresSplit(e *expr.Expr) code {
 	return split("split_part(%s, %s, %s)")(c, e)
 }
 
-// longest is longer than any text, and within what engines count.
+// longest exceeds the length of any text, and engines can count to it.
 const longest = 1 << 31
 
-// substring moves what begins before the text to its beginning; some engines would
-// count such places from the text's end.
+// substring moves a start before the text to its beginning. Some engines would count such a start from the text's end.
 func (c *compiler) substring(e *expr.Expr) code {
 	x, start, length := c.finiteOrNull(e.Args[0]), e.Args[1], e.Args[2]
 	if inside(c.facts(start), 1, longest) && inside(c.facts(length), 0, longest) {
@@ -147,8 +145,8 @@ func (c *compiler) untypedLiteral(e *expr.Expr) string {
 	return c.finiteOrNull(e)
 }
 
-// postgresSubstring is compiler.substring; a length below 0 would raise, and places
-// are of 32 bits.
+// postgresSubstring is compiler.substring for PostgreSQL. There a length below 0 would raise, and positions have 32
+// bits.
 func (c *compiler) postgresSubstring(e *expr.Expr) code {
 	x, start := c.finiteOrNull(e.Args[0]), c.facts(e.Args[1])
 	s, n := c.finiteOrNull(e.Args[1]), c.finiteOrNull(e.Args[2])
@@ -167,9 +165,9 @@ func (c *compiler) postgresSubstring(e *expr.Expr) code {
 	return c.f("CASE WHEN %s >= 1 THEN %s ELSE substr(%s, 1, %s) END", s, inner.sql, x, clamped(rest, expr.Range{Lower: math.Inf(-1), Upper: math.Inf(1)}, 0))
 }
 
-// like writes a pattern anew, so that only %, _ and \ are ever escaped. Engines try
-// every way to divide a text among the %s where _ follows them, which takes time in its
-// length to the power of their number: then it is written as a regular expression.
+// like rewrites a pattern so that only %, _ and \ are escaped. If a _ follows several %, engines try every way to
+// divide the text among them, which takes time exponential in their number. Such a pattern is written as a regular
+// expression.
 func (c *compiler) like(e *expr.Expr) code {
 	if expr.SlowLike(e.Args[1].Value.Str()) {
 		pattern, err := expr.LikeRegexp(e.Args[1].Value.Str())
@@ -203,10 +201,9 @@ func (c *compiler) like(e *expr.Expr) code {
 	return c.f("(%s LIKE %s%s)", c.whole(e.Args[0]), pattern, escape)
 }
 
-// javaPattern writes a portable regular expression such that $ is the end of the
-// text in Java's reading, which would otherwise be content before a last line feed: no
-// character follows. (\z says the same, but Trino's matcher overlooks it behind a
-// character of four bytes.)
+// javaPattern writes a portable regular expression for Java, where $ also matches before a final line feed. It writes
+// "no character follows" instead. (\z means the same, but Trino's matcher overlooks it after a character of four
+// bytes.)
 func javaPattern(p string) string {
 	var b strings.Builder
 	escaped := false

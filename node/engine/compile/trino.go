@@ -8,10 +8,9 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Trino raises on integers that overflow or are divided by zero, and has float64
-// arithmetic like DuckDB's. Integer arithmetic whose interval is not proved to fit in
-// 64 bits is computed in DECIMAL(38, 0), which holds every product of two ints. Its
-// TRY is not used, since an error that is raised and caught takes its time.
+// Trino is Trino's dialect. Trino raises if integers overflow or are divided by zero; its float64 arithmetic is like
+// DuckDB's. Integer arithmetic is computed in DECIMAL(38, 0), which holds every product of two ints, unless its range
+// is proved to fit in 64 bits. Trino's TRY is not used, because a raised and caught error takes noticeable time.
 var Trino = &Dialect{
 	name: "Trino",
 	types: map[value.Type]string{
@@ -35,12 +34,12 @@ var Trino = &Dialect{
 	quotient:   "((%[1]s - (%[1]s) %% %[2]s) / %[2]s)",
 	least:      trinoExtreme("array_min"),
 	greatest:   trinoExtreme("array_max"),
-	clamp: func(x, lower, upper string, _ value.Type) string { // of NULL, these functions give NULL
+	clamp: func(x, lower, upper string, _ value.Type) string { // these functions return NULL for NULL
 		return "least(greatest(" + x + ", " + lower + "), " + upper + ")"
 	},
 	pack: "array_join(array_agg(CAST(leaf AS VARCHAR) || ':' || CAST(n AS VARCHAR)), ' ')",
 	choice: func(_ value.Type, keys []value.Type) string {
-		// The parameter is the whole key, which Trino's client cannot give apart from the text.
+		// The parameter is the whole key. Trino's client cannot pass it separately from the text.
 		text := "CAST(patient AS VARCHAR)"
 		for i := range keys {
 			text += fmt.Sprintf(" || coalesce(chr(31) || CAST(k%d AS VARCHAR), chr(30))", i)
@@ -49,11 +48,10 @@ var Trino = &Dialect{
 	},
 	days:   true,
 	joins:  4 << 10,
-	maxSQL: 200 << 10, // of the million characters that a server takes in all
+	maxSQL: 200 << 10, // a server accepts a million characters in total
 }
 
-// trinoInstant writes all six digits of a second's fraction, which are the precision
-// of the literal's type.
+// trinoInstant writes all six digits of a second's fraction, because they set the precision of the literal's type.
 func trinoInstant(s string) string {
 	day, time, ok := strings.Cut(s, "T")
 	if !ok {
@@ -63,7 +61,7 @@ func trinoInstant(s string) string {
 	return day + " " + time + "." + (fraction + "000000")[:6]
 }
 
-// trinoExtreme leaves NULLs out, for which Trino's own functions give NULL.
+// trinoExtreme leaves NULLs out. Trino's own functions return NULL if an argument is NULL.
 func trinoExtreme(function string) func([]string) string {
 	return func(args []string) string {
 		return function + "(filter(ARRAY[" + strings.Join(args, ", ") + "], x -> x IS NOT NULL))"

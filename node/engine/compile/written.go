@@ -2,17 +2,16 @@ package compile
 
 import "github.com/intramuros/intramuros/internal/expr"
 
-// write writes an operation, whose arguments it may repeat.
+// write writes an operation. It may repeat the arguments.
 type write func(c *compiler, e *expr.Expr) code
 
-// written is how engines write an operation. PostgreSQL and Trino write as DuckDB does where they have no way of their
-// own.
+// written is how engines write an operation. PostgreSQL and Trino write it as DuckDB does unless they have an entry.
 type written struct {
 	duckDB, postgreSQL, trino write
 }
 
-// operations picks one engine's way to write each operation, which the families of package expr list. own gives what
-// the engine has of its own.
+// operations selects how one engine writes each operation of package expr's families. own returns the engine's own
+// entry.
 func operations(own func(written) write) map[expr.Op]write {
 	all := map[expr.Op]write{}
 	for _, family := range []map[expr.Op]written{logic, numbers, dates, texts, casts} {
@@ -25,7 +24,7 @@ func operations(own func(written) write) map[expr.Op]write {
 	return all
 }
 
-// template puts the arguments, NULL where they are, into the places of a format.
+// template fills a format with the arguments; non-finite floats become NULL.
 func template(format string) write {
 	return func(c *compiler, e *expr.Expr) code {
 		var args []any

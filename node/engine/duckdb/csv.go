@@ -257,7 +257,7 @@ func (s *csvSource) FillChunk(local any, chunk duckdb.DataChunk) error {
 	for i := range s.table.Columns {
 		v, err := chunk.GetVector(i)
 		if err != nil {
-			continue // no one asks for it
+			continue // nothing reads this column
 		}
 		w, err := duckdb.GetVectorWriter[string](v)
 		if err != nil {
@@ -400,7 +400,7 @@ func csvPlace(pattern string, settings *csv.Settings, timezone string) (engine.P
 			break
 		}
 	}
-	if len(t.Columns) == 0 { // a table without columns is none
+	if len(t.Columns) == 0 { // a table must have columns
 		if len(heads) > 0 && heads[0].Problem != "" {
 			return at, fmt.Errorf("no line can be read: %s", heads[0].Problem)
 		}

@@ -16,38 +16,35 @@ import (
 	"github.com/intramuros/intramuros/node/engine/compile"
 )
 
-// schema holds the view of each table that is offered; source is the attached
-// database.
+// The view of each offered table is in schema logical; source is the attached database.
 const (
 	schema = "logical"
 	source = "source"
 )
 
-// Engine runs fragments over one hospital's data. It may be used by any number
-// of goroutines.
+// Engine runs fragments over one hospital's data. It may be used by any number of goroutines.
 type Engine struct {
 	*engine.Engine
 	driver   *driver
 	config   Config
 	catalog  *catalog.Catalog
-	dataKey  [32]byte // keys DataVersion, so that it tells nothing of the data
-	attached []byte   // digest of the .duckdb file as it was attached, if it is one
-	database identity // the same file's
+	dataKey  [32]byte // keys DataVersion, so that it reveals nothing about the data
+	attached []byte   // digest of the .duckdb file when it was attached, if there is one
+	database identity // identity of the same file
 	views    []*engine.View
 	closed   []engine.Closed
 	inside   map[string]engine.Place // the folder's tables that a `select` may read
 	gate     *gate
 	counted  counted
-	version  atomic.Pointer[versioned] // as it was told last, of files that had settled
+	version  atomic.Pointer[versioned] // the last version, if the files had settled
 }
 
-// Open attaches the sources and makes a view of each table that they offer. key
-// is the node's secret, of at least 16 bytes: whoever knows it knows which groups
-// of a patient are kept. It must stay the same, so that the same query on the
-// same data gives the same answer. Errors wrap engine.ErrConfig or are of the database.
+// Open attaches the sources and makes a view of each offered table. key is the node's secret, of at least 16 bytes.
+// Whoever knows it knows which groups of a patient are kept. It must stay the same, so that the same query on the same
+// data gives the same answer. Errors wrap engine.ErrConfig or come from the database.
 //
-// DuckDB runs in this process, whose memory a statement can take, and where none can be ended that heeds no
-// interrupt: a daemon uses Start.
+// DuckDB runs in this process. A statement can take the process's memory, and one that ignores an interrupt cannot be
+// ended. So a daemon uses Start.
 func Open(ctx context.Context, cfg Config, c *catalog.Catalog, hospital string, key []byte) (*Engine, error) {
 	e, err := newEngine(cfg, c, key)
 	if err != nil {
@@ -64,7 +61,7 @@ func Open(ctx context.Context, cfg Config, c *catalog.Catalog, hospital string, 
 	return e, nil
 }
 
-// newEngine is an engine without a database.
+// newEngine returns an engine without a database.
 func newEngine(cfg Config, c *catalog.Catalog, key []byte) (*Engine, error) {
 	groups, version, err := engine.Keys(key)
 	if err != nil {
@@ -84,7 +81,7 @@ func newEngine(cfg Config, c *catalog.Catalog, key []byte) (*Engine, error) {
 	return &Engine{driver: d, config: cfg, catalog: c, dataKey: version}, nil
 }
 
-// Close releases the database. No Run may be under way.
+// Close releases the database. No Run may be in progress.
 func (e *Engine) Close() error {
 	if e.driver.workers != nil {
 		e.driver.workers.Close()
@@ -93,7 +90,7 @@ func (e *Engine) Close() error {
 	return e.driver.db.Close()
 }
 
-// open starts DuckDB in this process, with the database attached and nothing locked yet.
+// open starts DuckDB in this process, with the database attached and not locked yet.
 func open(ctx context.Context, cfg Config) (*database, error) {
 	s, err := cfg.setup()
 	if err != nil {
@@ -156,10 +153,10 @@ func (e *Engine) attach(ctx context.Context, cfg Config) error {
 	if err := e.driver.lock(ctx, paths, folders); err != nil {
 		return err
 	}
-	if e.gate != nil { // the workers have their own
+	if e.gate != nil { // the workers have their own gate
 		e.gate.close()
 	}
-	// A view of the database may read what only an open door lets it.
+	// A view in the database may read files that are readable only while the gate is open.
 	e.views = slices.DeleteFunc(e.views, func(v *engine.View) bool {
 		err := e.driver.Query(ctx, "SELECT 1 FROM "+v.Stored+" LIMIT 0", false, func([]any) error { return nil })
 		if err != nil {
@@ -170,17 +167,17 @@ func (e *Engine) attach(ctx context.Context, cfg Config) error {
 	return ctx.Err()
 }
 
-// inDetail is inWords, and what the database says of the text of a statement, which names no value of the data.
+// inDetail is inWords, with what the database says about a statement's text. That text contains no value of the data.
 func inDetail(ctx context.Context, err error) string {
 	var cause *duckdb.Error
 	if errors.As(err, &cause) && (cause.Type == duckdb.ErrorTypeBinder || cause.Type == duckdb.ErrorTypeCatalog || cause.Type == duckdb.ErrorTypeParser) {
-		said, _, _ := strings.Cut(cause.Error(), "\n\nLINE ") // what follows is our own statement
+		said, _, _ := strings.Cut(cause.Error(), "\n\nLINE ") // the rest is our own statement
 		return strings.Join(strings.Fields(said), " ")
 	}
 	return inWords(ctx, err)
 }
 
-// inWords tells what an error of the database is, and quotes nothing of it.
+// inWords says what kind of error the database reports, without quoting it.
 func inWords(ctx context.Context, err error) string {
 	var f *engine.Fault
 	if errors.As(err, &f) || errors.As(fault(ctx, err), &f) {
@@ -189,8 +186,7 @@ func inWords(ctx context.Context, err error) string {
 	return "it did not answer in time"
 }
 
-// lock leaves DuckDB able to read the given files, and the database that is
-// attached, and to do nothing else outside of its memory.
+// lock leaves DuckDB able to read the given files and the attached database, and to do nothing else outside its memory.
 func (d *driver) lock(ctx context.Context, paths, folders []string) error {
 	statements := []string{}
 	for setting, list := range map[string][]string{"allowed_paths": paths, "allowed_directories": folders} {

@@ -12,17 +12,17 @@ import (
 	"github.com/intramuros/intramuros/node/engine/compile"
 )
 
-// union makes a scan of Parquet files read them by name. It opens them all, so it is only there where they differ.
+// union makes a scan of Parquet files match columns by name. It opens all files, so it is used only if they differ.
 const union = ", union_by_name = true"
 
-// parquet gives the columns of Parquet files, each in the type that holds what all files have. Where the files differ,
+// parquet returns the columns of Parquet files, each in a type that holds the values of all files. If the files differ,
 // they are read by name, and a column that cannot be reconciled without loss has a Clash.
 func (p *places) parquet(ctx context.Context, at *engine.Place) error {
 	quoted, err := compile.DuckDB.Text(at.File)
 	if err != nil {
 		return err
 	}
-	// One file of each schema, and how many have it.
+	// One file of each schema, with the number of files that have it.
 	files := map[string]int{}
 	err = p.driver.look(ctx, "SELECT min(file_name), count(*) FROM (SELECT file_name, string_agg(concat_ws(' ', name, type, converted_type, logical_type, precision, scale), ',' ORDER BY schema_index) AS columns FROM (SELECT *, row_number() OVER (PARTITION BY file_name) AS schema_index FROM parquet_schema("+quoted+")) GROUP BY file_name) GROUP BY columns", nil, func(row []any) error {
 		file, _ := row[0].(string)
@@ -40,7 +40,7 @@ func (p *places) parquet(ctx context.Context, at *engine.Place) error {
 	if at.Columns = columns; err != nil {
 		return err
 	}
-	kinds := make([]map[string]int, len(columns)) // how many files have a column as which type
+	kinds := make([]map[string]int, len(columns)) // by column: how many files have each type
 	all := 0
 	for file, n := range files {
 		all += n
@@ -76,7 +76,8 @@ func (p *places) parquet(ctx context.Context, at *engine.Place) error {
 	return folders(at, columns, kinds)
 }
 
-// absent tells of a column that only some files have; "" where all have it, or none has and folders' names tell it.
+// absent describes a column that only some files have. It is "" if all files have it, or if none has and the folders'
+// names give it.
 func absent(name string, there, all int) string {
 	if there == 0 || there == all {
 		return ""
@@ -88,7 +89,7 @@ func both(name string) string {
 	return "has the column " + name + " in its files and in the names of their folders, which count"
 }
 
-// folders notes the columns that files and the names of their folders tell: the folders' count.
+// folders adds the columns that the folders' names give. Such a column takes precedence over one in the files.
 func folders(at *engine.Place, columns []engine.Local, kinds []map[string]int) error {
 	files, err := glob(at.File)
 	if err != nil || len(files) == 0 {
@@ -103,10 +104,10 @@ func folders(at *engine.Place, columns []engine.Local, kinds []map[string]int) e
 	return nil
 }
 
-// nothing is the kind of a column without a value, of no type, as pandas writes one.
+// nothing is the type of a column without values, as pandas writes it.
 const nothing = "NULL"
 
-// schema gives the columns of one Parquet file. One whose numbers DuckDB does not read as they are has a Clash.
+// schema returns the columns of one Parquet file. A numeric column that DuckDB does not read exactly has a Clash.
 func (p *places) schema(ctx context.Context, file string) ([]engine.Local, error) {
 	quoted, err := compile.DuckDB.Text(file)
 	if err != nil {
@@ -122,7 +123,7 @@ func (p *places) schema(ctx context.Context, file string) ([]engine.Local, error
 		none, _ := row[2].(bool)
 		i := slices.IndexFunc(columns, func(c engine.Local) bool { return c.Name == name })
 		switch {
-		case i < 0: // within another one
+		case i < 0: // part of another column
 		case none:
 			columns[i].Kind = nothing
 		default:
@@ -135,8 +136,8 @@ func (p *places) schema(ctx context.Context, file string) ([]engine.Local, error
 
 var decimal = regexp.MustCompile(`^DECIMAL\((\d+),(\d+)\)$`)
 
-// reconcile tells why types of one column, by the number of files that have them, do not fit into the one in which all
-// are read; or up to which size whole numbers keep their value in it, 0 for all.
+// reconcile says why the types of one column, with the number of files that have each, do not fit into the common type.
+// If they do, exact is the largest whole number that keeps its value in it; 0 means all do.
 func reconcile(as string, kinds map[string]int) (clash string, exact float64) {
 	if len(kinds) < 2 {
 		return "", 0
@@ -156,7 +157,7 @@ func reconcile(as string, kinds map[string]int) (clash string, exact float64) {
 			scale, _ := strconv.Atoi(m[2])
 			families["decimal"] = true
 			whole, fraction = max(whole, digits-scale), max(fraction, scale)
-		case kind == "TIMESTAMP WITH TIME ZONE": // one file's time of the day is no instant of another's
+		case kind == "TIMESTAMP WITH TIME ZONE": // a time of day in one file is no instant in another
 			families["instant"] = true
 		case kind == "DATE" || strings.HasPrefix(kind, "TIMESTAMP"):
 			families["time"] = true

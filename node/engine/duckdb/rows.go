@@ -10,7 +10,7 @@ const (
 	batchBytes = 1 << 20 // of texts
 )
 
-// kind is the type of a column's values, as engine.Driver has them.
+// kind is the type of a column's values, in the types of engine.Driver.
 type kind uint8
 
 const (
@@ -22,25 +22,25 @@ const (
 	kindTime
 )
 
-// rows are rows of an answer on their way from a worker, column by column: gob then carries them without reflection
-// on each value.
+// rows are rows of an answer, sent by a worker column by column. So gob transfers them without reflection on each
+// value.
 type rows struct {
 	N       int
 	Columns []column
 	bytes   int
 }
 
-// column is one column of rows. Of the lists, the one of its kind has a value for each row.
+// column is one column of rows. The list of its kind has a value for each row.
 type column struct {
 	Kind   kind
 	Null   []byte // 1 for each NULL
 	Ints   []int64
-	Nanos  []int64 // of times, whose seconds are Ints
+	Nanos  []int64 // for times; the seconds are in Ints
 	Floats []float64
 	Texts  []string
 }
 
-// full: it is time to send them.
+// full reports whether the rows should be sent now.
 func (r *rows) full() bool { return r.N >= batchRows || r.bytes >= batchBytes }
 
 // add appends a row of a driver's values.
@@ -78,7 +78,7 @@ func (c *column) add(v any, n int) error {
 	default:
 		return fmt.Errorf("a column of type %T", v)
 	}
-	if c.Kind == kindNone && k != kindNone { // the rows before are NULL
+	if c.Kind == kindNone && k != kindNone { // the earlier rows are NULL
 		c.Kind = k
 		switch k {
 		case kindFloat:
@@ -129,7 +129,7 @@ func (c *column) add(v any, n int) error {
 	return nil
 }
 
-// each calls fn for each row, whose slice is used again. Rows that do not fit together are an error.
+// each calls fn for each row. The slice is reused. It is an error if the columns have different lengths.
 func (r *rows) each(fn func(row []any) error) error {
 	for _, c := range r.Columns {
 		if len(c.Null) != r.N || c.Kind != kindNone && r.N != map[kind]int{

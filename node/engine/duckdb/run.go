@@ -20,14 +20,14 @@ import (
 // errNotSelect means that something other than one SELECT was about to be run.
 var errNotSelect = errors.New("the engine runs single SELECT statements only")
 
-// driver is DuckDB as package engine sees it.
+// driver implements engine.Driver for DuckDB.
 type driver struct {
-	db      *database    // in this process, or nil:
-	workers *workers     // in processes of its own
+	db      *database    // in this process; nil with workers
+	workers *workers     // DuckDB in separate processes
 	key     [2]uint64    // chooses which groups of a patient are kept
-	reading *csv.Reading // of texts that are not CSV's
+	reading *csv.Reading // for texts outside CSV files
 	zone    string       // the hospital's
-	done    []statement  // what execute did, to set up others alike
+	done    []statement  // what execute did, to set up other processes in the same way
 }
 
 func newDriver(cfg Config) (*driver, error) {
@@ -35,12 +35,12 @@ func newDriver(cfg Config) (*driver, error) {
 	return &driver{reading: reading, zone: cfg.zone()}, err
 }
 
-// Query is engine.Driver's.
+// Query implements engine.Driver.
 func (d *driver) Query(ctx context.Context, text string, keyed bool, fn func(row []any) error) error {
 	return d.query(ctx, request{SQL: text}, keyed, fn)
 }
 
-// Stream is engine.Streamer's.
+// Stream implements engine.Streamer.
 func (d *driver) Stream(ctx context.Context, _, rows string, plan *stream.Plan, keyed bool, fn func(row []any) error) error {
 	return d.query(ctx, request{SQL: rows, Plan: plan}, keyed, fn)
 }
@@ -74,7 +74,7 @@ func (d *driver) query(ctx context.Context, q request, keyed bool, fn func(row [
 	return nil
 }
 
-// answer runs a SELECT in this process, and adds up its rows where there is a plan.
+// answer runs a SELECT in this process, and adds up its rows if there is a plan.
 func (d *database) answer(ctx context.Context, q request, fn func(row []any) error) error {
 	if q.Plan != nil {
 		return d.add(ctx, q.SQL, q.Plan, q.Keys, fn)
@@ -82,7 +82,7 @@ func (d *database) answer(ctx context.Context, q request, fn func(row []any) err
 	return look(ctx, d.DB, q.SQL, q.Keys, fn)
 }
 
-// look is Query's, with the database's own errors. fn asks the database nothing.
+// look is Query, but returns the database's own errors. fn must not query the database.
 func (d *driver) look(ctx context.Context, text string, keys []uint64, fn func(row []any) error) error {
 	if d.workers != nil {
 		return d.lookApart(ctx, request{SQL: text, Keys: keys}, fn)
@@ -150,7 +150,7 @@ func look(ctx context.Context, db *sql.DB, text string, keys []uint64, fn func(r
 	})
 }
 
-// wide gives a number of DuckDB's narrower types as engine.Driver has numbers.
+// wide converts a number of DuckDB's narrower types to engine.Driver's types.
 func wide(v any) any {
 	switch v := v.(type) {
 	case int8:
@@ -165,7 +165,7 @@ func wide(v any) any {
 	return v
 }
 
-// fault names what happened in words of our own: DuckDB's may quote values.
+// fault describes an error in our own words, because DuckDB's text may quote values.
 func fault(ctx context.Context, err error) error {
 	var cause *duckdb.Error
 	var ended *worker.Ended
@@ -192,7 +192,7 @@ func fault(ctx context.Context, err error) error {
 	return engine.NewFault(ctx, class, err)
 }
 
-// tableFault names what is wrong with the table that was read; "" where it is not the table.
+// tableFault says what is wrong with the table that was read; "" if the table is not the cause.
 func tableFault(cause *duckdb.Error) string {
 	if cause.Type == duckdb.ErrorTypeInvalidInput && (strings.Contains(cause.Msg, "agic bytes") || strings.Contains(cause.Msg, "too small to be a Parquet")) {
 		return "a file is no Parquet file, or is half written: let the load write it elsewhere and rename it into its place"
@@ -206,15 +206,16 @@ func tableFault(cause *duckdb.Error) string {
 	case duckdb.ErrorTypeBinder, duckdb.ErrorTypeCatalog, duckdb.ErrorTypeMismatchType, duckdb.ErrorTypeInvalidInput:
 		return "a table or file changed under the catalog, or the files of one table differ in their columns; run intramuros catalog check, then start the node anew"
 	case duckdb.ErrorTypeConversion, duckdb.ErrorTypeOutOfRange, duckdb.ErrorTypeDecimal, duckdb.ErrorTypeDivideByZero, duckdb.ErrorTypeInvalidType:
-		return "its view, or its `select` in node.yaml, fails on a row's value; let it use what cannot fail, such as TRY_CAST" // our own SQL cannot
+		// SQL of package compile cannot fail so
+		return "its view, or its `select` in node.yaml, fails on a row's value; let it use what cannot fail, such as TRY_CAST"
 	case duckdb.ErrorTypePermission:
 		return "it is a view that reads a file outside of the database; read the file itself: give its folder as `folder`, or let the view be a table"
 	}
 	return ""
 }
 
-// single reports whether no semicolon stands outside of quotes. The driver would
-// run each of several statements, and only the last one's kind can be asked for.
+// single reports whether no semicolon is outside quotes. The driver would run each of several statements, but reports
+// only the kind of the last one.
 func single(text string) bool {
 	var quote rune
 	return !strings.ContainsFunc(text, func(r rune) bool {

@@ -18,16 +18,16 @@ import (
 	"github.com/intramuros/intramuros/node/engine/compile"
 )
 
-// setup is what makes a DuckDB the one that answers: here, or again in each worker.
+// setup describes how to start the DuckDB that answers, in this process or in each worker.
 type setup struct {
 	Options    string // of the connection, as a URL's query
 	Threads    int
-	Spill      string // folder; in workers, of which each has a folder below it
+	Spill      string // folder; each worker has a folder of its own below it
 	Statements []statement
-	Final      bool   // the statements are all: what they have not opened stays closed
-	Database   string // the file that is attached, if there is one
-	Attached   []byte // its digest, to be compared; nil: whatever it is
-	Room       int64  // bytes for rows that are added up outside of DuckDB
+	Final      bool   // there are no further statements: nothing else may be opened
+	Database   string // the attached file, if there is one
+	Attached   []byte // its digest, to be compared; nil: not compared
+	Room       int64  // bytes for rows that are added up outside DuckDB
 }
 
 // database is a DuckDB of this process.
@@ -37,29 +37,29 @@ type database struct {
 	sinks *sinks
 	part  bool  // a view could not be made
 	most  int   // threads; 0: all
-	room  int64 // see setup
+	room  int64 // see setup.Room
 }
 
 // statement is a step of a setup.
 type statement struct {
 	SQL string
-	// View: it makes a view of a table. Where it fails when it is done again the table's files have changed, and only what
-	// reads them is to fail.
+	// View: it makes the view of a table. If that fails in a later process, the table's files have changed. Then only
+	// statements that read them should fail.
 	View bool
 }
 
-// believing are the optimizers that take statistics for the truth. Those in a Parquet file's footer are what somebody
-// wrote there: where one row is beyond them, grouping by it fails or puts it into another's group, an idle comparison
-// is not idle, and which rows a join reads depends on others' ids.
+// believing are the optimizers that trust statistics. The statistics in the footer of a Parquet file are whatever
+// somebody wrote there. If a row is outside them, grouping may fail or put the row into another group, a comparison
+// that seems needless may be dropped, and which rows a join reads may depend on other patients' ids.
 const believing = "statistics_propagation,compressed_materialization,join_filter_pushdown"
 
-// setup begins one: the database attached, and nothing locked yet.
+// setup returns a new setup: with the database attached and nothing locked yet.
 func (c *Config) setup() (setup, error) {
 	options := url.Values{
 		"autoinstall_known_extensions": {"false"},
 		"autoload_known_extensions":    {"false"},
 		"allow_community_extensions":   {"false"},
-		"preserve_insertion_order":     {"false"}, // nothing depends on it, and it costs memory
+		"preserve_insertion_order":     {"false"}, // nothing depends on the order, and keeping it costs memory
 		"temp_directory":               {c.SpillFolder},
 	}
 	if c.Threads > 0 {
@@ -83,7 +83,7 @@ func (c *Config) setup() (setup, error) {
 	return s, nil
 }
 
-// open starts DuckDB, in this process.
+// open starts DuckDB in this process.
 func (s *setup) open(ctx context.Context) (_ *database, err error) {
 	connector, err := duckdb.NewConnector("?"+s.Options, nil)
 	if err != nil {
@@ -123,7 +123,7 @@ func (s *setup) open(ctx context.Context) (_ *database, err error) {
 	return db, nil
 }
 
-// fingerprint is a digest of a .duckdb file as it stands.
+// fingerprint is a digest of a .duckdb file in its present state.
 func fingerprint(database string) ([]byte, error) {
 	h := sha256.New()
 	for _, file := range []string{database, database + ".wal"} {
@@ -134,10 +134,11 @@ func fingerprint(database string) ([]byte, error) {
 	return h.Sum(nil), nil
 }
 
-// spillPrefix begins the name of a worker's folder below the spill folder; its process's number follows.
+// spillPrefix begins the name of a worker's folder in the spill folder; the process id follows.
 const spillPrefix = "worker-"
 
-// spillInto has DuckDB spill into a folder of this process's own: two that share one would overwrite each other.
+// spillInto makes DuckDB spill into a folder of this process only. Two processes with one folder would overwrite each
+// other's files.
 func (s *setup) spillInto() error {
 	if s.Spill == "" {
 		return nil

@@ -15,7 +15,7 @@ import (
 	"github.com/intramuros/intramuros/node/engine/compile"
 )
 
-// folder is the folder to be read if a file is a pattern, else "".
+// folder is the folder that a pattern searches; "" if file is not a pattern.
 func folder(file string) string {
 	i := strings.IndexAny(file, "*?[")
 	if i < 0 {
@@ -24,14 +24,15 @@ func folder(file string) string {
 	return file[:strings.LastIndexByte(file[:i], filepath.Separator)+1]
 }
 
-// places are all local tables, as engine.Finder has them.
+// places are all local tables. They implement engine.Finder.
 type places struct {
 	driver *driver
 	config Config
-	tables map[string]engine.Place // of the database, by schema.name and, in schema main, by name; lower case
-	// inside are the tables of the folder by name, where a `select` may read them as source.main.NAME.
+	// tables of the database, by schema.name and, in schema main, also by name; lower case
+	tables map[string]engine.Place
+	// inside are the tables of the folder by name, if a `select` may read them as source.main.NAME.
 	inside map[string]engine.Place
-	// drafts: what is not declared of CSV files is guessed, for a draft of a catalog.
+	// drafts: settings of CSV files that are not declared are guessed, for a draft of a catalog.
 	drafts bool
 }
 
@@ -63,7 +64,7 @@ func find(ctx context.Context, d *driver, cfg Config) (*places, error) {
 	return p, err
 }
 
-// Find is engine.Finder's.
+// Find implements engine.Finder.
 func (p *places) Find(ctx context.Context, table string, s engine.Source) (engine.Place, bool, error) {
 	at, ok, err := p.place(ctx, table, s)
 	if !ok || err != nil {
@@ -86,7 +87,7 @@ func (p *places) columns(ctx context.Context, at *engine.Place) (err error) {
 	return err
 }
 
-// place is Find's, without the columns.
+// place is Find without the columns.
 func (p *places) place(ctx context.Context, table string, s engine.Source) (engine.Place, bool, error) {
 	if s.Select != "" {
 		if !single(s.Select) {
@@ -123,7 +124,7 @@ func (p *places) place(ctx context.Context, table string, s engine.Source) (engi
 	if ok || err != nil {
 		return at, ok, err
 	}
-	// A file whose name, written plainly, is the table's: Décès 2023.csv is deces_2023.
+	// This finds a file whose Plain name is the table's: Décès 2023.csv is deces_2023.
 	names, err := p.names()
 	if err != nil {
 		return engine.Place{}, false, err
@@ -135,7 +136,7 @@ func (p *places) place(ctx context.Context, table string, s engine.Source) (engi
 	return p.named(ctx, same[0], table)
 }
 
-// files gives the place of a table's files if at least one matches.
+// files returns the place of a table's files if at least one matches.
 func (p *places) files(ctx context.Context, table, pattern string) (engine.Place, bool, error) {
 	pattern, err := filepath.Abs(pattern)
 	if err != nil {
@@ -161,7 +162,7 @@ func (p *places) files(ctx context.Context, table, pattern string) (engine.Place
 	at := engine.Place{Name: pattern, File: pattern, Lasting: true}
 	switch strings.ToLower(filepath.Ext(pattern)) {
 	case ".parquet":
-		// What folders such as day=2027-01-31 say are texts: none can change the type of a column.
+		// Values from folders such as day=2027-01-31 are read as texts, so none can change a column's type.
 		at.SQL = "read_parquet(" + quoted + ", hive_types_autocast = false)"
 	case ".csv", ".tsv", ".txt":
 		at, err = p.csv(ctx, pattern, matches[0], p.config.settings(table))
@@ -174,7 +175,7 @@ func (p *places) files(ctx context.Context, table, pattern string) (engine.Place
 	return at, true, nil
 }
 
-// glob lists the files of a pattern, sorted by name, as DuckDB does: ** stands for any folders, or none.
+// glob lists the files that match a pattern, sorted by name, as DuckDB does. ** stands for any number of folders.
 func glob(pattern string) ([]string, error) {
 	const deep = string(filepath.Separator) + "**" + string(filepath.Separator)
 	root, rest, ok := strings.Cut(pattern, deep)
@@ -215,7 +216,7 @@ func glob(pattern string) ([]string, error) {
 	return files, nil
 }
 
-// selectable makes views of the folder's tables, if a `select` is there to read them.
+// selectable makes views of the folder's tables if a `select` may read them.
 func (p *places) selectable(ctx context.Context) error {
 	selects := map[string]engine.Source{}
 	for table, s := range p.config.Tables {
@@ -255,7 +256,7 @@ func (p *places) selectable(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err == nil && ok { // else the `select` that reads it finds no such table
+		if err == nil && ok { // otherwise a `select` that reads it finds no such table
 			at.Settings = settings
 			p.inside[name] = at
 		}
@@ -263,12 +264,12 @@ func (p *places) selectable(ctx context.Context) error {
 	return nil
 }
 
-// mentions tells whether a SELECT may read a table of that name.
+// mentions reports whether a SELECT may read a table of that name.
 func mentions(text, name string) bool {
 	return strings.Contains(strings.ToLower(text), strings.ToLower(strings.ReplaceAll(name, `"`, `""`)))
 }
 
-// names are those of the folder's tables.
+// names lists the names of the folder's tables.
 func (p *places) names() ([]string, error) {
 	entries, err := os.ReadDir(p.config.Folder)
 	if err != nil {
@@ -287,7 +288,7 @@ func (p *places) names() ([]string, error) {
 	return names, nil
 }
 
-// named is the table of the folder that has a name, written as the table `settings` of node.yaml says.
+// named returns the folder's table of that name. settings is the table of node.yaml whose CSV settings apply.
 func (p *places) named(ctx context.Context, name, settings string) (engine.Place, bool, error) {
 	b, err := p.config.beside()
 	if err != nil {
@@ -310,8 +311,8 @@ func (p *places) named(ctx context.Context, name, settings string) (engine.Place
 	return engine.Place{}, false, b.unread(name, &engine.Place{})
 }
 
-// All is engine.Finder's: the tables of the database, or those that the folder
-// holds under the names that Find looks for.
+// All implements engine.Finder. It returns the tables of the database, or those in the folder under the names that Find
+// searches.
 func (p *places) All(ctx context.Context) ([]engine.Place, error) {
 	list := map[string]engine.Place{}
 	for _, at := range p.tables {
@@ -350,7 +351,7 @@ func (p *places) All(ctx context.Context) ([]engine.Place, error) {
 	return all, nil
 }
 
-// Reader is engine.Finder's: a file has no roles that could lack a right.
+// Reader implements engine.Finder. Files have no roles that could lack a right.
 func (p *places) Reader() string { return "" }
 
 func (d *driver) describe(ctx context.Context, at engine.Place) (columns []engine.Local, err error) {
@@ -365,8 +366,8 @@ func (d *driver) describe(ctx context.Context, at engine.Place) (columns []engin
 	return columns, err
 }
 
-// Describe lists what the sources hold, to begin a catalog with: those of cfg.Tables by
-// the catalog's names, and else all tables or files that are found. It reads all of them.
+// Describe lists the contents of the sources, to begin a catalog with: those in cfg.Tables by the catalog's names, or
+// else all tables or files that it finds. It reads all of them.
 func Describe(ctx context.Context, cfg Config) ([]engine.Table, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err

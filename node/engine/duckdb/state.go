@@ -13,19 +13,19 @@ import (
 	"github.com/intramuros/intramuros/node/engine"
 )
 
-// A file system's clock ticks: what is written twice within a tick may have one time of change. So files are named once
-// none has changed for longer than that.
+// A file system's clock ticks, so two writes within a tick may have the same time. So files are named only after none
+// has changed for longer than a tick.
 const (
 	tick       = 50 * time.Millisecond
-	coarseTick = 2 * time.Second // of one whose times are of whole seconds
-	patience   = 5 * time.Second // how long files may go on changing
+	coarseTick = 2 * time.Second // if times are whole seconds
+	patience   = 5 * time.Second // how long files may keep changing
 )
 
 var errUnsettled = errors.New("files change all the time")
 
-// state names the state of the data, for as long as this process runs: of the files that are read, their places on the
-// disk, sizes and times of change, which nobody sets. It waits until they have settled. DuckDB holds a .duckdb file
-// open, so that one which takes its place is not read; one that is written to is refused.
+// state names the state of the data for as long as this process runs. The name covers the files that are read: their
+// places on the disk, sizes and change times, which nobody can set. It waits until the files have settled. DuckDB keeps
+// a .duckdb file open, so a file that replaces it is not read; a file that is written to is refused.
 func (e *Engine) state(ctx context.Context) (string, error) {
 	for began := time.Now(); ; {
 		h, youngest, coarse := sha256.New(), time.Time{}, false
@@ -41,7 +41,7 @@ func (e *Engine) state(ctx context.Context) (string, error) {
 			for _, file := range files {
 				at, err := stat(file)
 				if errors.Is(err, fs.ErrNotExist) {
-					continue // gone since it was listed
+					continue // removed since it was listed
 				}
 				if err != nil {
 					return "", err
@@ -81,20 +81,20 @@ func (e *Engine) state(ctx context.Context) (string, error) {
 	}
 }
 
-// identity is where a file is, and when it was last touched.
+// identity says where a file is and when it was last changed.
 type identity struct {
 	path             string
 	inode            string
 	size             int64
-	written, changed time.Time // changed: the file or anything about it
+	written, changed time.Time // changed covers the contents and everything else about the file
 }
 
-// String tells two states of a file apart.
+// String differs for two states of a file.
 func (i identity) String() string {
 	return fmt.Sprintf("%s %d %d %d", i.inode, i.size, i.written.UnixNano(), i.changed.UnixNano())
 }
 
-// stat gives the identity of the file of that name.
+// stat returns the identity of the file of that name.
 func stat(path string) (identity, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -104,7 +104,7 @@ func stat(path string) (identity, error) {
 	return identity{path, inode, info.Size(), info.ModTime(), changed}, nil
 }
 
-// statOpen is stat of a file that can be read. A network's file system looks at it anew, since it is opened.
+// statOpen is stat for a file that can be read. Opening it makes a network file system look at it again.
 func statOpen(path string) (identity, error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// onDisk knows nothing better than when a file was written.
+// onDisk only knows when a file was written.
 func onDisk(_ string, _ *os.File, info fs.FileInfo) (inode string, changed time.Time) {
 	return "", info.ModTime()
 }

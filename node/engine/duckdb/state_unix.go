@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// onDisk gives a file's place on the disk, and when anything about it changed last; of the open file, or where that is
-// nil of what has the name.
+// onDisk returns a file's place on the disk and its last change time. It looks at the open file, or if that is nil at
+// the file of that name.
 func onDisk(path string, open *os.File, info fs.FileInfo) (inode string, changed time.Time) {
 	var at unix.Stat_t
 	var err error

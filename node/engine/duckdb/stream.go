@@ -18,18 +18,18 @@ import (
 	"github.com/intramuros/intramuros/node/engine/stream"
 )
 
-// adds is the function by which a SELECT hands its rows to an operator: the operator's number, and the columns of its
-// plan. It is called by DuckDB's own threads, with the vectors as they come out of the scan.
+// adds is the function by which a SELECT passes its rows to an operator. Its arguments are the operator's number and
+// the columns of its plan. DuckDB's own threads call it with the vectors of the scan.
 const adds = "intramuros_add"
 
-// sinks are the operators that a DuckDB can hand rows to.
+// sinks are the operators that a DuckDB can pass rows to.
 type sinks struct {
 	mu   sync.Mutex
 	last int64
 	open map[int64]*sink
 }
 
-// sink is an operator, and what went wrong in it.
+// sink is an operator with the first error in it.
 type sink struct {
 	*stream.Operator
 	plan *stream.Plan
@@ -71,7 +71,7 @@ func (all *sinks) get(n any) (*sink, bool) {
 	return s, ok
 }
 
-// register gives a DuckDB the function.
+// register registers the function in a DuckDB.
 func (all *sinks) register(ctx context.Context, db *sql.DB) error {
 	conn, err := db.Conn(ctx)
 	if err != nil {
@@ -81,13 +81,13 @@ func (all *sinks) register(ctx context.Context, db *sql.DB) error {
 	return duckdb.RegisterScalarUDF(conn, adds, adding{all})
 }
 
-// adding is the function, as the driver has it.
+// adding is the function in the driver's form.
 type adding struct{ sinks *sinks }
 
 type sinkKey struct{}
 
 func (adding) Config() duckdb.ScalarFuncConfig {
-	number, _ := duckdb.NewTypeInfo(duckdb.TYPE_BIGINT) // which are types without further information
+	number, _ := duckdb.NewTypeInfo(duckdb.TYPE_BIGINT) // types without further information, which cannot fail
 	rest, _ := duckdb.NewTypeInfo(duckdb.TYPE_ANY)
 	one, _ := duckdb.NewTypeInfo(duckdb.TYPE_BOOLEAN)
 	return duckdb.ScalarFuncConfig{InputTypeInfos: []duckdb.TypeInfo{number}, VariadicTypeInfo: rest, ResultTypeInfo: one, Volatile: true, SpecialNullHandling: true}
@@ -112,7 +112,7 @@ func (a adding) Executor() duckdb.ScalarFuncExecutor {
 	}
 }
 
-// chunk adds the rows of a chunk, and answers true for each.
+// chunk adds the rows of a chunk and returns true for each.
 func (s *sink) chunk(state *duckdb.ChunkIteratorState) error {
 	chunk := state.GetInputChunk()
 	rows := chunk.GetSize()
@@ -133,24 +133,24 @@ func (s *sink) chunk(state *duckdb.ChunkIteratorState) error {
 	if err != nil {
 		return err
 	}
-	trues := unsafe.Slice((*uint64)(result.data), (rows+7)/8) // a vector has room for a power of two
+	trues := unsafe.Slice((*uint64)(result.data), (rows+7)/8) // a vector's length is a power of two, so there is room
 	for i := range trues {
 		trues[i] = 0x0101010101010101
 	}
 	return s.Add(rows, columns)
 }
 
-// errVector means that the driver is not the one for which this was written.
+// errVector means that the driver's version is not the one for which this code was written.
 var errVector = errors.New("the driver's vectors are not as they were")
 
-// vector is where the values of a column of a chunk lie, and where a bit for each tells that it is not NULL (nil: all
-// are not).
+// vector is where the values of a column of a chunk are in memory, and the bits that say which are not NULL (nil: all).
 type vector struct {
 	kind        duckdb.Type
 	data, valid unsafe.Pointer
 }
 
-// layout is where the driver's vector has the same: the driver itself gives single values, each of which it wraps anew.
+// layout is where these fields are in the driver's vector. The driver itself only returns single values, each newly
+// wrapped.
 var layout = sync.OnceValues(func() (at struct{ vector, kind, data, valid uintptr }, err error) {
 	outer, ok := reflect.TypeFor[duckdb.Vector]().FieldByName("v")
 	if !ok || outer.Type.Kind() != reflect.Pointer || outer.Type.Elem().Kind() != reflect.Struct {
@@ -172,7 +172,7 @@ var layout = sync.OnceValues(func() (at struct{ vector, kind, data, valid uintpt
 	return at, nil
 })
 
-// vectorOf gives what is within the driver's vector.
+// vectorOf reads the fields of the driver's vector.
 func vectorOf(v duckdb.Vector) (vector, error) {
 	at, err := layout()
 	if err != nil {
@@ -188,13 +188,13 @@ func vectorOf(v duckdb.Vector) (vector, error) {
 	}, nil
 }
 
-// kinds are DuckDB's types of columns.
+// kinds maps catalog types to DuckDB's column types.
 var kinds = map[value.Type]duckdb.Type{
 	value.TypeBool: duckdb.TYPE_BOOLEAN, value.TypeInt: duckdb.TYPE_BIGINT, value.TypeFloat: duckdb.TYPE_DOUBLE,
 	value.TypeText: duckdb.TYPE_VARCHAR, value.TypeDate: duckdb.TYPE_DATE, value.TypeTimestamp: duckdb.TYPE_TIMESTAMP,
 }
 
-// read gives a column of a chunk, as it lies in DuckDB's memory.
+// read returns a column of a chunk in DuckDB's memory, without copying it.
 func read(of duckdb.Vector, t value.Type, rows int) (stream.Column, error) {
 	var c stream.Column
 	v, err := vectorOf(of)
@@ -224,7 +224,7 @@ func read(of duckdb.Vector, t value.Type, rows int) (stream.Column, error) {
 	return c, nil
 }
 
-// text is a string of DuckDB: a short one is in its place, of a longer one the first bytes, and where it is.
+// text is a string in DuckDB's memory. A short one is stored in place; a long one as its first bytes and a pointer.
 type text struct {
 	length uint32
 	inline [4]byte
@@ -240,7 +240,7 @@ func (t *text) text() string {
 	return unsafe.String(*(**byte)(unsafe.Pointer(&t.rest)), t.length)
 }
 
-// sum is the SELECT that hands the rows of a SELECT to operator n, and tells how many they were.
+// sum is the SELECT that passes the rows of a SELECT to operator n and returns their number.
 func sum(n int64, plan *stream.Plan, rows string) string {
 	names := []string{"patient"}
 	for i := range plan.Keys {
@@ -252,11 +252,11 @@ func sum(n int64, plan *stream.Plan, rows string) string {
 	return fmt.Sprintf("SELECT count(%s(%d::BIGINT, %s))\nFROM (\n%s\n) AS r", adds, n, strings.Join(names, ", "), rows)
 }
 
-// errRows means that DuckDB handed over other rows than it read.
+// errRows means that DuckDB passed other rows than it counted.
 var errRows = errors.New("the rows that were added up are not those that were read")
 
-// add runs a SELECT of rows, adds them up by the plan, and calls fn for each group as Query does for the fragment's
-// SQL. Where an error is stream.ErrTooMuch nothing was answered, and the fragment is for DuckDB itself.
+// add runs a SELECT of rows, adds them up by the plan, and calls fn for each group, as Query does for the fragment's
+// SQL. If the error is stream.ErrTooMuch, fn was not called, and DuckDB must run the whole fragment.
 func (d *database) add(ctx context.Context, rows string, plan *stream.Plan, keys []uint64, fn func(row []any) error) error {
 	op, err := plan.New(d.room)
 	if err != nil {
@@ -268,7 +268,7 @@ func (d *database) add(ctx context.Context, rows string, plan *stream.Plan, keys
 	for again := true; again; {
 		read := int64(0)
 		err := look(ctx, d.DB, sum(n, plan, rows), keys, func(row []any) error {
-			read, _ = row[0].(int64) // NULL: there are none
+			read, _ = row[0].(int64) // NULL if there are no rows
 			return nil
 		})
 		if s.err != nil {
@@ -287,7 +287,7 @@ func (d *database) add(ctx context.Context, rows string, plan *stream.Plan, keys
 	return op.Each(func(keys []value.Value, partials []int64) error { return fn(plan.Row(keys, partials)) })
 }
 
-// threads is how many goroutines add up.
+// threads is the number of goroutines that add up.
 func (d *database) threads() int {
 	if d.most > 0 {
 		return min(d.most, runtime.GOMAXPROCS(0))

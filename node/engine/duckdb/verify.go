@@ -16,25 +16,25 @@ import (
 	"github.com/intramuros/intramuros/node/engine/csv"
 )
 
-// counted keeps what files held, so that only new ones are read again.
+// counted stores what files contained, so that only new files are read again.
 type counted struct {
 	mu    sync.Mutex
 	files map[string]count
 }
 
-// count is what a file held in one state of it.
+// count is what a file contained in one of its states.
 type count struct {
 	size    int64
 	changed time.Time
 	tally   csv.Tally
 }
 
-// Verify is engine.Engine's, and looks for lines of CSV files that do not fit.
+// Verify is the engine's Verify; it also looks for lines of CSV files that do not fit.
 func (e *Engine) Verify(ctx context.Context) ([]engine.Finding, error) {
 	return e.withFiles(ctx, e.Engine.Verify)
 }
 
-// Contradictions is engine.Engine's, and looks for lines of CSV files that do not fit.
+// Contradictions is the engine's Contradictions; it also looks for lines of CSV files that do not fit.
 func (e *Engine) Contradictions(ctx context.Context) ([]engine.Finding, error) {
 	return e.withFiles(ctx, e.Engine.Contradictions)
 }
@@ -61,8 +61,8 @@ func (e *Engine) withFiles(ctx context.Context, rest func(context.Context) ([]en
 	return append(all, more...), err
 }
 
-// verifyFiles looks whether a table's files still have the columns that its view reads, and counts the
-// lines of CSV files that do not fit.
+// verifyFiles checks that a table's files still have the columns that its view reads, and counts the lines of CSV files
+// that do not fit.
 func (e *Engine) verifyFiles(ctx context.Context, v *engine.View) (found []engine.Finding, _ error) {
 	if v.File == "" {
 		return nil, nil
@@ -81,7 +81,7 @@ func (e *Engine) verifyFiles(ctx context.Context, v *engine.View) (found []engin
 		return found, nil
 	}
 	if !isParquet(v.File) {
-		now.SQL = v.SQL // which reads each file by the names in its header
+		now.SQL = v.SQL // a CSV view reads each file by the names in its header
 	}
 	if what := v.Changed(now); what != "" {
 		say(engine.SeverityError, true, "is closed: its files changed since the node started: %s; start the node anew", what)
@@ -101,8 +101,8 @@ func (e *Engine) verifyFiles(ctx context.Context, v *engine.View) (found []engin
 	return append(found, more...), err
 }
 
-// readable looks whether the texts of Parquet files are UTF-8: a query that reads one that is not fails, and would have
-// been paid for.
+// readable checks that the texts of Parquet files are UTF-8. A query that reads another text would fail after it was
+// charged.
 func (e *Engine) readable(ctx context.Context, v *engine.View, say func(engine.Severity, bool, string, ...any)) error {
 	var texts []string
 	for _, l := range v.Columns {
@@ -130,8 +130,8 @@ func (e *Engine) readable(ctx context.Context, v *engine.View, say func(engine.S
 
 func isParquet(file string) bool { return strings.EqualFold(filepath.Ext(file), ".parquet") }
 
-// verifyLines counts the lines of a table's CSV files that do not fit. reads tells of a column whether it is
-// read; nil: any may be.
+// verifyLines counts the lines of a table's CSV files that do not fit. reads reports whether a column is read; nil: any
+// may be.
 func (e *Engine) verifyLines(ctx context.Context, table, pattern string, settings *csv.Settings, reads func(string) bool) (found []engine.Finding, _ error) {
 	say := func(s engine.Severity, plain bool, text string, args ...any) {
 		found = append(found, engine.Finding{Table: table, Severity: s, Text: fmt.Sprintf(text, args...), Plain: plain})
@@ -197,7 +197,7 @@ func (e *Engine) verifyLines(ctx context.Context, table, pattern string, setting
 	return found, nil
 }
 
-// count counts a file, or remembers.
+// count counts a file, or returns the stored count.
 func (e *Engine) count(ctx context.Context, d *csv.Dialect, h *csv.Head) (csv.Tally, error) {
 	info, err := os.Stat(h.Path)
 	if err != nil {

@@ -154,8 +154,8 @@ func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return b.patient.RoundTrip(r)
 }
 
-// farewell is the time limit of telling the server that a query is cancelled, for which Trino's client waits. If that
-// fails, query_max_run_time ends the query, and the server ends it earlier when the client stops polling.
+// farewell limits the time to tell the server that a query is cancelled; Trino's client waits for that. If it fails,
+// query_max_run_time ends the query, or the server does earlier because the client no longer polls.
 const farewell = time.Second
 
 // patient is a transport that stops waiting where nothing depends on an answer.

@@ -108,7 +108,7 @@ type driver struct {
 	zone   string // the hospital's
 	db     *sql.DB
 	client *http.Client
-	name   string // under which Trino's client knows the HTTP client
+	name   string // the name of the HTTP client in Trino's client
 	key    string // chooses which groups of a patient are kept, in hex digits
 }
 
