@@ -249,7 +249,7 @@ func TestReadAgain(t *testing.T) {
 		}
 		return strings.Join(arms, " UNION ALL ")
 	}
-	const one, row = "SELECT g, COUNT(*) AS n FROM t WHERE m > %d GROUP BY g", "SELECT person_id, g FROM t WHERE m > %d"
+	const one, row = "SELECT g, COUNT(*) AS n FROM t WHERE m > -%d GROUP BY g", "SELECT person_id, g FROM t WHERE m > -%d"
 	for name, query := range map[string]struct {
 		sql     string
 		refused bool

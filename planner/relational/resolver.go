@@ -91,7 +91,7 @@ func (r *Resolver) Read(s *syntax.Select) {
 	if s.Where != nil {
 		where := r.aliasesInWhere(s)
 		r.Filter = scalar.Normalized(r.and(r.Condition(where, "WHERE")))
-		r.refuseBeyond(where)
+		r.refuseNobody(where)
 	}
 }
 
@@ -107,37 +107,6 @@ func (r *Resolver) aliasesInWhere(s *syntax.Select) *syntax.Expr {
 		}
 		return nil
 	})
-}
-
-// refuseBeyond refuses a condition in WHERE outside a column's bounds. A value outside the bounds is read as the
-// nearest bound. So no row can satisfy the condition, whatever the table holds, and an answer of 0 would be misleading.
-func (r *Resolver) refuseBeyond(where *syntax.Expr) {
-	conditions := []*syntax.Expr{where}
-	if where.Kind == syntax.Operator && where.Name == "and" {
-		conditions = where.Args
-	}
-	for _, t := range conditions {
-		if t.Kind != syntax.Operator || !syntax.IsComparison(t.Name) || t.Name == "<>" || t.Args[0].Kind != syntax.Column || t.Args[1].Kind != syntax.Literal {
-			continue
-		}
-		e := r.Row(t.Args[0])
-		s := r.Of(e.Relation)
-		if e.Op != expr.OpColumn || s == nil || s.Query != nil {
-			continue
-		}
-		c, ok := s.Schema.Column(e.Column)
-		if !ok || !c.Lower.Valid() || !c.Type.Numeric() {
-			continue
-		}
-		known, err := fragment.NewScope([]fragment.Relation{{Name: s.Name, Table: s.Table}}, r.Catalog.Catalog)
-		if err != nil {
-			r.TooMuch(err)
-		}
-		if f := known.RangeWhere(e, r.Row(t)); f.Lower > f.Upper {
-			syntax.Refuse(syntax.CodeBounds, t.At, "ask for what is within the bounds; or ask the federation's operator for wider ones",
-				"no row fulfils this: by the catalog, %s lies from %s to %s, and what is beyond counts as the nearest of these", t.Args[0].Describe(), c.Lower, c.Upper)
-		}
-	}
 }
 
 // and adds a condition to the filter.

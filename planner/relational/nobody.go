@@ -1,0 +1,127 @@
+package relational
+
+import (
+	"slices"
+
+	"github.com/intramuros/intramuros/internal/expr"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/scalar"
+	"github.com/intramuros/intramuros/planner/syntax"
+)
+
+// refuseNobody refuses conditions of WHERE that no row fulfils, whatever the tables hold: a budget would be spent on
+// nothing, and an answer near 0 would say more than is known. The text and the catalog's bounds alone decide. A declared
+// domain does not, since rows may hold other values.
+func (r *Resolver) refuseNobody(where *syntax.Expr) {
+	type asked struct {
+		of *expr.Expr
+		expr.Range
+	}
+	var all []asked
+	for _, t := range comparisons(where) {
+		e := scalar.Normalized(r.Row(t))
+		if !comparesConstants(e) {
+			continue
+		}
+		r.refuseBeyond(t, e)
+		if r.Patient == nil && r.composer == nil {
+			continue // of public rows, an answer without rows costs nothing
+		}
+		i := slices.IndexFunc(all, func(a asked) bool { return a.of.Equal(e.Args[0]) })
+		if i < 0 && len(all) == maxCompared {
+			continue
+		}
+		if i < 0 {
+			i = len(all)
+			all = append(all, asked{e.Args[0], expr.Unknown(true)})
+		}
+		if all[i].Range = restricted(all[i].Range, e); none(all[i].Range) {
+			syntax.Refuse(syntax.CodeBounds, t.At, "change one of the conditions; BETWEEN has the lower bound first",
+				"no row fulfils this: together with the conditions before it, it leaves no value of %s", compared(t).Describe())
+		}
+	}
+}
+
+// maxCompared is of how many terms the conditions of one WHERE are compared with one another.
+const maxCompared = 100
+
+// comparisons lists those parts of a condition that compare one term with constants, and that must all be true.
+func comparisons(t *syntax.Expr) (all []*syntax.Expr) {
+	switch {
+	case t.Kind != syntax.Operator:
+	case t.Name == "and":
+		for _, a := range t.Args {
+			all = append(all, comparisons(a)...)
+		}
+	case t.Name == "in", syntax.IsComparison(t.Name) && t.Name != "<>" && t.Name != "!=":
+		terms := 0
+		for _, a := range t.Args {
+			if a.Kind != syntax.Literal {
+				terms++
+			}
+		}
+		// Nothing that would be joined is resolved twice.
+		joined := func(x *syntax.Expr) bool { return x.Query != nil }
+		if terms == 1 && t.Find(joined) == nil {
+			all = append(all, t)
+		}
+	}
+	return all
+}
+
+// compared is what a comparison compares with constants.
+func compared(t *syntax.Expr) *syntax.Expr {
+	if t.Args[0].Kind == syntax.Literal {
+		return t.Args[1]
+	}
+	return t.Args[0]
+}
+
+// comparesConstants reports whether a condition compares something with constants.
+func comparesConstants(e *expr.Expr) bool {
+	switch e.Op {
+	case expr.OpEqual, expr.OpLess, expr.OpLessOrEqual, expr.OpGreater, expr.OpGreaterOrEqual, expr.OpIn:
+	default:
+		return false
+	}
+	for _, a := range e.Args[1:] {
+		if a.Op != expr.OpLiteral {
+			return false
+		}
+	}
+	return e.Args[0].Op != expr.OpLiteral
+}
+
+// restricted narrows a range by a comparison with constants.
+func restricted(f expr.Range, by *expr.Expr) expr.Range {
+	var values []value.Value
+	for _, a := range by.Args[1:] {
+		values = append(values, *a.Value)
+	}
+	return f.Restrict(by.Args[0].Type, by.Op, values...)
+}
+
+// none reports whether a range holds no value.
+func none(f expr.Range) bool { return f.Lower > f.Upper || f.Domain != nil && len(f.Domain) == 0 }
+
+// refuseBeyond refuses a condition beyond the bounds of a column, which reads what is beyond them as the nearest.
+func (r *Resolver) refuseBeyond(t *syntax.Expr, e *expr.Expr) {
+	of := e.Args[0]
+	s := r.Of(of.Relation)
+	if of.Op != expr.OpColumn || s == nil || s.Query != nil {
+		return
+	}
+	c, ok := s.Schema.Column(of.Column)
+	if !ok || !c.Lower.Valid() || !c.Type.Numeric() {
+		return
+	}
+	known, err := fragment.NewScope([]fragment.Relation{{Name: s.Name, Table: s.Table}}, r.Catalog.Catalog)
+	if err != nil {
+		r.TooMuch(err)
+	}
+	if f := known.RangeWhere(of, e); f.Lower > f.Upper {
+		syntax.Refuse(syntax.CodeBounds, t.At, "ask for what is within the bounds; or ask the federation's operator for wider ones",
+			"no row fulfils this: by the catalog, %s lies from %s to %s, and what is beyond counts as the nearest of these", compared(t).Describe(), c.Lower, c.Upper)
+	}
+}
