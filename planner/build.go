@@ -27,6 +27,7 @@ func planRelease(q Query, fed Federation, syntax *syntax.Query, within *relation
 	}
 	b.read()
 	b.keys()
+	b.groupsAlone()
 	b.limits()
 	b.outputs()
 	b.selection()

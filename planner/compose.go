@@ -63,35 +63,41 @@ func Compose(q Query, fed Federation) (program *Program, err error) {
 			}
 		}
 	}
-	if refused != nil {
-		again, ok := otherwise(refused.Code, bound, fed)
-		if ok {
-			if other, err := planBound(q, fed, again); err == nil {
-				return other, nil
-			}
+	for _, again := range fed.otherwise(refused, bound) {
+		if other, err := planBound(q, fed, again); err == nil {
+			return other, nil
 		}
 	}
 	return program, err
 }
 
-// otherwise rewrites a query that was refused for how it joins patients, so that it joins their releases instead. ok is
-// false if that is not possible.
-func otherwise(code Code, q *syntax.Query, fed Federation) (again *syntax.Query, ok bool) {
+// otherwise lists other ways to write a query that was refused for how it joins patients, or for rows of patients.
+func (f Federation) otherwise(refused *Error, q *syntax.Query) (all []*syntax.Query) {
+	if refused == nil {
+		return nil
+	}
 	columns := func(table string) (names []string) {
-		if t, ok := fed.Catalog.Table(table); ok {
+		if t, ok := f.Catalog.Table(table); ok {
 			for _, c := range t.Columns {
 				names = append(names, strings.ToLower(c.Name))
 			}
 		}
 		return names
 	}
-	switch code {
-	case CodeNoPatient:
-		return rewrite.PublicFirst(q, columns)
-	case CodeNested:
-		return rewrite.LargestGroups(q, columns)
+	for _, write := range rewritings[refused.Code] {
+		if again, ok := write(q, columns); ok {
+			all = append(all, again)
+		}
 	}
-	return nil, false
+	return all
+}
+
+// rewritings are what may help a query that was refused so.
+var rewritings = map[Code][]func(*syntax.Query, rewrite.Columns) (*syntax.Query, bool){
+	CodeNoPatient:     {rewrite.PublicFirst},
+	CodeNested:        {rewrite.LargestGroups, rewrite.OneRow},
+	CodeRowLevel:      {rewrite.Distinct, rewrite.OneRow},
+	CodePatientsMixed: {rewrite.Distinct},
 }
 
 // planBound plans a query whose parameters are already bound.

@@ -21,7 +21,7 @@ func (b *builder) keys() {
 		e := b.Row(t)
 		if e.Op == expr.OpColumn {
 			if b.IsPatientID(b.Of(e.Relation), e.Column) {
-				refuse(CodeRowLevel, g.At, "group by what patients share, such as sex, year of birth or diagnosis", "a group per patient would show rows of patients")
+				b.refusePatientGroups(g.At)
 			}
 		}
 		b.addKey(e, g.At)
@@ -37,6 +37,24 @@ func (b *builder) keys() {
 			refuse(CodeTooLarge, b.grouping()[0].At, "group by fewer or coarser keys", "the keys span more than %d groups", fragment.MaxCells)
 		}
 	}
+}
+
+// groupsAlone has the data tell which groups there are, where nothing else is asked of them, also of declared ones.
+func (b *builder) groupsAlone() {
+	ordered := slices.ContainsFunc(b.syntax.OrderBy, func(o syntax.Order) bool { return o.Term.Aggregate() != nil })
+	if ordered || len(b.syntax.Select.Aggregates()) > 0 {
+		return
+	}
+	for i, k := range b.fragment.Keys {
+		if b.IsKey(k.Expr) {
+			b.refusePatientGroups(b.grouping()[0].At)
+		}
+		b.cells, b.fragment.Keys[i].Domain = 0, nil
+	}
+}
+
+func (b *builder) refusePatientGroups(at Position) {
+	refuse(CodeRowLevel, at, "group by what patients share, such as sex, year of birth or diagnosis", "a group per patient would show rows of patients")
 }
 
 func (b *builder) addKey(e *expr.Expr, at Position) {

@@ -18,6 +18,9 @@ func (r *Resolver) Regrouped(d *fragment.Query, at syntax.Position) *Resolver {
 
 // Over rewrites an expression over the original rows as one over the relation in between.
 func (r *Resolver) Over(at syntax.Position, e *expr.Expr) *expr.Expr {
+	if b := r.behind; b.ReadsPatientID(e) && e.Type == b.Patient.Type {
+		e = b.Patient // of all tables of a row it is one
+	}
 	if i := slices.IndexFunc(r.moved.Columns, func(o fragment.Output) bool { return o.Expr.Equal(e) }); i >= 0 {
 		return expr.Column(r.Sources[0].Name, r.moved.Columns[i].Name, e.Type)
 	}

@@ -6,5 +6,6 @@
 //     whose columns may or may not be qualified;
 //   - joined.go joins a release afterwards with what the query joins before aggregating: public rows, and the query's
 //     own largest groups;
+//   - beside.go takes a row of numbers apart from the rows of patients beside it, and writes distinct rows as groups;
 //   - grouping_sets.go writes GROUPING SETS, ROLLUP and CUBE as UNION ALL.
 package rewrite

@@ -38,67 +38,80 @@ type joining struct {
 	keys    []*syntax.Expr
 	values  []*syntax.Expr // aggregates
 	padded  bool           // a group may have no row in the release
+	names   []syntax.With
+	one     []syntax.From // of one row each, which the release is joined with: see OneRow
 	failed  bool
 }
 
 // PublicFirst moves LEFT JOINs from public tables to patients' rows after the release. It reports whether it found one.
 func PublicFirst(q *syntax.Query, columns Columns) (*syntax.Query, bool) {
-	return apart(q, columns, (*joining).publicFirst)
+	return apart(q, nil, columns, (*joining).publicFirst)
 }
 
 // LargestGroups moves joins of patients with their largest groups after the release. It reports whether it found one.
 func LargestGroups(q *syntax.Query, columns Columns) (*syntax.Query, bool) {
-	return apart(q, columns, (*joining).largestGroups)
+	return apart(q, nil, columns, (*joining).largestGroups)
 }
 
-func apart(q *syntax.Query, columns Columns, rewrite func(*joining) []syntax.From) (*syntax.Query, bool) {
-	s := q.Select
-	out := *q
-	if s == nil {
-		both := *q.SetOperation
-		var left, right bool
-		both.Left, left = apart(both.Left, columns, rewrite)
-		both.Right, right = apart(both.Right, columns, rewrite)
-		out.SetOperation = &both
-		return &out, left || right
-	}
-	j := &joining{columns: columns, s: s}
-	if len(s.From) > 1 && len(s.GroupBy) < 2 && s.IsGrouped() && s.Qualify == nil && !s.Distinct {
-		if from := j.with(q, rewrite); from != nil {
-			out.Select = from
-			out.OrderBy = nil
-			for _, o := range q.OrderBy {
-				o.Term = j.outer(syntax.Ordered(s.Items, o.Term))
-				out.OrderBy = append(out.OrderBy, o)
-			}
-			return &out, !j.failed
+// apart rewrites the outermost SELECTs that fit, among queries of these names.
+func apart(q *syntax.Query, names []syntax.With, columns Columns, rewrite func(*joining) []syntax.From) (*syntax.Query, bool) {
+	return each(q, names, func(q *syntax.Query, names []syntax.With) *syntax.Query {
+		s := q.Select
+		if len(s.From) < 2 || len(s.GroupBy) > 1 || !s.IsGrouped() || s.Qualify != nil || s.Distinct {
+			return nil
+		}
+		j := &joining{columns: columns, s: s, names: names}
+		from := j.with(q, rewrite)
+		if from == nil {
+			return nil
+		}
+		out := *q
+		out.Select, out.OrderBy = from, nil
+		for _, o := range q.OrderBy {
+			o.Term = j.outer(syntax.Ordered(s.Items, o.Term))
+			out.OrderBy = append(out.OrderBy, o)
+		}
+		if j.failed {
+			return nil
+		}
+		return &out
+	})
+}
+
+// each returns the query with SELECTs replaced for which write gives another, of those within WITH, FROM and set
+// operations, and whether there is one. It does not look into what write gives.
+func each(q *syntax.Query, names []syntax.With, write func(*syntax.Query, []syntax.With) *syntax.Query) (*syntax.Query, bool) {
+	names = slices.Concat(names, q.With)
+	if q.Select != nil {
+		if other := write(q, names); other != nil {
+			return other, true
 		}
 	}
-	return within(&out, columns, rewrite)
-}
-
-// within rewrites the queries that a SELECT reads.
-func within(q *syntax.Query, columns Columns, rewrite func(*joining) []syntax.From) (*syntax.Query, bool) {
-	found := false
-	q.With = slices.Clone(q.With)
+	out, found := *q, false
+	in := func(of *syntax.Query) *syntax.Query {
+		other, ok := each(of, names, write)
+		found = found || ok
+		return other
+	}
+	out.With = slices.Clone(q.With)
 	for i, w := range q.With {
-		other, ok := apart(w.Query, columns, rewrite)
-		if ok {
-			q.With[i].Query, found = other, true
-		}
+		out.With[i].Query = in(w.Query)
+	}
+	if o := q.SetOperation; o != nil {
+		both := *o
+		both.Left, both.Right = in(o.Left), in(o.Right)
+		out.SetOperation = &both
+		return &out, found
 	}
 	s := *q.Select
 	s.From = slices.Clone(s.From)
 	for i, f := range s.From {
-		if f.Query == nil || f.Lateral {
-			continue
-		}
-		if other, ok := apart(f.Query, columns, rewrite); ok {
-			s.From[i].Query, found = other, true
+		if f.Query != nil && !f.Lateral {
+			s.From[i].Query = in(f.Query)
 		}
 	}
-	q.Select = &s
-	return q, found
+	out.Select = &s
+	return &out, found
 }
 
 // with is the SELECT over what the rewriting joins; nil if it does not fit.
@@ -109,7 +122,7 @@ func (j *joining) with(q *syntax.Query, rewrite func(*joining) []syntax.From) *s
 			j.keys = append(j.keys, j.key(t))
 		}
 	}
-	if slices.ContainsFunc(s.Items, func(i syntax.Item) bool { return i.Term.Kind == syntax.Star || i.Term.Window() != nil }) {
+	if slices.ContainsFunc(s.Items, func(i syntax.Item) bool { return i.Term.Kind == syntax.Star }) {
 		return nil
 	}
 	from := rewrite(j)
@@ -162,12 +175,8 @@ func (j *joining) owner(t *syntax.Expr) int {
 			return i
 		case f.Columns != nil:
 			names = f.Columns
-		case f.Query != nil && f.Query.Select != nil:
-			for _, item := range f.Query.Select.Items {
-				names = append(names, strings.ToLower(item.Name()))
-			}
-		case f.Query == nil:
-			names = j.columns(f.Table)
+		default:
+			names = j.columnsOf(f)
 		}
 		if slices.Contains(names, strings.ToLower(t.Name)) {
 			if at >= 0 {
@@ -177,6 +186,27 @@ func (j *joining) owner(t *syntax.Expr) int {
 		}
 	}
 	return at
+}
+
+// columnsOf names the columns of a table or of a query, as far as its text tells.
+func (j *joining) columnsOf(f syntax.From) (names []string) {
+	q := f.Query
+	if w := f.Named(j.names); w != nil {
+		if w.Columns != nil {
+			return w.Columns
+		}
+		q = w.Query
+	}
+	if q == nil {
+		return j.columns(f.Table)
+	}
+	for q.Select == nil {
+		q = q.SetOperation.Left
+	}
+	for _, item := range q.Select.Items {
+		names = append(names, strings.ToLower(item.Name()))
+	}
+	return names
 }
 
 // reads reports whether an expression reads only columns of the FROM tables for which of is true. It may also read
@@ -199,6 +229,9 @@ func (j *joining) reads(t *syntax.Expr, of func(i int) bool) bool {
 // outer rewrites a term over the release.
 func (j *joining) outer(t *syntax.Expr) *syntax.Expr {
 	return t.Rewrite(func(t *syntax.Expr) *syntax.Expr {
+		if x := j.ofOne(t); x != nil {
+			return x
+		}
 		if i := slices.IndexFunc(j.keys, func(k *syntax.Expr) bool { return sameTerm(k, t) }); i >= 0 {
 			of := groups
 			if j.padded {
@@ -231,6 +264,9 @@ func (j *joining) value(t *syntax.Expr) *syntax.Expr {
 	if i < 0 {
 		i = len(j.values)
 		j.values = append(j.values, t)
+	}
+	if len(j.one) > 0 && t.Find(func(t *syntax.Expr) bool { return j.ofOne(t) != nil }) != nil {
+		j.failed = true // it is another value for each row
 	}
 	last := len(j.s.From) - 1
 	if j.padded && (len(t.Args) == 0 || t.Args[0].Kind != syntax.Column || !j.reads(t, func(i int) bool { return i == last })) {
