@@ -633,7 +633,7 @@ func TestExplainStatement(t *testing.T) {
 		}
 	}
 	want := []string{"expected   n: ± 18", "expected   r: no interval: the order of noisy numbers decides it",
-		"expected   percent: computed from released numbers: its interval comes with the answer, and may be open"}
+		"expected   percent: ± 0.642 where it is 50, with about 1000 values in each of 2 groups"}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q", got)
 	}

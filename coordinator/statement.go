@@ -203,7 +203,7 @@ func (e *Explanation) lines() [][]string {
 		text += fmt.Sprintf("\n%-10s ", what) + fmt.Sprintf(format, args...)
 	}
 	for _, x := range e.Expected {
-		line("expected", "%s: %s", x.Column, strings.TrimSpace(halfWidth(x)+"  "+x.Note))
+		line("expected", "%s: %s", x.Column, x)
 	}
 	switch {
 	case e.Public:

@@ -2,13 +2,11 @@ package planner
 
 import (
 	"fmt"
-	"math"
 	"slices"
-	"strings"
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/fragment"
-	"github.com/intramuros/intramuros/planner/estimate"
+	"github.com/intramuros/intramuros/planner/bias"
 )
 
 // A partial aggregate has measuring times the weight of the one that measures how much of it was left out. So measuring
@@ -143,70 +141,30 @@ func (b *builder) mostBeyond() int {
 	return most
 }
 
-// Beyond is how much of the data clipping left out of an answer, measured with noise.
-type Beyond struct {
-	// Share of all data, with the ends of its interval, in [0, 1]. NaN if the measured sum has values of both signs.
-	Share, Low, High float64
-	// Surely is an upper bound of the share at 99.9 % confidence.
-	Surely float64
-	// Amount is what was left out, in the unit of what is measured; HalfWidth is that of its interval.
-	Amount, HalfWidth float64
-}
-
 // beyond reads how much was left out over all groups. It is false if it was not measured or nothing can be left out.
-func (p *Plan) beyond(cells []Cell, confidence float64) (Beyond, bool) {
+func (p *Plan) beyond(cells []Cell, confidence float64) (bias.Part, bool) {
 	m := p.measured
 	if m == nil {
-		return Beyond{}, false
+		return bias.Part{}, false
 	}
-	kept, lost := p.overall(m.of, cells), p.overall(m.beyond, cells)
-	n := max(1, len(cells))
-	b := Beyond{Share: math.NaN(), Low: math.NaN(), High: math.NaN(), Amount: lost}
-	within := func(i int, at, confidence float64) (low, high float64) { return p.overallWithin(i, at, n, confidence) }
-	low, high := within(m.beyond, lost, confidence)
-	b.HalfWidth = (high - low) / 2
-	if g := p.Fragment.Partials[m.of].Grid; g == nil || (g.Lower >= 0 || g.Upper <= 0) && g.Center == 0 {
-		// Each of the two intervals may fail with half of the allowed probability. Fieller's interval is a tenth narrower but
-		// takes milliseconds.
-		each := (1 + confidence) / 2
-		leastLost, mostLost := within(m.beyond, lost, each)
-		leastKept, mostKept := within(m.of, kept, each)
-		b.Low, b.High = estimate.ShareOf(leastLost, mostKept, 0), estimate.ShareOf(mostLost, leastKept, 1)
-		const surely = 0.999
-		_, mostLost = within(m.beyond, lost, surely)
-		leastKept, _ = within(m.of, kept, surely)
-		b.Surely = estimate.ShareOf(mostLost, leastKept, 1)
-		b.Share = math.Max(b.Low, math.Min(b.High, estimate.ShareOf(lost, kept, 0.5))) // 0.5 if both are noise only
+	kept := p.overall(m.of, cells)
+	if g := p.Fragment.Partials[m.of].Grid; g != nil && (g.Center != 0 || g.Lower < 0 && g.Upper > 0) {
+		return bias.Left(p.overall(m.beyond, cells), nil, confidence), true
 	}
-	return b, true
-}
-
-// unitOf is the unit of a partial aggregate's integer, in the unit of what it adds up.
-func (p *Plan) unitOf(i int) float64 {
-	unit := 1 / float64(p.Proof.Units[i])
-	if g := p.Fragment.Partials[i].Grid; g != nil {
-		unit *= g.Number(1)
-	}
-	return unit
+	return bias.Left(p.overall(m.beyond, cells), &kept, confidence), true
 }
 
 // overall sums a partial aggregate of one number over all groups.
-func (p *Plan) overall(i int, cells []Cell) float64 {
-	all := 0.0
-	for _, c := range cells {
-		all += float64(c.Noisy[p.places[i].start]) * p.unitOf(i)
+func (p *Plan) overall(i int, cells []Cell) bias.Number {
+	unit, all := 1/float64(p.Proof.Units[i]), 0.0
+	if g := p.Fragment.Partials[i].Grid; g != nil {
+		unit *= g.Number(1)
 	}
-	return all
+	for _, c := range cells {
+		all += float64(c.Noisy[p.places[i].start]) * unit
+	}
+	return bias.Number{Amount: all, Noise: dp.RatioTerm{Distribution: p.noise[i], Numerator: unit, Count: max(1, len(cells))}}
 }
-
-// overallWithin is an interval of a partial aggregate summed over n groups.
-func (p *Plan) overallWithin(i int, at float64, n int, confidence float64) (low, high float64) {
-	sum := dp.Ratio{Numerator: at, Denominator: 1, Terms: []dp.RatioTerm{{Distribution: p.noise[i], Numerator: p.unitOf(i), Count: n}}}
-	return sum.Interval(confidence, math.Inf(-1), math.Inf(1))
-}
-
-// hidden is the share of the data above which "0 to that" tells nothing useful.
-const hidden = 0.5
 
 // bias says how much was left out of the answer, and which query has no such bias. It is empty if nobody was clipped or
 // less than a thousandth is left out.
@@ -214,40 +172,13 @@ func (p *Plan) bias(cells []Cell, confidence float64) string {
 	if p.Proof.Unclipped {
 		return ""
 	}
+	limit := p.limited()
 	b, ok := p.beyond(cells, confidence)
-	what, limit := p.limited()
 	if !ok {
-		return unmeasured(limit)
+		return bias.Unmeasured(limit.Limit)
 	}
-	most := p.Fragment.Partials[p.measured.beyond].Most
-	var much string
-	switch half := math.Max(b.High-b.Share, b.Share-b.Low); {
-	case math.IsNaN(b.Share) && math.Abs(b.Amount) <= b.HalfWidth:
-		return fmt.Sprintf("how much of %s beyond %s and left out is hidden by noise (up to %s either way), and a larger epsilon would tell: intervals hold the value without it; %s",
-			what, limit, plain(math.Abs(b.Amount)+b.HalfWidth), p.unbiased())
-	case math.IsNaN(b.Share):
-		much = fmt.Sprintf("about %s ± %s", plain(b.Amount), plain(b.HalfWidth))
-	case b.Low <= 0 && b.Surely < 0.001:
-		return ""
-	case b.Low <= 0 && b.High >= hidden:
-		return fmt.Sprintf("what share of %s beyond %s and left out is hidden by noise, and a larger epsilon would tell: intervals hold the value without it; %s", what, limit, p.unbiased())
-	case b.Low <= 0:
-		much = upTo(b.High)
-	default:
-		much = fmt.Sprintf("about %s ± %s", percent(b.Share), percent(math.Ceil(1000*half)/1000))
-	}
-	text := fmt.Sprintf("%s of %s beyond %s and left out (more, if some have over %d times the limit): intervals hold the value without that part", much, what, limit, most+1)
-	if math.IsNaN(b.High) || b.High > 0.01 {
-		text += "; " + p.unbiased()
-	}
-	return text
+	return b.LeftOut(limit)
 }
-
-// percent writes a share for people.
-func percent(x float64) string { return number(math.Round(1000*x)/10) + " %" }
-
-// upTo writes a share of which only the upper end is known. It is at least a thousandth, the least that is reported.
-func upTo(high float64) string { return "0 to " + percent(math.Max(0.001, math.Ceil(1000*high)/1000)) }
 
 // biases say how much clipping left out and how much CLAMP moved, as measured.
 func (p *Plan) biases(cells []Cell, confidence float64) []string {
@@ -259,24 +190,25 @@ func (p *Plan) biases(cells []Cell, confidence float64) []string {
 }
 
 // limited names what is measured and the limit that clips it.
-func (p *Plan) limited() (what, limit string) {
+func (p *Plan) limited() bias.Limit {
 	proof := p.Proof
-	limit = fmt.Sprintf("the limit of %d %s a patient (max_rows)", proof.Rows, plural(proof.Rows, "row", "rows"))
+	l := bias.Limit{Are: "are", Limit: fmt.Sprintf("the limit of %d %s a patient (max_rows)", proof.Rows, plural(proof.Rows, "row", "rows")), Instead: p.unbiased()}
 	if p.measured == nil {
-		return "", limit
+		return l
 	}
+	l.Times = p.Fragment.Partials[p.measured.beyond].Most + 1
 	switch of := p.Fragment.Partials[p.measured.of]; of.Kind {
 	case fragment.PartialRows:
-		what = "the rows are"
+		l.What = "the rows"
 	case fragment.PartialValues:
-		what = "the values" + p.ofWhat(of.Expr) + " are"
+		l.What = "the values" + bias.Of(of.Expr, p.unqualified)
 	case fragment.PartialSum:
-		what = "the sum" + p.ofWhat(of.Expr) + " is"
+		l.What, l.Are = "the sum"+bias.Of(of.Expr, p.unqualified), "is"
 	default:
-		what, limit = "the patients counted in groups is", fmt.Sprintf("the limit of %d %s a patient (max_groups)", proof.Groups, plural(proof.Groups, "group", "groups"))
-		what = strings.Replace(what, "patients counted", "count of patients", 1)
+		l.What, l.Are = "the count of patients in groups", "is"
+		l.Limit = fmt.Sprintf("the limit of %d %s a patient (max_groups)", proof.Groups, plural(proof.Groups, "group", "groups"))
 	}
-	return what, limit
+	return l
 }
 
 // unbiased says what to ask for to avoid the bias.

@@ -109,7 +109,7 @@ func (b *builder) divides(aggregate, n int) bool {
 			return true
 		}
 		if e.Op == expr.OpIntDivide {
-			e = untruncated(e)
+			e = scalar.Untruncated(e)
 		}
 		if q, ok := p.quotientOf(e); ok {
 			_, is := q.Bottom.Weights[n]

@@ -2,16 +2,14 @@ package planner
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/bias"
 	"github.com/intramuros/intramuros/planner/clamp"
-	"github.com/intramuros/intramuros/planner/estimate"
 	"github.com/intramuros/intramuros/planner/scalar"
 )
 
@@ -30,10 +28,14 @@ func (b *builder) clamps() []clampCount {
 			if moved == nil {
 				continue
 			}
-			what := fmt.Sprintf("%s from %s to %s", abridged(c.Args[0].Args[0].String()), c.Args[1], c.Args[0].Args[1])
+			what := fmt.Sprintf("%s from %s to %s", bias.Abridged(c.Args[0].Args[0].String()), c.Args[1], c.Args[0].Args[1])
+			said := "CLAMP (" + what + ")"
+			if given := slices.IndexFunc(b.plan.inFull, func(of inFull) bool { return of.clamped.Equal(c) }); given >= 0 {
+				said = fmt.Sprintf("the limit that max_rows gives (%s from %s to %s)", b.plan.inFull[given].name, c.Args[1], c.Args[0].Args[1])
+			}
 			i := slices.IndexFunc(all, func(o clampCount) bool { return o.what == what })
 			if i < 0 {
-				all = append(all, clampCount{of: -1, sums: []*expr.Expr{partial.Expr}, moved: moved, what: what})
+				all = append(all, clampCount{of: -1, sums: []*expr.Expr{partial.Expr}, moved: moved, what: what, said: said})
 				continue
 			}
 			all[i].sums = append(all[i].sums, partial.Expr)
@@ -113,106 +115,23 @@ func (b *builder) countOf(sums []*expr.Expr, partials []fragment.Partial) int {
 	})
 }
 
-// Moved is how many values CLAMP moved to the nearest of its bounds, over all groups, measured with noise.
-type Moved struct {
-	Amount, HalfWidth float64
-	// Share of all values, with the ends of its interval, in [0, 1]; NaN if the values were not counted.
-	Share, Low, High float64
-	// Surely is an upper bound of the share at 99.9 % confidence.
-	Surely float64
-}
-
 // moved reads how many values a clamp moved.
-func (p *Plan) moved(c clampCount, cells []Cell, confidence float64) Moved {
-	n := max(1, len(cells))
-	amount := p.overall(c.partial, cells)
-	low, high := p.overallWithin(c.partial, amount, n, confidence)
-	m := Moved{Amount: math.Max(0, amount), HalfWidth: (high - low) / 2, Share: math.NaN(), Low: math.NaN(), High: math.NaN()}
+func (p *Plan) moved(c clampCount, cells []Cell, confidence float64) bias.Part {
 	if c.of < 0 {
-		return m
+		return bias.Moved(p.overall(c.partial, cells), nil, confidence)
 	}
 	all := p.overall(c.of, cells)
-	// each of the two may fail with half of the allowed probability
-	within := func(confidence float64) (low, high float64) {
-		least, most := p.overallWithin(c.partial, amount, n, (1+confidence)/2)
-		leastAll, mostAll := p.overallWithin(c.of, all, n, (1+confidence)/2)
-		return estimate.PartOf(least, mostAll, 0), estimate.PartOf(most, leastAll, 1)
-	}
-	m.Low, m.High = within(confidence)
-	_, m.Surely = within(0.999)
-	m.Share = math.Max(m.Low, math.Min(m.High, estimate.PartOf(amount, all, 0.5)))
-	return m
+	return bias.Moved(p.overall(c.partial, cells), &all, confidence)
 }
 
 // moves says how many values each clamp moved. It omits a clamp that surely moved less than a thousandth.
 func (p *Plan) moves(cells []Cell, confidence float64) (all []string) {
 	for _, c := range p.clamped {
-		m := p.moved(c, cells, confidence)
-		half := math.Max(m.High-m.Share, m.Share-m.Low)
-		var much string
-		switch {
-		case math.IsNaN(m.Share) && m.Amount > m.HalfWidth:
-			much = fmt.Sprintf("about %s ± %s of the values", number(math.Round(m.Amount)), number(math.Ceil(m.HalfWidth)))
-		case math.IsNaN(m.Share):
-			much = fmt.Sprintf("0 to %s of the values", number(math.Ceil(m.Amount+m.HalfWidth)))
-		case m.Low <= 0 && m.Surely < 0.001:
-			continue
-		case m.Low <= 0 && m.High >= hidden:
-			all = append(all, fmt.Sprintf("how many of the values CLAMP moves (%s) is hidden by noise, and a larger epsilon would tell: sums and averages are of what it makes of them", p.unqualified(c.what)))
-			continue
-		case m.Low <= 0:
-			much = upTo(m.High) + " of the values"
-		default:
-			much = fmt.Sprintf("about %s ± %s of the values", percent(m.Share), percent(math.Ceil(1000*half)/1000))
+		if text := p.moved(c, cells, confidence).Outside(p.unqualified(c.said)); text != "" {
+			all = append(all, text)
 		}
-		all = append(all, fmt.Sprintf("%s are outside of CLAMP (%s) and count as the nearest bound: sums and averages are of what it makes of them", much, p.unqualified(c.what)))
 	}
 	return all
-}
-
-// spoken writes an expression for a warning: CLAMP as it is written, a date as a date, without names that planning
-// made. For a long expression it lists only the columns.
-func (p *Plan) spoken(e *expr.Expr) string {
-	const longest = 60
-	if e.Op == expr.OpDivide && e.Args[1].Op == expr.OpLiteral && sinceEpoch(e.Args[0]) {
-		e = e.Args[0] // the division turns microseconds into seconds
-	}
-	if sinceEpoch(e) {
-		e = e.Args[0]
-	}
-	if e.Op == expr.OpCase && len(e.Args) == 3 && e.Args[0].Op == expr.OpIsNull && clamp.Is(e.Args[2]) {
-		if x := e.Args[2].Args[0]; x.Args[0].Equal(e.Args[0].Args[0]) {
-			of, lower, upper := p.spoken(x.Args[0]), e.Args[2].Args[1], x.Args[1]
-			if strings.Contains(of, ", ") { // a list of columns would read as arguments
-				return fmt.Sprintf("CLAMP(…, %s, %s) of %s", lower, upper, of)
-			}
-			return fmt.Sprintf("CLAMP(%s, %s, %s)", of, lower, upper)
-		}
-	}
-	text := e.String()
-	if utf8.RuneCountInString(text) > longest {
-		var columns []string
-		e.Columns(func(relation, column string) {
-			if c := relation + "." + column; !slices.Contains(columns, c) {
-				columns = append(columns, c)
-			}
-		})
-		text = strings.Join(columns, ", ")
-	}
-	return abridged(p.unqualified(text))
-}
-
-// ofWhat is " of " and the expression. It is empty for a column that planning named.
-func (p *Plan) ofWhat(e *expr.Expr) string {
-	if text := p.spoken(e); text != "value" && !strings.HasPrefix(text, "value_") {
-		return " of " + text
-	}
-	return ""
-}
-
-// sinceEpoch reports whether an expression turns a date or a timestamp into a number.
-func sinceEpoch(e *expr.Expr) bool {
-	return e.Op == expr.OpSubtract && e.Args[1].Op == expr.OpLiteral && (*e.Args[1].Value == value.Date(0) || *e.Args[1].Value == value.Timestamp(0))
 }
 
 // unqualified removes from a text the names that planning gave to derived relations.

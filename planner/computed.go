@@ -13,6 +13,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/estimate"
 	"github.com/intramuros/intramuros/planner/overlap"
+	"github.com/intramuros/intramuros/planner/scalar"
 )
 
 // computed gives intervals for numbers that are computed from released ones. fragment.Trace tells, for each number that
@@ -196,7 +197,7 @@ func (c *computed) bounds(e *expr.Expr) (low, high float64) {
 	case e.Op == expr.OpCast && e.Args[0].Type.Numeric():
 		return c.bounds(e.Args[0])
 	case e.Op == expr.OpIntDivide:
-		low, high = c.bounds(untruncated(e))
+		low, high = c.bounds(scalar.Untruncated(e))
 		return math.Trunc(low), math.Trunc(high)
 	case e.Op == expr.OpLiteral:
 		if e.Value.IsNull() {

@@ -12,6 +12,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/estimate"
 	"github.com/intramuros/intramuros/planner/overlap"
+	"github.com/intramuros/intramuros/planner/scalar"
 )
 
 // settle finds the divisions in everything that the plan's answer shows, filters by and orders by.
@@ -36,12 +37,12 @@ func (p *Plan) settle() {
 // divided replaces each division by a column: the largest expression that is a quotient of linear forms. It does the
 // same for each difference that cannot be below 0.
 func (p *Plan) divided(e *expr.Expr) *expr.Expr {
-	if !divides(e) {
+	if !scalar.Divides(e) {
 		return e
 	}
 	whole := e
 	if e.Op == expr.OpIntDivide {
-		whole = untruncated(e)
+		whole = scalar.Untruncated(e)
 	}
 	q, ok := p.quotientOf(whole)
 	d := division{expr: e, constant: q.Bottom.Constant}
@@ -69,10 +70,6 @@ func (p *Plan) divided(e *expr.Expr) *expr.Expr {
 		other.Args[i] = p.divided(a)
 	}
 	return &other
-}
-
-func divides(e *expr.Expr) bool {
-	return e.Op == expr.OpDivide || e.Op == expr.OpIntDivide || e.Op == expr.OpSubtract || slices.ContainsFunc(e.Args, divides)
 }
 
 // quotientOf writes an expression as a quotient of linear forms that are the same in each group, if it is one.

@@ -9,67 +9,10 @@ import (
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
-	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/bias"
 	"github.com/intramuros/intramuros/planner/estimate"
 	"github.com/intramuros/intramuros/planner/relational"
-	"github.com/intramuros/intramuros/planner/scalar"
 )
-
-// Expected is the error to expect in one column, before the query is run.
-type Expected struct {
-	Column string
-	// HalfWidth is that of the interval, in the column's unit. NaN if it depends on the answer.
-	HalfWidth float64
-	// Value is the assumed answer for which HalfWidth was computed, if it depends on the answer; else NaN.
-	Value float64
-	Note  string
-}
-
-// Expected returns the error to expect in each noisy column, at that confidence. It depends on the plan alone. If an
-// error depends on the answer and the number of values is public, it is computed for an assumed answer: equal groups,
-// with values spread evenly over their bounds.
-func (p *Plan) Expected(confidence float64) []Expected {
-	var all []Expected
-	cell, supposed := p.suppose()
-	for _, c := range p.Columns {
-		if !c.Ranged() {
-			continue
-		}
-		x := Expected{Column: c.Name, HalfWidth: math.NaN(), Value: math.NaN(), Note: "depends on the answer"}
-		if supposed {
-			r, g := p.prepare(c.expr, confidence), p.group(cell)
-			g.asIs = true
-			low, high := g.interval(r)
-			x.HalfWidth, x.Note = (high-low)/2, fmt.Sprintf("with about %s values in each group", number(p.supposed))
-			if v := g.evaluate(c.expr); !v.IsNull() {
-				x.Value = v.Float64()
-			}
-		}
-		if of, factor := affine(c.expr); factor != 0 {
-			a := &p.Aggregates[refOf(of.Relation, of.Column).index]
-			if f, ok := a.linear(); ok {
-				x.HalfWidth, x.Note = math.Abs(factor)*p.halfWidthOf(f, confidence), ""
-			} else if of == c.expr && a.function == aggregates["histogram"] {
-				t := p.tree(a.Partials[0], nil)
-				x.HalfWidth, x.Note = t.Noise.HalfWidth(confidence), ""
-			} else if _, scale, ok := a.average(); ok && of == c.expr && a.read == nil && !supposed {
-				width := scale * p.noise[a.Partials[0]].HalfWidth(confidence)
-				x.Note = fmt.Sprintf("about %s divided by the number of values", plain(width))
-			}
-		}
-		switch known := !math.IsNaN(x.HalfWidth); {
-		case known && c.Type == value.TypeInt: // ends are rounded outward
-			x.HalfWidth = math.Ceil(x.HalfWidth)
-		case known && c.Type == value.TypeDate:
-			x.Note = "days, " + x.Note
-		case known && c.Type == value.TypeTimestamp:
-			x.HalfWidth /= scalar.MicrosecondsPerSecond
-			x.Note = "seconds, " + x.Note
-		}
-		all = append(all, x)
-	}
-	return all
-}
 
 // halfWidthOf is how far noise moves a linear form of partial aggregates, with the confidence.
 func (p *Plan) halfWidthOf(f estimate.Form, confidence float64) float64 {
@@ -81,71 +24,6 @@ func (p *Plan) halfWidthOf(f estimate.Form, confidence float64) float64 {
 		return math.Abs(noise[0].Weight) * noise[0].Distribution.HalfWidth(confidence)
 	}
 	return dp.CombinedHalfWidth(confidence, noise)
-}
-
-// affine finds the single column of which a number is a multiple plus a constant. factor is positive; it is 0 if there
-// is no such column.
-func affine(e *expr.Expr) (column *expr.Expr, factor float64) {
-	constant := func(e *expr.Expr) bool {
-		return e.Op == expr.OpLiteral && !e.Value.IsNull() && e.Type.Numeric()
-	}
-	switch {
-	case e.Op == expr.OpColumn:
-		return e, 1
-	case e.Op == expr.OpNegate:
-		return affine(e.Args[0])
-	case e.Op != expr.OpAdd && e.Op != expr.OpSubtract && e.Op != expr.OpMultiply:
-		return nil, 0
-	case constant(e.Args[0]):
-		column, factor = affine(e.Args[1])
-		if e.Op == expr.OpMultiply {
-			factor *= e.Args[0].Value.Float64()
-		}
-	case constant(e.Args[1]):
-		column, factor = affine(e.Args[0])
-		if e.Op == expr.OpMultiply {
-			factor *= e.Args[1].Value.Float64()
-		}
-	}
-	return column, factor
-}
-
-// suppose returns an assumed group, if the size of the groups is public.
-func (p *Plan) suppose() (Cell, bool) {
-	if p.supposed == 0 {
-		return Cell{}, false
-	}
-	var cell Cell
-	for _, k := range p.Fragment.Keys {
-		v := value.Null(k.Expr.Type)
-		if len(k.Domain) > 0 {
-			v = k.Domain[0]
-		}
-		cell.Keys = append(cell.Keys, v)
-	}
-	for i, partial := range p.Fragment.Partials {
-		unit := float64(p.Proof.Units[i])
-		n := []int64{int64(p.supposed * unit)}
-		switch {
-		case p.measures(i): // as if nobody were clipped
-			n[0] = 0
-		case partial.Grid != nil:
-			g := partial.Grid
-			mean := float64(g.Lower)/2 + float64(g.Upper)/2
-			if e := partial.Expr; e.Op == expr.OpMultiply && e.Args[0].Equal(e.Args[1]) {
-				mean = float64(g.Upper) / 3 // the mean square of values spread evenly over [-1, 1]
-			}
-			n[0] = int64(p.supposed * (mean - float64(g.Center)) * unit)
-		case partial.Buckets != nil:
-			leaves := make([]int64, partial.Buckets.Leaves())
-			for j := range leaves {
-				leaves[j] = int64(p.supposed * unit / float64(len(leaves)))
-			}
-			n = p.Coordinates(i, leaves)
-		}
-		cell.Noisy = append(cell.Noisy, n...)
-	}
-	return cell, true
 }
 
 // Warnings say what the answer will lack, before anything is paid for: how many patients a group needs to be shown, and
@@ -237,7 +115,7 @@ func (p *Plan) Describe() string {
 		} else if partial.Share > 1 && partial.Share != p.commonShare() {
 			share = fmt.Sprintf(", weight %s", number(float64(partial.Share)/float64(p.commonShare())))
 		}
-		of, scale := abridged(partial.String()), p.noise[i].Scale/unit
+		of, scale := bias.Abridged(partial.String()), p.noise[i].Scale/unit
 		if r := p.ranks[i]; r != nil {
 			of, scale = of+", released as how many lie under each edge", scale*r.Spread()
 		}

@@ -1,19 +1,251 @@
 package planner
 
 import (
+	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/estimate"
 	"github.com/intramuros/intramuros/planner/relational"
+	"github.com/intramuros/intramuros/planner/scalar"
 )
 
-// What Expected notes for a number that is not itself released.
-const (
-	noteComputed   = "computed from released numbers: its interval comes with the answer, and may be open"
-	noteNoInterval = "no interval: the order of noisy numbers decides it"
-)
+// Expected is the error to expect of one column before it is asked for.
+type Expected struct {
+	Column string
+	// HalfWidth is that of the interval, in the column's unit; NaN where none can be told before the answer.
+	HalfWidth float64
+	// Value is what HalfWidth was computed at, where it depends on the answer; else NaN.
+	Value float64
+	// Values are with how many in each group all this was computed, where it depends on that; else 0.
+	Values float64
+	// From and To are, of a quantile or an extreme, the shares of the values under the ends of its interval, in [0, 1];
+	// both 0 of everything else.
+	From, To float64
+	Note     string
+}
+
+// String is the error in words, without the column.
+func (x Expected) String() string {
+	if math.IsNaN(x.HalfWidth) {
+		return x.Note
+	}
+	return strings.TrimSpace("± " + number(x.HalfWidth) + " " + x.Note)
+}
+
+// Expected returns the error to expect of each noisy column, at that confidence. It depends on the plan alone, and on
+// what a profile tells. What depends on the answer is computed at an answer that may be expected: as many values in
+// each group as there are by the profile or the catalog, or a round number where nobody knows, spread evenly over their
+// bounds. How wide a quantile's interval is in the unit of its values nobody knows before. So what is told is which
+// shares of the values lie under its ends, which depends on noise alone.
+func (p *Plan) Expected(confidence float64) (all []Expected) {
+	n, note := p.size(confidence)
+	g := p.group(p.suppose(nil, n))
+	g.asIs = true
+	for _, c := range p.Columns {
+		if !c.Ranged() {
+			continue
+		}
+		x := p.known(c, confidence)
+		if v := g.evaluate(c.expr); p.supposed > 0 && !v.IsNull() {
+			x.Value = v.Float64()
+		}
+		if x.Note == "" && math.IsNaN(x.HalfWidth) {
+			x = g.expected(c, confidence)
+			x.Values, x.Note = n, strings.TrimPrefix(x.Note+", "+note, ", ")
+		}
+		switch known := !math.IsNaN(x.HalfWidth); {
+		case known && c.Type == value.TypeInt: // ends are rounded outward
+			x.HalfWidth = math.Ceil(x.HalfWidth)
+		case known && c.Type == value.TypeDate:
+			x.Note = "days, " + x.Note
+		case known && c.Type == value.TypeTimestamp:
+			x.HalfWidth /= scalar.MicrosecondsPerSecond
+			x.Note = "seconds, " + x.Note
+		}
+		all = append(all, x)
+	}
+	return all
+}
+
+// known is the error of a column that does not depend on the answer; of others, neither a half-width nor a note.
+func (p *Plan) known(c Column, confidence float64) Expected {
+	x := Expected{Column: c.Name, HalfWidth: math.NaN(), Value: math.NaN()}
+	for _, i := range p.aggregatesOf(c.expr) {
+		a := &p.Aggregates[i]
+		seen := func(t estimate.Tree) float64 { return t.ThresholdOf(a.argument) }
+		if a.function == lowestOf || a.function == highestOf || a.function == mostOf {
+			seen = func(t estimate.Tree) float64 { return t.ShownFrom(a.argument) }
+		}
+		switch {
+		case a.ofValues:
+			x.Note = fmt.Sprintf("values that fewer than about %s rows have are not seen", estimate.Plain(math.Ceil(seen(p.tree(a.Partials[0], nil)))))
+			return x
+		case a.function == aggregates["approx_bounds"]:
+			x.Note = fmt.Sprintf("powers of two that fewer than about %s rows lie between are not seen", estimate.Plain(math.Ceil(p.tree(a.Partials[0], nil).FilledFrom())))
+			return x
+		}
+	}
+	of, factor := scalar.Affine(c.expr)
+	if factor == 0 {
+		return x
+	}
+	a := &p.Aggregates[refOf(of.Relation, of.Column).index]
+	if f, ok := a.linear(); ok {
+		x.HalfWidth = math.Abs(factor) * p.halfWidthOf(f, confidence)
+	} else if a.function == aggregates["histogram"] && of == c.expr {
+		x.HalfWidth = p.tree(a.Partials[0], nil).Noise.HalfWidth(confidence)
+	}
+	return x
+}
+
+// expected is the error of a column in a group such as may be expected.
+func (g group) expected(c Column, confidence float64) Expected {
+	x := Expected{Column: c.Name, HalfWidth: math.NaN(), Value: math.NaN()}
+	of := scalar.Unrounded(c.expr)
+	if at, factor := scalar.Affine(of); factor != 0 {
+		if a := &g.plan.Aggregates[refOf(at.Relation, at.Column).index]; a.ofTree {
+			if x.From, x.To, x.Note = g.shares(a, confidence); !g.plan.evenly {
+				return x
+			}
+			x.Note = ""
+		}
+	}
+	r := g.plan.prepare(c.expr, confidence)
+	low, high := g.interval(r.unbounded())
+	if math.IsInf(high-low, 0) || math.IsNaN(high-low) {
+		low, high = g.interval(g.plan.prepare(c.expr, confidence))
+	}
+	if x.HalfWidth = (high - low) / 2; math.IsInf(x.HalfWidth, 0) {
+		x.HalfWidth = math.NaN()
+	}
+	if v := g.evaluate(c.expr); !v.IsNull() {
+		x.Value = v.Float64()
+	}
+	if !math.IsNaN(x.Value) && c.Type.Numeric() && !r.trees {
+		x.Note = "where it is " + estimate.Plain(x.Value)
+	}
+	if !r.divided() {
+		x.Note = strings.TrimPrefix(x.Note+", if the values lie evenly between their bounds", ", ")
+	}
+	if g.asIs = false; math.IsNaN(x.HalfWidth) || g.evaluate(c.expr).IsNull() {
+		x.Note = "noise may be all there is, and the number NULL"
+	}
+	return x
+}
+
+// shares are those of the values that lie under the ends of a quantile's interval, in words as well.
+func (g group) shares(a *Aggregate, confidence float64) (from, to float64, note string) {
+	t := g.tree(a)
+	_, low, high := a.read(*t, a.argument, confidence)
+	if t.Whole && high < t.Upper {
+		high++ // what is no more than high is under the next
+	}
+	from, to = (low-t.Lower)/(t.Upper-t.Lower), (high-t.Lower)/(t.Upper-t.Lower)
+	percentile := func(x float64) string { return number(math.Round(1000*x) / 10) }
+	switch a.function {
+	case aggregates["min"]:
+		return from, to, fmt.Sprintf("between the lower bound and percentile %s of the values", percentile(to))
+	case aggregates["max"]:
+		return from, to, fmt.Sprintf("between percentile %s of the values and the upper bound", percentile(from))
+	}
+	return from, to, fmt.Sprintf("between percentiles %s and %s of the values", percentile(from), percentile(to))
+}
+
+// divided reports whether all is divided by how many rows or patients there are, so that its interval is as wide
+// wherever values lie.
+func (r *reading) divided() bool {
+	for r.inner != nil {
+		r = r.inner
+	}
+	return r.quotient != nil && !slices.ContainsFunc(r.quotient.used, func(i int) bool {
+		return r.quotient.Bottom.Weights[i] != 0 && r.plan.Fragment.Partials[i].Grid != nil
+	})
+}
+
+// unbounded leaves the interval of a quotient as noise makes it, and not cut to where the number must lie.
+func (r *reading) unbounded() *reading {
+	for of := r; of != nil; of = of.inner {
+		of.bounds.Lower, of.bounds.Upper = math.Inf(-1), math.Inf(1)
+	}
+	return r
+}
+
+// size is with how many values in each group to compute errors, in words as well.
+func (p *Plan) size(confidence float64) (n float64, note string) {
+	const tenth = "with a tenth of them ten times as wide"
+	values := "values"
+	if len(p.Fragment.Keys) > 0 {
+		values = "values in each group"
+	}
+	switch {
+	case p.supposed > 0:
+		return p.supposed, fmt.Sprintf("with about %s %s", estimate.Plain(p.supposed), values)
+	case p.most > 0:
+		return p.most, fmt.Sprintf("with about %s %s, if the query keeps all rows; %s", estimate.Plain(p.most), values, tenth)
+	}
+	least := 0.0
+	for i, partial := range p.Fragment.Partials {
+		half := p.noise[i].HalfWidth(confidence) / float64(p.Proof.Units[i])
+		switch {
+		case p.measures(i):
+		case partial.Buckets != nil:
+			least = math.Max(least, p.tree(i, nil).TotalHalfWidth(confidence))
+		case partial.Grid == nil:
+			least = math.Max(least, half)
+		case partial.Grid.Center == 0:
+			least = math.Max(least, half/math.Max(math.Abs(float64(partial.Grid.Lower)), math.Abs(float64(partial.Grid.Upper))))
+		}
+	}
+	for n = fewValues; n < 10*least; n *= 10 {
+	}
+	return n, fmt.Sprintf("with %s %s; %s", estimate.Plain(n), values, tenth)
+}
+
+// fewValues are supposed in a group where nobody knows how many there are, if noise leaves anything of as many.
+const fewValues = 1000
+
+// suppose gives a group of n values such as may be expected: spread evenly over their bounds.
+func (p *Plan) suppose(keys []value.Value, n float64) Cell {
+	cell := Cell{Keys: keys}
+	for _, k := range p.Fragment.Keys[len(keys):] {
+		v := value.Null(k.Expr.Type)
+		if len(k.Domain) > 0 {
+			v = k.Domain[0]
+		}
+		cell.Keys = append(cell.Keys, v)
+	}
+	for i, partial := range p.Fragment.Partials {
+		unit := float64(p.Proof.Units[i])
+		x := []int64{int64(n * unit)}
+		switch {
+		case p.measures(i): // as if nobody were clipped
+			x[0] = 0
+		case partial.Kind == fragment.PartialPatients && partial.Expr != nil: // half of all
+			x[0] /= 2
+		case partial.Grid != nil:
+			g := partial.Grid
+			mean := float64(g.Lower)/2 + float64(g.Upper)/2
+			if e := partial.Expr; e.Op == expr.OpMultiply && e.Args[0].Equal(e.Args[1]) {
+				mean = float64(g.Upper) / 3 // the mean square of what is spread evenly over [-1, 1]
+			}
+			x[0] = int64(n * (mean - float64(g.Center)) * unit)
+		case partial.Buckets != nil:
+			leaves := make([]int64, partial.Buckets.Leaves())
+			under := func(j int) int64 { return int64(math.Round(n * unit * float64(j) / float64(len(leaves)))) }
+			for j := range leaves {
+				leaves[j] = under(j+1) - under(j)
+			}
+			x = p.Coordinates(i, leaves)
+		}
+		cell.Noisy = append(cell.Noisy, x...)
+	}
+	return cell
+}
 
 // Expected returns the error to expect in each noisy number of the answer.
 func (p *Program) Expected(confidence float64) []Expected {
@@ -24,14 +256,133 @@ func (p *Program) Expected(confidence float64) []Expected {
 	for i := range p.Releases {
 		released[i] = p.expectedOf(i, confidence)
 	}
-	var all []Expected
+	var all, trial []Expected
 	for i, c := range p.Columns {
 		if !c.Ranged() {
 			continue
 		}
-		x := expectedIn(p.post.Query, p.post.columns[i].name, released)
+		x, ok := p.passed(p.post.columns[i].name, released)
+		if !ok {
+			if trial == nil {
+				trial = p.trial(confidence)
+			}
+			x = trial[i]
+		}
 		x.Column = c.Name
 		all = append(all, x)
+	}
+	return all
+}
+
+// passed is the error of a column that is passed on from releases, the widest of them; false: it is computed.
+func (p *Program) passed(name string, released []map[string]Expected) (x Expected, ok bool) {
+	from, how := relational.PassedFrom(p.post.Query, name)
+	x = Expected{Value: math.NaN()}
+	if how == relational.IsPlace {
+		x.HalfWidth, x.Note = math.NaN(), "no interval: the order of noisy numbers decides it"
+	}
+	for i, of := range from {
+		next, known := released[of.Release-1][of.Column]
+		if !known || len(from) > 1 && math.IsNaN(next.HalfWidth) { // the rows of one arm are wider than those of another
+			return x, false
+		}
+		if i == 0 || next.HalfWidth > x.HalfWidth {
+			x = next
+		}
+	}
+	return x, how != relational.IsComputed
+}
+
+// mostTried bounds the released numbers of which a trial is made.
+const mostTried = 20_000
+
+// trial is what to expect of each column that is computed from released numbers: half-width and value in the middle of
+// the rows that are computed of releases such as may be expected, all of as many values.
+func (p *Program) trial(confidence float64) []Expected {
+	all := make([]Expected, len(p.Columns))
+	for i := range all {
+		all[i] = Expected{HalfWidth: math.NaN(), Value: math.NaN(), Note: "computed from released numbers: its interval comes with the answer, and may be open"}
+	}
+	groups, most, n, fewest := make([][][]value.Value, len(p.Releases)), 1, 0.0, math.MaxInt
+	for i, release := range p.Releases {
+		groups[i] = release.groups()
+		if most = max(most, len(groups[i])); len(groups[i])*release.places[len(release.places)-1].end > mostTried || p.lifeTables[i+1] != nil {
+			return all
+		}
+		size, _ := release.size(confidence)
+		n, fewest = math.Max(n, size*float64(len(groups[i]))), min(fewest, release.conditions())
+	}
+	cells := make([][]Cell, len(p.Releases))
+	for i, release := range p.Releases {
+		of := n / float64(len(groups[i]))
+		if release.conditions() > fewest { // some of the rows of another release
+			of /= 2
+		}
+		for _, keys := range groups[i] {
+			cells[i] = append(cells[i], release.suppose(keys, of))
+		}
+	}
+	c, err := p.compute(cells, confidence)
+	if err != nil || len(p.Lookups) > 0 {
+		return all
+	}
+	rows, err := p.post.Trace(p.tables(c, nil), "")
+	if err != nil {
+		return all
+	}
+	answer := p.post.answer(p.Columns, rows, c)
+	for i, column := range p.Columns {
+		var halfWidths, values []float64
+		for _, row := range answer.Rows {
+			if e := row[i]; column.Ranged() && column.Type.Numeric() && !e.Value.IsNull() && !e.Low.IsNull() && !e.High.IsNull() {
+				halfWidths, values = append(halfWidths, (e.High.Float64()-e.Low.Float64())/2), append(values, e.Value.Float64())
+			}
+		}
+		slices.Sort(halfWidths)
+		slices.Sort(values)
+		if len(values) == 0 || halfWidths[len(values)/2] == 0 { // as of how many groups there are, which nobody knows
+			continue
+		}
+		x := &all[i]
+		x.HalfWidth, x.Value, x.Values = halfWidths[len(values)/2], values[len(values)/2], n/float64(most)
+		x.Note = fmt.Sprintf("where it is %s, with about %s values in each of %d groups", estimate.Plain(x.Value), estimate.Plain(math.Round(x.Values)), most)
+		if most == 1 {
+			x.Note = fmt.Sprintf("where it is %s, with about %s values", estimate.Plain(x.Value), estimate.Plain(math.Round(x.Values)))
+		}
+	}
+	return all
+}
+
+// conditions is how many there are that leave out rows.
+func (p *Plan) conditions() int {
+	n := len(p.Fragment.Relations)
+	if p.Fragment.Filter != nil {
+		n += len(expr.Conjuncts(p.Fragment.Filter))
+	}
+	return n
+}
+
+// groups are the keys of the groups of a release: those that are declared, or some where they are not.
+func (p *Plan) groups() [][]value.Value {
+	all := [][]value.Value{nil}
+	for _, k := range p.Fragment.Keys {
+		domain := k.Domain
+		for i := 1; len(k.Domain) == 0 && i <= undeclaredGroups; i++ {
+			v := value.Text(fmt.Sprint(i))
+			if k.Expr.Type != value.TypeText {
+				v = value.OfOrdinal(k.Expr.Type, float64(i))
+			}
+			domain = append(domain, v)
+		}
+		var longer [][]value.Value
+		for _, keys := range all {
+			for _, v := range domain {
+				longer = append(longer, append(slices.Clone(keys), v))
+			}
+		}
+		if all = longer; len(all) > mostTried {
+			return all
+		}
 	}
 	return all
 }
@@ -52,58 +403,4 @@ func (p *Program) expectedOf(i int, confidence float64) map[string]Expected {
 		}
 	}
 	return of
-}
-
-// expectedIn finds the release column that a column passes on, and its expected error.
-func expectedIn(d *fragment.Query, name string, released []map[string]Expected) Expected {
-	unknown := Expected{HalfWidth: math.NaN(), Value: math.NaN(), Note: noteComputed}
-	if d.SetOp != "" {
-		at := slices.IndexFunc(relational.Leaf(d).Columns, func(o fragment.Output) bool { return o.Name == name })
-		if at < 0 {
-			return unknown
-		}
-		widest := expectedIn(d.Inputs[0], name, released)
-		for _, arm := range d.Inputs[1:] {
-			switch x := expectedIn(arm, relational.Leaf(arm).Columns[at].Name, released); {
-			case math.IsNaN(x.HalfWidth) || math.IsNaN(widest.HalfWidth):
-				return unknown // the inputs of a set operation have different widths
-			case x.HalfWidth > widest.HalfWidth:
-				widest = x
-			}
-		}
-		return widest
-	}
-	at := slices.IndexFunc(d.Columns, func(o fragment.Output) bool { return o.Name == name })
-	if at < 0 {
-		return unknown
-	}
-	o := d.Columns[at]
-	switch o.Function {
-	case "", fragment.FunctionLag, fragment.FunctionLead, fragment.FunctionFirst, fragment.FunctionLast:
-	case fragment.FunctionRank, fragment.FunctionDenseRank, fragment.FunctionRowNumber, fragment.FunctionDistinct:
-		unknown.Note = noteNoInterval
-		return unknown
-	default:
-		return unknown
-	}
-	if o.Expr != nil && o.Expr.Op == expr.OpLiteral {
-		return Expected{Value: math.NaN()}
-	}
-	if o.Expr == nil || o.Expr.Op != expr.OpColumn {
-		return unknown
-	}
-	for _, r := range d.Relations {
-		if r.Name != o.Expr.Relation {
-			continue
-		}
-		if r.Query != nil {
-			return expectedIn(r.Query, o.Expr.Column, released)
-		}
-		if n, ok := relational.Release.Of(r.Table); ok {
-			if x, ok := released[n-1][o.Expr.Column]; ok {
-				return x
-			}
-		}
-	}
-	return unknown
 }

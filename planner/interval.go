@@ -8,6 +8,7 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/estimate"
+	"github.com/intramuros/intramuros/planner/scalar"
 )
 
 // reading is a released expression prepared for intervals: everything that is the same in each group.
@@ -56,11 +57,11 @@ func (p *Plan) prepareFitted(e *expr.Expr, confidence float64, fit *fitted) *rea
 			return r
 		}
 	case expr.OpIntDivide:
-		r.inner, r.truncated = p.prepareFitted(untruncated(e), confidence, fit), true
+		r.inner, r.truncated = p.prepareFitted(scalar.Untruncated(e), confidence, fit), true
 		return r
 	}
 	e.Columns(func(relation, _ string) { r.keyed = r.keyed || refKind(relation) == refKey })
-	r.aggregates, r.smooth = p.aggregatesOf(e), smooth(e)
+	r.aggregates, r.smooth = p.aggregatesOf(e), scalar.Smooth(e)
 	if r.trees = slices.ContainsFunc(r.aggregates, func(a int) bool { return p.Aggregates[a].read != nil }); r.trees {
 		return r
 	}
@@ -68,11 +69,6 @@ func (p *Plan) prepareFitted(e *expr.Expr, confidence float64, fit *fitted) *rea
 		r.settle(p.group(Cell{}))
 	}
 	return r
-}
-
-// untruncated is the quotient of two ints with its fraction kept.
-func untruncated(e *expr.Expr) *expr.Expr {
-	return &expr.Expr{Op: expr.OpDivide, Type: value.TypeFloat, Args: e.Args}
 }
 
 // settle decides how the expression's interval is computed, for one group or for all.
@@ -117,15 +113,6 @@ func (p *Plan) aggregatesOf(e *expr.Expr) []int {
 		}
 	})
 	return all
-}
-
-// smooth reports whether an expression is pure arithmetic.
-func smooth(e *expr.Expr) bool {
-	switch e.Op {
-	case expr.OpLiteral, expr.OpColumn, expr.OpAdd, expr.OpSubtract, expr.OpMultiply, expr.OpDivide, expr.OpNegate, expr.OpCast:
-		return !slices.ContainsFunc(e.Args, func(a *expr.Expr) bool { return !smooth(a) })
-	}
-	return false
 }
 
 // interval covers the value of an expression with the reading's confidence. The value meant is that of the clipped and

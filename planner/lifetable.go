@@ -60,10 +60,13 @@ func (s *survival) expected(p *Plan, confidence float64) []Expected {
 	of := p.Fragment.Partials[s.partial]
 	t := p.tree(s.partial, of.Coordinates(make([]int64, of.Buckets.Leaves())))
 	atRisk, events, survival := s.Errors(t, confidence)
-	none := math.NaN()
+	none, n := math.NaN(), fewValues
+	for float64(n) < 10*survival {
+		n *= 10
+	}
 	return []Expected{
 		{Column: "at_risk", HalfWidth: atRisk, Value: none}, {Column: "events", HalfWidth: events, Value: none},
-		{Column: "survival", HalfWidth: none, Value: none, Note: fmt.Sprintf("about %s divided by the number at risk, if few leave", number(survival))},
+		{Column: "survival", HalfWidth: survival / float64(n), Value: none, Values: float64(n), Note: fmt.Sprintf("with %d at risk, if few leave; with a tenth of them ten times as wide", n)},
 	}
 }
 

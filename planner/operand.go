@@ -45,14 +45,15 @@ func (b *builder) bounded(t *syntax.Expr, f *function) operand {
 		return o
 	}
 	name, lower, upper := t.Describe(), bound(most.Lower), bound(most.Upper)
+	within := scalar.Within(t.At, o.Expr, lower, upper)
 	if o.facts.Nullable {
 		o.Expr = scalar.Clamp(t.At, o.Expr, lower, upper)
 	} else {
-		o.Expr = scalar.Within(t.At, o.Expr, lower, upper)
+		o.Expr = within
 	}
 	o.facts = b.facts(o.Expr)
-	b.plan.inFull = append(b.plan.inFull, fmt.Sprintf("%s is made of how many rows a patient has, which has no bounds: it counts as %s to %s, by max_rows in the catalog; CLAMP(%[1]s, lowest, highest) says otherwise",
-		name, lower, upper))
+	b.plan.inFull = append(b.plan.inFull, inFull{within, name, fmt.Sprintf("%s is made of how many rows a patient has, which has no bounds: it counts as %s to %s, by max_rows in the catalog; CLAMP(%[1]s, lowest, highest) says otherwise",
+		name, lower, upper)})
 	return o
 }
 

@@ -109,13 +109,15 @@ type Plan struct {
 	// measured, if not nil, says how it is measured what clipping left out.
 	measured *measured
 	clamped  []clampCount // how it is measured what CLAMP moved
-	// inFull says which operands were clamped because they depend on how many rows a patient has.
-	inFull []string
+	// inFull are the operands that were clamped since they are made of how many rows a patient has.
+	inFull []inFull
 	// noise is the noise on each partial aggregate, in its own unit. For a covered release it assumes that all hospitals
 	// that were asked will answer, until Answered tells how many did.
 	noise []dp.Distribution
 	// supposed is the expected number of values in each group, as far as it is public; 0: unknown.
 	supposed float64
+	most     float64          // that there may be at most, likewise
+	evenly   bool             // a quantile is to be as accurate as that of values spread evenly over their bounds
 	asked    int              // the number of hospitals asked
 	naming   *fragment.Naming // set if Selection is Local
 	// settled is what is evaluated instead of each released expression: divisions are columns of their own in it.
@@ -214,6 +216,12 @@ type bottomTerm struct {
 	weight  float64
 }
 
+// inFull is what an operand was clamped to, and what is said of it.
+type inFull struct {
+	clamped    *expr.Expr
+	name, text string
+}
+
 // measured says which partial aggregate (beyond) tells how much clipping left out of which other (of).
 type measured struct{ of, beyond int }
 
@@ -225,4 +233,5 @@ type clampCount struct {
 	sums    []*expr.Expr // what is added up
 	moved   *expr.Expr   // the condition that a value is moved
 	what    string       // what CLAMP moves, from where to where
+	said    string       // what is said of it: CLAMP, or max_rows where nobody wrote CLAMP
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/planner/bias"
 	"github.com/intramuros/intramuros/planner/clamp"
 	"github.com/intramuros/intramuros/planner/estimate"
 )
@@ -92,6 +93,7 @@ func (b *builder) solveEpsilon(a Accuracy) {
 	if a.Of > 0 {
 		b.plan.supposed = a.Of
 	}
+	b.plan.evenly = true
 	if a.Relative && b.plan.supposed == 0 {
 		refuse(CodeAccuracy, start, "say how many values to expect in each group, such as `accuracy = 5 % of 1000`, or ask for a half-width in the unit of the answer, such as 50 patients",
 			"a share of an answer that nobody knows yet cannot be promised, and the catalog does not tell how many patients there are")
@@ -106,7 +108,7 @@ func (b *builder) solveEpsilon(a Accuracy) {
 				target *= math.Abs(x.Value)
 			}
 			switch {
-			case math.IsNaN(x.HalfWidth):
+			case math.IsNaN(x.HalfWidth) || x.Values > 0 && b.plan.supposed == 0:
 				refuse(CodeAccuracy, start, "say how many values to expect in each group, such as `accuracy = 2 of 1000`, or ask for an epsilon",
 					"the error of %s depends on how many values there are", x.Column)
 			case a.Relative && (math.IsNaN(target) || target == 0):
@@ -203,12 +205,20 @@ func (b *builder) cover() {
 // expectedCounts finds the number of values in each group if it is public: the query reads all of one table, and the
 // catalog tells how many patients it has.
 func (b *builder) expectedCounts() {
-	if len(b.Sources) != 1 || b.Sources[0].Query != nil || b.fragment.Filter != nil || b.cells == 0 {
+	if b.cells == 0 {
 		return
 	}
-	t := b.Sources[0].Schema
-	rows := max(1, min(t.TypicalRows, b.plan.Proof.Rows))
-	b.plan.supposed = float64(t.ExpectedPatients) * float64(rows) / float64(b.cells)
+	p, all := b.plan, 0.0
+	s := b.Sources[0]
+	if l := b.ladder(); len(l) > 0 {
+		lost, rows := l.Lost(p.Proof.Rows)
+		all = math.Round(rows - lost)
+	} else if t := s.Schema; s.Query == nil {
+		all = float64(t.ExpectedPatients) * float64(max(1, min(t.TypicalRows, p.Proof.Rows)))
+	}
+	if p.most = all / float64(b.cells); len(b.Sources) == 1 && s.Query == nil && b.fragment.Filter == nil {
+		p.supposed = p.most
+	}
 }
 
 // biasWarnings tells which bias the limits and bounds are expected to cause, as far as public information goes.
@@ -257,16 +267,14 @@ func (b *builder) biasWarnings() {
 		warn("where patients are counted, one of more than %d groups counts as one of %d in all (max_groups): such counts come out low", proof.Groups, proof.Groups)
 	}
 	if !proof.Unclipped && p.measured == nil {
-		_, limit := p.limited()
-		warn("%s", unmeasured(limit))
+		warn("%s", bias.Unmeasured(p.limited().Limit))
 	}
 	for _, text := range b.unmeasured() {
 		warn("%s", text)
 	}
-	// shared by all, as a CLAMP may contain others
 	bounds := sync.OnceValue(func() *expr.RangeAnalysis { return b.scope().BoundsWhere(b.Filter) })
-	for _, text := range p.inFull {
-		warn("%s", text)
+	for _, of := range p.inFull {
+		warn("%s", of.text)
 	}
 	for _, partial := range p.Fragment.Partials {
 		clamp.Warn(partial.Expr, bounds, warn)

@@ -65,7 +65,7 @@ func (d *desk) Query(_ context.Context, _ coordinator.Researcher, req coordinato
 func (d *desk) Explain(_ context.Context, _ coordinator.Researcher, req coordinator.Request) (*coordinator.Explanation, error) {
 	d.asked = req
 	return &coordinator.Explanation{
-		Plan: "plan", Expected: []planner.Expected{{Column: "n", HalfWidth: math.NaN(), Note: "depends"}, {Column: "m", HalfWidth: 3}},
+		Plan: "plan", Expected: []planner.Expected{{Column: "n", HalfWidth: math.NaN(), From: 0.45, To: 0.55, Values: 1000, Note: "depends"}, {Column: "m", HalfWidth: 3}},
 		Engines: []coordinator.EngineSQL{{Engine: "duckdb", SQL: "SELECT 1", Hospitals: []string{"a"}}},
 		Keys:    []coordinator.HospitalKey{{Hospital: "a", Fingerprint: "12ab"}},
 	}, d.err
@@ -392,7 +392,7 @@ func TestInformation(t *testing.T) {
 		t.Errorf("%v: %s", err, shown)
 	}
 	response, b := s.do(t, "POST", "/v1/explain", query)
-	if response.StatusCode != 200 || !strings.Contains(string(b), `{"column":"n","half_width":null,"note":"depends"},{"column":"m","half_width":3,"note":""}`) || !strings.Contains(string(b), `"keys":[{"hospital":"a","fingerprint":"12ab"}]`) {
+	if response.StatusCode != 200 || !strings.Contains(string(b), `{"column":"n","half_width":null,"percentiles":[45,55],"values":1000,"note":"depends"},{"column":"m","half_width":3,"percentiles":null,"values":null,"note":""}`) || !strings.Contains(string(b), `"keys":[{"hospital":"a","fingerprint":"12ab"}]`) {
 		t.Errorf("%s: %s", response.Status, b)
 	}
 	s.ready = false

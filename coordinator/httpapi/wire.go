@@ -3,7 +3,6 @@ package httpapi
 import (
 	"encoding/json"
 	"errors"
-	"math"
 	"time"
 
 	"github.com/intramuros/intramuros/coordinator"
@@ -12,7 +11,6 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/identity"
 	"github.com/intramuros/intramuros/internal/value"
-	"github.com/intramuros/intramuros/planner"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
@@ -215,13 +213,6 @@ type Charge struct {
 	Remaining  dp.Remaining `json:"remaining"`
 }
 
-// Expected is the error to expect of a column.
-type Expected struct {
-	Column    string   `json:"column"`
-	HalfWidth *float64 `json:"half_width"` // null where it depends on the answer
-	Note      string   `json:"note"`
-}
-
 // EngineSQL is what an engine would run, and where.
 type EngineSQL struct {
 	Engine    string   `json:"engine"`
@@ -408,14 +399,6 @@ func newBalance(b *coordinator.Balance) *Balance {
 		return nil
 	}
 	return &Balance{b.Budget, b.Remaining}
-}
-
-func newExpected(x planner.Expected) Expected {
-	w := Expected{Column: x.Column, Note: x.Note}
-	if !math.IsNaN(x.HalfWidth) && !math.IsInf(x.HalfWidth, 0) {
-		w.HalfWidth = &x.HalfWidth
-	}
-	return w
 }
 
 func newFederation(f coordinator.Federation) Federation {

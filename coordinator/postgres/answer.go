@@ -161,12 +161,22 @@ func (c *conn) ask(p *portal) error {
 }
 
 // forewarn sends warnings at once, before anything is spent, so that the client can still cancel: expected bias,
-// thresholds, and who is away. A stored answer costs nothing, so it has no warnings.
+// thresholds, who is away, and the error to expect of the first few numbers. A stored answer costs nothing, so it has
+// no warnings.
 func (c *conn) forewarn(o *coordinator.Outline) {
-	if o.Stored || len(o.Warnings)+len(o.Away) == 0 {
+	if o.Stored || len(o.Warnings)+len(o.Away)+len(o.Expected) == 0 {
 		return
 	}
-	told := slices.Clone(o.Warnings)
+	const most = 6
+	var told []string
+	for i, x := range o.Expected {
+		if i == most {
+			told = append(told, fmt.Sprintf("the errors of %d more numbers are told by EXPLAIN", len(o.Expected)-most))
+			break
+		}
+		told = append(told, fmt.Sprintf("%s is expected %s", x.Column, x))
+	}
+	told = append(told, o.Warnings...)
 	for _, a := range o.Away {
 		told = append(told, a.Name+" "+a.Why)
 	}

@@ -147,7 +147,8 @@ function body(file, name) {
 
 // Where sentences about answers are written.
 const writes = [
-  ['planner/release.go', 'biasWarnings'], ['planner/clamp/clamp.go', 'Warn'], ['planner/beyond.go', 'bias'], ['planner/clamps.go', 'moves'], ['planner/clamps.go', 'unmeasured'], ['planner/text.go', 'unmeasured'],
+  ['planner/release.go', 'biasWarnings'], ['planner/clamp/clamp.go', 'Warn'], ['planner/bias/words.go', 'LeftOut'], ['planner/bias/words.go', 'Outside'], ['planner/bias/words.go', 'Unmeasured'], ['planner/clamps.go', 'unmeasured'],
+  ['planner/expected.go', 'known'], ['planner/expected.go', 'expected'], ['planner/expected.go', 'shares'], ['planner/expected.go', 'size'], ['planner/expected.go', 'passed'], ['planner/expected.go', 'trial'], ['planner/lifetable.go', 'expected'],
   ['planner/consistent.go', 'tooFew'], ['planner/reconcile.go', 'fit'], ['planner/describe.go', 'Warnings'], ['coordinator/query.go', 'finish'], ['coordinator/query.go', 'emptiness'], ['coordinator/caveat.go', 'sentences'],
   ['coordinator/lookup.go', 'told'], ['coordinator/due.go', 'sentences'], ['coordinator/first.go', 'takeFirst'],
 ];
@@ -172,13 +173,15 @@ const sentences = [ // each begins as a literal of the source does, which is wha
   'MIN, MAX, MODE, BOOL_AND and BOOL_OR of known values see those that about 12 rows or more have',
   'SUM and AVG(DISTINCT …) see values that about 12 rows or more have', 'APPROX_BOUNDS sees powers of two that about 12 rows or more lie between',
   'stay.days may be up to 400, and counts as 60 at most: sums and averages come out low where it is more', 'stay.days may be down to -4, and counts as 0 at least: sums and averages come out high where it is less',
-  `how much of the sum of days is beyond ${limit} and left out is hidden by noise (up to 12.5 either way), and a larger epsilon would tell: intervals hold the value without it; ${unbiased}`,
-  `what share of the rows are beyond ${limit} and left out is hidden by noise, and a larger epsilon would tell: intervals hold the value without it; ${unbiased}`,
+  `a part of the sum of days may be beyond ${limit} and left out, up to 12.5 either way: noise hides how much, a larger epsilon would tell, and intervals hold the value without that part; ${unbiased}`,
+  `a part of the rows may be beyond ${limit} and left out: noise hides how much, a larger epsilon would tell, and intervals hold the value without that part; ${unbiased}`,
   `about 35 % ± 3 % of the rows are beyond ${limit} and left out (more, if some have over 4 times the limit): intervals hold the value without that part; ${unbiased}`,
   `0 to 0.4 % of the values of days are beyond ${limit} and left out (more, if some have over 4 times the limit): intervals hold the value without that part`,
   `about 120 ± 8 of the sum is beyond the limit of 1 row a patient (max_rows) and left out (more, if some have over 4 times the limit): intervals hold the value without that part; ${unbiased}`,
   'about 3 % ± 1 % of the count of patients in groups is beyond the limit of 3 groups a patient (max_groups) and left out (more, if some have over 4 times the limit): intervals hold the value without that part; raise max_groups, or group more coarsely',
-  'how many of the values CLAMP moves (days from 0 to 60) is hidden by noise, and a larger epsilon would tell: sums and averages are of what it makes of them',
+  'some of the values may be outside of CLAMP (days from 0 to 60) and count as the nearest bound: noise hides how many, and a larger epsilon would tell',
+  'some of the values may be outside of the limit that max_rows gives (n from 0 to 20) and count as the nearest bound: noise hides how many, and a larger epsilon would tell',
+  'about 3 % ± 1 % of the values are outside of the limit that max_rows gives (n from 0 to 20) and count as the nearest bound: sums and averages are of what it makes of them',
   'about 3 % ± 1 % of the values are outside of CLAMP (days from 0 to 60) and count as the nearest bound: sums and averages are of what it makes of them',
   '0 to 40 of the values are outside of CLAMP (days from 0 to 60) and count as the nearest bound: sums and averages are of what it makes of them',
   'too few in 2 of 8 rows: mean, median are NULL where noise alone may be all there is; group more coarsely, or spend a larger epsilon', 'too few: mean is NULL where noise alone may be all there is; group more coarsely, or spend a larger epsilon',
@@ -193,7 +196,13 @@ const sentences = [ // each begins as a literal of the source does, which is wha
   'stay, from the profile of 2027-01-01: of about 900 patients, half have up to 2 rows, nine in ten up to 8, 99 in 100 up to 16: with max_rows 16 nearly all count whole, with 2 means and shares have less noise; a query that gives none has what the profile advises for it',
   'stay, from the profile of 2027-01-01: of about 900 patients, half have up to 1 rows, nine in ten up to 1, 99 in 100 up to 1; weight lies within [0, 256]', 'stay, from the profile of 2027-01-01: too few patients to tell more',
   'stay, from the profile of 2027-01-01: weight lies within [0, 256]',
-  'depends on the answer', 'days, about 12 divided by the number of values', 'seconds, depends on the answer', 'with about 30 values in each group', 'about 3 divided by the number at risk, if few leave',
+  'depends on the answer', 'days, where it is 20, with about 30 values', 'where it is 20, if the values lie evenly between their bounds, with about 30 values in each group',
+  'seconds, if the values lie evenly between their bounds, with 1000 values in each group; with a tenth of them ten times as wide', 'where it is 0.5, with 1000 values; with a tenth of them ten times as wide',
+  'between percentiles 48.3 and 51.7 of the values, with about 30 values, if the query keeps all rows; with a tenth of them ten times as wide',
+  'between the lower bound and percentile 2.1 of the values, with about 30 values in each group, if the query keeps all rows; with a tenth of them ten times as wide',
+  'between percentile 97.9 of the values and the upper bound, with about 30 values', 'noise may be all there is, and the number NULL, with about 30 values in each group',
+  'values that fewer than about 32 rows have are not seen', 'powers of two that fewer than about 681 rows lie between are not seen',
+  'where it is 25, with about 1000 values in each of 4 groups', 'with 1000 at risk, if few leave; with a tenth of them ten times as wide',
   'computed from released numbers: its interval comes with the answer, and may be open', 'no interval: the order of noisy numbers decides it',
 ];
 

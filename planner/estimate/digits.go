@@ -15,3 +15,13 @@ func RoundUp(x float64) float64 {
 	}
 	return rounded
 }
+
+// Plain is a number with four digits that count, and no exponent where it can do without.
+func Plain(x float64) string {
+	short := strconv.FormatFloat(x, 'g', 4, 64)
+	rounded, err := strconv.ParseFloat(short, 64)
+	if err != nil || math.Abs(rounded) >= 1e15 || math.Abs(rounded) < 1e-4 {
+		return short
+	}
+	return strconv.FormatFloat(rounded, 'f', -1, 64)
+}

@@ -1,0 +1,78 @@
+package bias
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/intramuros/intramuros/planner/estimate"
+)
+
+// Limit is that of a patient, in words.
+type Limit struct {
+	What    string // that is clipped, such as "the rows"
+	Are     string // "is" or "are"
+	Limit   string // such as "the limit of 2 rows a patient (max_rows)"
+	Times   int    // as many times the limit of one patient are seen at most
+	Instead string // what to ask for that has no such bias
+}
+
+// hidden is the share of the data from which on "0 to that" tells nothing.
+const hidden = 0.5
+
+// LeftOut says how much is left out; nothing where that is certainly less than a thousandth.
+func (p Part) LeftOut(l Limit) string {
+	const without = "intervals hold the value without that part"
+	var much string
+	switch half := math.Max(p.High-p.Share, p.Share-p.Low); {
+	case math.IsNaN(p.Share) && math.Abs(p.Amount) <= p.HalfWidth:
+		return fmt.Sprintf("a part of %s may be beyond %s and left out, up to %s either way: noise hides how much, a larger epsilon would tell, and %s; %s",
+			l.What, l.Limit, estimate.Plain(math.Abs(p.Amount)+p.HalfWidth), without, l.Instead)
+	case math.IsNaN(p.Share):
+		much = fmt.Sprintf("about %s ± %s", estimate.Plain(p.Amount), estimate.Plain(p.HalfWidth))
+	case p.Low <= 0 && p.Surely < 0.001:
+		return ""
+	case p.Low <= 0 && p.High >= hidden:
+		return fmt.Sprintf("a part of %s may be beyond %s and left out: noise hides how much, a larger epsilon would tell, and %s; %s", l.What, l.Limit, without, l.Instead)
+	case p.Low <= 0:
+		much = upTo(p.High)
+	default:
+		much = fmt.Sprintf("about %s ± %s", percent(p.Share), percent(math.Ceil(1000*half)/1000))
+	}
+	text := fmt.Sprintf("%s of %s %s beyond %s and left out (more, if some have over %d times the limit): %s", much, l.What, l.Are, l.Limit, l.Times, without)
+	if math.IsNaN(p.High) || p.High > 0.01 {
+		text += "; " + l.Instead
+	}
+	return text
+}
+
+// Outside says how many values are outside of a range and were moved to its nearest end, such as "CLAMP (age from 0 to
+// 90)"; nothing where that is certainly less than a thousandth.
+func (p Part) Outside(of string) string {
+	var much string
+	switch half := math.Max(p.High-p.Share, p.Share-p.Low); {
+	case math.IsNaN(p.Share) && p.Amount > p.HalfWidth:
+		much = fmt.Sprintf("about %s ± %s of the values", estimate.Plain(math.Round(p.Amount)), estimate.Plain(math.Ceil(p.HalfWidth)))
+	case math.IsNaN(p.Share):
+		much = fmt.Sprintf("0 to %s of the values", estimate.Plain(math.Ceil(p.Amount+p.HalfWidth)))
+	case p.Low <= 0 && p.Surely < 0.001:
+		return ""
+	case p.Low <= 0 && p.High >= hidden:
+		return fmt.Sprintf("some of the values may be outside of %s and count as the nearest bound: noise hides how many, and a larger epsilon would tell", of)
+	case p.Low <= 0:
+		much = upTo(p.High) + " of the values"
+	default:
+		much = fmt.Sprintf("about %s ± %s of the values", percent(p.Share), percent(math.Ceil(1000*half)/1000))
+	}
+	return fmt.Sprintf("%s are outside of %s and count as the nearest bound: sums and averages are of what it makes of them", much, of)
+}
+
+// percent is a share for people.
+func percent(x float64) string { return estimate.Plain(math.Round(1000*x)/10) + " %" }
+
+// upTo is a share of which one end is known: a thousandth at least, for of less nothing is said.
+func upTo(high float64) string { return "0 to " + percent(math.Max(0.001, math.Ceil(1000*high)/1000)) }
+
+// Unmeasured says that it is not measured how much is beyond a limit.
+func Unmeasured(limit string) string {
+	return "how much is beyond " + limit + " and left out is not measured: ask for a count beside it; intervals hold the value without that part"
+}

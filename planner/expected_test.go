@@ -1,0 +1,88 @@
+package planner
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"sort"
+	"testing"
+
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/estimate"
+)
+
+// TestExpectedIsWhatComes: over repeated draws the half-width that is expected of a share, a ratio, a mean or a
+// quantile is within a factor of 1.5 of the median of those that come, where the profile tells how many rows there are.
+// Of a quantile it is which shares of the values lie under the ends. Draws are of a fixed seed, so that it never fails
+// by chance.
+func TestExpectedIsWhatComes(t *testing.T) {
+	const patients, draws = 3000, 25
+	r := rand.New(rand.NewPCG(12, 7))
+	skewed := make([][]map[string]value.Value, patients)
+	even := make([][]map[string]value.Value, patients)
+	var weights []float64
+	for i := range patients {
+		w := math.Min(300, 40*math.Exp(0.5*r.NormFloat64()))
+		weights = append(weights, w)
+		gender := value.Text([]string{"Male", "Female", "Female", "Female"}[i%4])
+		skewed[i] = []map[string]value.Value{{"uniquepid": value.Int(int64(i)), "gender": gender, "admissionweight": value.Float(w), "admissionheight": value.Float(170)}}
+		even[i] = []map[string]value.Value{{"uniquepid": value.Int(int64(i)), "gender": gender, "admissionweight": value.Float(300 * r.Float64()), "admissionheight": value.Float(250 * r.Float64())}}
+	}
+	sort.Float64s(weights)
+	under := func(x float64) float64 { return float64(sort.SearchFloat64s(weights, x)) / patients }
+	fed := federation(t, "eicu")
+	fed.Ladders = map[string]estimate.Ladder{"patient": {{Rows: 1, Patients: patients}}}
+	for _, c := range []struct {
+		sql  string
+		data [][]map[string]value.Value
+	}{
+		{"100.0 * SUM(CASE WHEN gender = 'Male' THEN 1 ELSE 0 END) / COUNT(*)", skewed},
+		{"100.0 * COUNT(CASE WHEN gender = 'Male' THEN 1 END) / COUNT(*)", skewed},
+		{"100 * AVG(CASE WHEN gender = 'Male' THEN 1 ELSE 0 END)", skewed},
+		{"ROUND(100 * AVG(CASE WHEN gender = 'Male' THEN 1.0 ELSE 0 END), 3)", skewed},
+		{"AVG(admissionweight)", skewed},
+		{"SUM(admissionweight) / COUNT(*)", skewed},
+		{"SUM(admissionweight) / SUM(admissionheight)", even},
+		{"STDDEV(admissionweight)", even},
+		{"MEDIAN(admissionweight)", skewed},
+		{"QUANTILE(admissionweight, 0.9)", skewed},
+		{"PERCENTILE_CONT(0.25) WITHIN GROUP (ORDER BY admissionweight)", skewed},
+	} {
+		p, err := Build(Query{SQL: "SELECT " + c.sql + " AS x FROM patient", Ask: Ask{Epsilon: 1, MaxRows: 1}}, fed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		exact := exactCell(p, c.data)
+		x := p.Expected(0.95)[0]
+		want, width := x.HalfWidth, func(low, high float64) float64 { return (high - low) / 2 }
+		if x.To > 0 {
+			want, width = (x.To-x.From)/2, func(low, high float64) float64 { return (under(high) - under(low)) / 2 }
+		}
+		if x.Values != patients {
+			t.Errorf("%s: of %v values", c.sql, x.Values)
+		}
+		var came []float64
+		for range draws {
+			cell := Cell{Noisy: make([]int64, len(exact))}
+			for i, at := range p.places {
+				for k := at.start; k < at.end; k++ {
+					cell.Noisy[k] = exact[k] + int64(math.Round(p.noise[i].Quantile(math.Max(r.Float64(), 1e-15))))
+				}
+			}
+			a, err := p.Finish([]Cell{cell}, 0.95)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e := a.Rows[0][0]; !e.Low.IsNull() && !e.High.IsNull() {
+				came = append(came, width(e.Low.Float64(), e.High.Float64()))
+			}
+		}
+		slices.Sort(came)
+		if len(came) < draws {
+			t.Fatalf("%s: %d of %d intervals have ends", c.sql, len(came), draws)
+		}
+		if ratio := want / came[draws/2]; !(ratio < 1.5 && ratio > 1/1.5) {
+			t.Errorf("%s: ± %.4g is expected (%s), and ± %.4g comes", c.sql, want, x.Note, came[draws/2])
+		}
+	}
+}

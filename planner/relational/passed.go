@@ -1,0 +1,73 @@
+package relational
+
+import (
+	"slices"
+
+	"github.com/intramuros/intramuros/internal/expr"
+	"github.com/intramuros/intramuros/internal/fragment"
+)
+
+// Passed is a column of a release that a query over releases passes on as it is.
+type Passed struct {
+	Release int // its number, from 1
+	Column  string
+}
+
+// How a column of a query over releases comes about.
+type How int
+
+// A column is computed, or passed on as it is, or a place in an order of rows.
+const (
+	IsComputed How = iota
+	IsPassed
+	IsPlace
+)
+
+// PassedFrom follows a column of a query over releases to what it is passed on from: one column for each arm of a set
+// operation, and none for a constant.
+func PassedFrom(d *fragment.Query, name string) (all []Passed, how How) {
+	if d.SetOp != "" {
+		at := slices.IndexFunc(Leaf(d).Columns, func(o fragment.Output) bool { return o.Name == name })
+		if at < 0 {
+			return nil, IsComputed
+		}
+		for _, arm := range d.Inputs {
+			of, how := PassedFrom(arm, Leaf(arm).Columns[at].Name)
+			if how != IsPassed {
+				return nil, how
+			}
+			all = append(all, of...)
+		}
+		return all, IsPassed
+	}
+	at := slices.IndexFunc(d.Columns, func(o fragment.Output) bool { return o.Name == name })
+	if at < 0 {
+		return nil, IsComputed
+	}
+	o := d.Columns[at]
+	switch o.Function {
+	case "", fragment.FunctionLag, fragment.FunctionLead, fragment.FunctionFirst, fragment.FunctionLast:
+	case fragment.FunctionRank, fragment.FunctionDenseRank, fragment.FunctionRowNumber, fragment.FunctionDistinct:
+		return nil, IsPlace
+	default:
+		return nil, IsComputed
+	}
+	if o.Expr != nil && o.Expr.Op == expr.OpLiteral {
+		return nil, IsPassed
+	}
+	if o.Expr == nil || o.Expr.Op != expr.OpColumn {
+		return nil, IsComputed
+	}
+	for _, r := range d.Relations {
+		if r.Name != o.Expr.Relation {
+			continue
+		}
+		if r.Query != nil {
+			return PassedFrom(r.Query, o.Expr.Column)
+		}
+		if n, ok := Release.Of(r.Table); ok {
+			return []Passed{{n, o.Expr.Column}}, IsPassed
+		}
+	}
+	return nil, IsComputed
+}

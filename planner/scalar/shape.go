@@ -1,0 +1,72 @@
+package scalar
+
+import (
+	"slices"
+
+	"github.com/intramuros/intramuros/internal/expr"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// Affine finds the one column of which a number is a multiple, constants added; the factor, but for its sign, is 0
+// where there is none.
+func Affine(e *expr.Expr) (column *expr.Expr, factor float64) {
+	constant := func(e *expr.Expr) bool {
+		return e.Op == expr.OpLiteral && !e.Value.IsNull() && e.Type.Numeric()
+	}
+	switch {
+	case e.Op == expr.OpColumn:
+		return e, 1
+	case e.Op == expr.OpNegate:
+		return Affine(e.Args[0])
+	case e.Op != expr.OpAdd && e.Op != expr.OpSubtract && e.Op != expr.OpMultiply:
+		return nil, 0
+	case constant(e.Args[0]):
+		column, factor = Affine(e.Args[1])
+		if e.Op == expr.OpMultiply {
+			factor *= e.Args[0].Value.Float64()
+		}
+	case constant(e.Args[1]):
+		column, factor = Affine(e.Args[0])
+		if e.Op == expr.OpMultiply {
+			factor *= e.Args[1].Value.Float64()
+		}
+	}
+	return column, factor
+}
+
+// Unrounded is what ROUND and casts of a number are of, and LEAST, GREATEST and COALESCE of it and constants.
+func Unrounded(e *expr.Expr) *expr.Expr {
+	switch e.Op {
+	case expr.OpRound:
+		return Unrounded(e.Args[0])
+	case expr.OpCast:
+		if e.Args[0].Type.Numeric() {
+			return Unrounded(e.Args[0])
+		}
+	case expr.OpLeast, expr.OpGreatest, expr.OpCoalesce:
+		varying := slices.DeleteFunc(slices.Clone(e.Args), func(a *expr.Expr) bool { return a.Op == expr.OpLiteral })
+		if len(varying) == 1 {
+			return Unrounded(varying[0])
+		}
+	}
+	return e
+}
+
+// Untruncated is the quotient of two ints with its fraction.
+func Untruncated(e *expr.Expr) *expr.Expr {
+	return &expr.Expr{Op: expr.OpDivide, Type: value.TypeFloat, Args: e.Args}
+}
+
+// Divides reports whether an expression divides or subtracts anything.
+func Divides(e *expr.Expr) bool {
+	return e.Op == expr.OpDivide || e.Op == expr.OpIntDivide || e.Op == expr.OpSubtract || slices.ContainsFunc(e.Args, Divides)
+}
+
+// Smooth reports whether an expression is made by arithmetic alone.
+func Smooth(e *expr.Expr) bool {
+	switch e.Op {
+	case expr.OpLiteral, expr.OpColumn, expr.OpAdd, expr.OpSubtract, expr.OpMultiply, expr.OpDivide, expr.OpNegate, expr.OpCast:
+		return !slices.ContainsFunc(e.Args, func(a *expr.Expr) bool { return !Smooth(a) })
+	}
+	return false
+}
