@@ -202,10 +202,11 @@ func (b *builder) cover() {
 	}
 }
 
-// expectedCounts finds the number of values in each group if it is public: the query reads all of one table, and the
-// catalog tells how many patients it has.
+// expectedCounts finds the number of values in each group if it is public: the query reads all of one table, and a
+// profile tells how many rows there are within the limit, or the catalog how many patients. If the query keeps a part
+// of the rows, or joins them to others, that is the most there may be.
 func (b *builder) expectedCounts() {
-	if b.cells == 0 {
+	if b.cells == 0 || len(b.Sources) == 0 {
 		return
 	}
 	p, all := b.plan, 0.0
