@@ -84,7 +84,7 @@ func TestProvider(t *testing.T) {
 	v := verifier(t, c, issuer(p))
 	for _, algorithm := range algorithms {
 		key := p.Key(t, "k-"+string(algorithm), algorithm, true)
-		c.pass(time.Minute) // the key is new: it is fetched, as nothing was for a while
+		c.pass(time.Minute) // the key is new, and nothing was fetched for a while, so it is fetched
 		who, err := v.Verify(t.Context(), identitytest.Sign(t, key, claims(p, c)))
 		must(t, err)
 		if who.Name != "ada@chu" || !who.Has(RoleResearcher) || who.Has(RoleCustodian) || who.Issuer != p.Issuer || who.Token != "t-1" {
@@ -141,7 +141,7 @@ func TestRefusedTokens(t *testing.T) {
 			t.Errorf("%s: the error quotes the token: %v", name, err)
 		}
 	}
-	// Within the skew, and for several audiences.
+	// These are within the skew, or for several audiences.
 	for name, token := range map[string]string{
 		"just expired":   identitytest.Sign(t, key, claims(p, c, "exp", in(-Skew+5*time.Second))),
 		"just not yet":   identitytest.Sign(t, key, claims(p, c, "nbf", in(Skew-5*time.Second), "iat", in(Skew-5*time.Second))),
@@ -158,8 +158,8 @@ func TestRefusedTokens(t *testing.T) {
 	}
 }
 
-// A new key is found without a restart; a withdrawn one is forgotten within the hour; and forged
-// tokens make nobody fetch in a loop.
+// A new key is found without a restart, and a withdrawn one is forgotten within the hour. Forged tokens do not cause a
+// loop of fetches.
 func TestRotation(t *testing.T) {
 	p, c := identitytest.New(t, "/realms/chu"), &clock{t: time.Now()}
 	first := p.Key(t, "first", jose.ES256, true)
@@ -190,7 +190,7 @@ func TestRotation(t *testing.T) {
 	if accepted(first) || !accepted(second) {
 		t.Error("a withdrawn key is still good after an hour")
 	}
-	// Without the provider the known keys serve for a day.
+	// Without the provider, the known keys are used for a day.
 	p.SetAway(true)
 	c.pass(2 * time.Hour)
 	if !accepted(second) {
@@ -206,7 +206,7 @@ func TestUnreachable(t *testing.T) {
 	p, c := identitytest.New(t, "/realms/chu"), &clock{t: time.Now()}
 	key := p.Key(t, "k", jose.RS256, true)
 	conf := issuer(p)
-	conf.CA = "" // its certificate is not one of the system's
+	conf.CA = "" // the system does not trust its certificate
 	v := verifier(t, c, conf)
 	if _, err := v.Verify(t.Context(), identitytest.Sign(t, key, claims(p, c))); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("%v", err)
@@ -216,7 +216,7 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
-// Keys that are pinned are never fetched, and the coordinator's own tokens are believed by them.
+// Pinned keys are never fetched, and the coordinator's own tokens are accepted with them.
 func TestPinned(t *testing.T) {
 	c := &clock{t: time.Now()}
 	public, private, err := ed25519.GenerateKey(rand.Reader)
@@ -243,7 +243,7 @@ func TestPinned(t *testing.T) {
 	if _, err := v.Verify(t.Context(), token); !errors.Is(err, ErrToken) {
 		t.Errorf("an old token: %v", err)
 	}
-	// A key of another name is not that key.
+	// A key with another id is another key.
 	if _, err := verifier(t, c, Issuer{Issuer: Accounts("france"), Audience: "france", Keys: inJWKS}).Verify(t.Context(), token); !errors.Is(err, ErrToken) {
 		t.Errorf("%v", err)
 	}
@@ -258,7 +258,7 @@ func TestPinned(t *testing.T) {
 	}
 }
 
-// No provider can name another's people.
+// A provider cannot name another provider's people.
 func TestNamesNeverMeet(t *testing.T) {
 	p, q, c := identitytest.New(t, "/realms/chu"), identitytest.New(t, "/realms/chu"), &clock{t: time.Now()}
 	conf, plainConf := issuer(p), issuer(q)
@@ -308,8 +308,8 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// While a provider does not answer, tokens that known keys have signed are believed without a wait, and who waits
-// for an unknown key waits no longer than they want to.
+// While a provider does not answer, tokens signed with known keys are accepted without a wait. A caller with an unknown
+// key waits no longer than its context allows.
 func TestSilentProvider(t *testing.T) {
 	p, c := identitytest.New(t, "/realms/chu"), &clock{t: time.Now()}
 	key := p.Key(t, "k", jose.RS256, true)
@@ -338,7 +338,7 @@ func TestSilentProvider(t *testing.T) {
 	}
 	close(answer)
 	must(t, <-first)
-	// The rest begins when the fetch has ended, not when it began.
+	// The pause begins at the end of the fetch, not at its beginning.
 	_, err = v.Verify(t.Context(), identitytest.Sign(t, key, claims(p, c)))
 	must(t, err)
 }

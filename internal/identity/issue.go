@@ -11,10 +11,10 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// tokenLife is how long a token of a local account is good: a query and its wait.
+// tokenLife is how long a token of a local account is valid: for one query and its wait.
 const tokenLife = 10 * time.Minute
 
-// Local issues the tokens of local accounts: the coordinator is their provider.
+// Local issues the tokens of local accounts, whose provider is the coordinator.
 type Local struct {
 	issuer, audience string
 	signer           jose.Signer
@@ -24,7 +24,7 @@ type Local struct {
 // Accounts is the issuer of the local accounts of a federation's coordinator.
 func Accounts(federation string) string { return "intramuros://" + federation + "/accounts" }
 
-// NewLocal makes a provider whose tokens name this issuer and audience and are signed by the key.
+// NewLocal makes a provider whose tokens name this issuer and audience and are signed with the key.
 func NewLocal(issuer, audience string, key ed25519.PrivateKey, now func() time.Time) (*Local, error) {
 	public := jose.JSONWebKey{Key: key.Public()}
 	sum, err := public.Thumbprint(crypto.SHA256)
@@ -40,7 +40,7 @@ func NewLocal(issuer, audience string, key ed25519.PrivateKey, now func() time.T
 	return &Local{issuer, audience, signer, now}, nil
 }
 
-// Token signs a token that is good for ten minutes.
+// Token signs a token that is valid for ten minutes.
 func (l *Local) Token(name string, roles []Role) (string, error) {
 	now := l.now()
 	return jwt.Signed(l.signer).Claims(jwt.Claims{

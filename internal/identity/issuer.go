@@ -9,26 +9,26 @@ import (
 	"github.com/intramuros/intramuros/internal/config"
 )
 
-// Issuer is an identity provider that is believed. docs/node.yaml explains each key.
+// Issuer is a trusted identity provider. docs/node.yaml explains each key.
 type Issuer struct {
-	Issuer   string `yaml:"issuer"`   // as the tokens name it; of a provider without Keys, its https:// address
-	Audience string `yaml:"audience"` // for whom its tokens must be: with OpenID Connect the client's id
+	Issuer   string `yaml:"issuer"`   // as the tokens name it; its https:// address if it has no Keys
+	Audience string `yaml:"audience"` // the audience that its tokens must have; with OpenID Connect the client's id
 	Keys     string `yaml:"keys"`     // file of its public keys, JWKS or PEM; empty: fetched by discovery
-	CA       string `yaml:"ca"`       // PEM file of the authorities that its HTTPS is checked against; empty: the system's
+	CA       string `yaml:"ca"`       // PEM file of the authorities for its HTTPS; empty: the system's
 	// Name is the claim that names a person. Empty: sub.
 	Name string `yaml:"name"`
-	// Suffix is added to each name, such as @chu-lyon, so that no two providers' names meet.
+	// Suffix is added to each name, such as @chu-lyon, so that names of two providers never collide.
 	Suffix string `yaml:"suffix"`
-	// RolesClaim is the claim that lists a person's roles, with dots into objects, such as
-	// realm_access.roles. Empty: everybody is a researcher.
+	// RolesClaim is the claim that lists a person's roles, with dots into objects, such as realm_access.roles. Empty:
+	// everybody is a researcher.
 	RolesClaim string `yaml:"roles_claim"`
-	// Roles gives our role for each of the provider's; empty: its are named as ours.
+	// Roles maps the provider's roles to ours. Empty: both have the same names.
 	Roles map[string]string `yaml:"roles"`
 }
 
 var suffixPattern = regexp.MustCompile(`^@[a-z0-9]([a-z0-9.-]{0,62}[a-z0-9])?$`)
 
-// Validate lists what is wrong with the providers, one a line.
+// Validate lists the faults of the providers, one per line.
 func Validate(issuers []Issuer) error {
 	var problems []error
 	names, suffixes := map[string]bool{}, map[string]bool{}

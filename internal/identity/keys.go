@@ -20,17 +20,17 @@ import (
 )
 
 const (
-	freshFor  = time.Hour        // how long fetched keys are used without looking again
-	staleFor  = 24 * time.Hour   // how long they are used while the provider cannot be reached
+	freshFor  = time.Hour        // fetched keys are used for this time without a new fetch
+	staleFor  = 24 * time.Hour   // they are used for this time while the provider cannot be reached
 	fetchRest = 10 * time.Second // between two fetches
-	fetchTime = 10 * time.Second // of one
+	fetchTime = 10 * time.Second // limit of one fetch
 	maxKeys   = 1 << 20          // bytes of a key set
 )
 
-// algorithms are the signatures that are believed.
+// algorithms are the accepted signature algorithms.
 var algorithms = []jose.SignatureAlgorithm{jose.EdDSA, jose.ES256, jose.RS256}
 
-// keys are a provider's.
+// keys are the keys of one provider.
 type keys struct {
 	fetch func(ctx context.Context) ([]jose.JSONWebKey, error) // nil: pinned
 	now   func() time.Time
@@ -39,10 +39,10 @@ type keys struct {
 	held     []jose.JSONWebKey
 	fetched  time.Time
 	tried    time.Time     // when the last fetch ended
-	fetching chan struct{} // closed when the fetch under way ends; nil: there is none
+	fetching chan struct{} // closed when the running fetch ends; nil: none is running
 }
 
-// verify gives the payload of a token that one of the provider's keys has signed.
+// verify returns the payload of a token that one of the provider's keys has signed.
 func (k *keys) verify(ctx context.Context, token *jose.JSONWebSignature) ([]byte, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -55,7 +55,7 @@ func (k *keys) verify(ctx context.Context, token *jose.JSONWebSignature) ([]byte
 	}
 	payload, known := k.match(token)
 	if payload == nil && !known && k.fetch != nil && k.refresh(ctx) {
-		payload, _ = k.match(token) // rotated
+		payload, _ = k.match(token) // the keys may have been rotated
 	}
 	if payload == nil {
 		return nil, fmt.Errorf("%w: no key of its issuer has signed it", ErrToken)
@@ -63,7 +63,7 @@ func (k *keys) verify(ctx context.Context, token *jose.JSONWebSignature) ([]byte
 	return payload, nil
 }
 
-// match tries the keys that the token may mean; known tells whether there is one.
+// match tries the keys that the token may mean. known reports whether there is one.
 func (k *keys) match(token *jose.JSONWebSignature) (payload []byte, known bool) {
 	id := token.Signatures[0].Header.KeyID
 	for i := range k.held {
@@ -79,9 +79,9 @@ func (k *keys) match(token *jose.JSONWebSignature) (payload []byte, known bool) 
 	return nil, known
 }
 
-// refresh fetches the keys, unless that was tried a moment ago, or waits for the fetch under way, at most until
-// ctx ends; it tells whether keys came. It is called with the lock held, and gives it back meanwhile: a provider that
-// does not answer holds up nobody whose token the keys at hand can verify.
+// refresh fetches the keys, unless that was just tried. If a fetch is running, it waits for it, at most until ctx ends.
+// It reports whether new keys came. It is called with the lock held, and releases it in between, so that a silent
+// provider does not delay tokens that the present keys can verify.
 func (k *keys) refresh(ctx context.Context) bool {
 	before := k.fetched
 	if under := k.fetching; under != nil {
@@ -99,7 +99,7 @@ func (k *keys) refresh(ctx context.Context) bool {
 	ended := make(chan struct{})
 	k.fetching = ended
 	k.mu.Unlock()
-	// One caller's hurry must not fail the fetch for those that wait behind it.
+	// If one caller gives up, the fetch must not fail for the others that wait for it.
 	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTime)
 	defer cancel()
 	held, err := k.fetch(within)
@@ -113,7 +113,7 @@ func (k *keys) refresh(ctx context.Context) bool {
 	return true
 }
 
-// usable leaves out what signs no tokens.
+// usable leaves out keys that do not sign tokens.
 func usable(all []jose.JSONWebKey) []jose.JSONWebKey {
 	var out []jose.JSONWebKey
 	for _, k := range all {
@@ -156,7 +156,7 @@ func pinned(path string) ([]jose.JSONWebKey, error) {
 	return all, nil
 }
 
-// parseKeys reads a JSON Web Key Set. Keys of kinds that are not understood are left out.
+// parseKeys reads a JSON Web Key Set. It leaves out keys of unknown kinds.
 func parseKeys(b []byte) ([]jose.JSONWebKey, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
@@ -174,12 +174,12 @@ func parseKeys(b []byte) ([]jose.JSONWebKey, error) {
 	return all, nil
 }
 
-// Client gives an HTTP client that checks HTTPS against the authorities of a PEM
-// file, or the system's where caFile is empty.
+// Client returns an HTTP client that verifies HTTPS against the authorities of a PEM file, or the system's if caFile is
+// empty.
 func Client(caFile string) (*http.Client, error) {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-	t.DisableKeepAlives = true // a request an hour
+	t.DisableKeepAlives = true // one request an hour
 	if caFile != "" {
 		b, err := os.ReadFile(caFile)
 		if err != nil {
@@ -193,7 +193,7 @@ func Client(caFile string) (*http.Client, error) {
 	return &http.Client{Transport: t, Timeout: fetchTime}, nil
 }
 
-// discovered fetches keys from where the provider's own document says they are.
+// discovered fetches the keys from the address in the provider's own document.
 func discovered(issuer string, client *http.Client) func(context.Context) ([]jose.JSONWebKey, error) {
 	return func(ctx context.Context) ([]jose.JSONWebKey, error) {
 		provider, err := oidc.NewProvider(oidc.ClientContext(ctx, client), issuer)

@@ -16,26 +16,26 @@ import (
 	"github.com/xdg-go/scram"
 )
 
-// The mechanisms by which a local account proves itself, as SASL names them (RFC 7677): the first one also binds the
-// proof to the server's certificate, so that nobody in between can pass it on.
+// The mechanisms with which a local account proves its identity, by their SASL names (RFC 7677). The first one also
+// binds the proof to the server's certificate, so that nobody in between can pass it on.
 const (
 	ScramPlus = "SCRAM-SHA-256-PLUS"
 	Scram     = "SCRAM-SHA-256"
 )
 
 const (
-	// scramRounds is how often the token is hashed: PostgreSQL's own number and RFC 7677's least. Tokens are long and
-	// random, so that more would protect nothing more.
+	// scramRounds is the number of hash iterations: that of PostgreSQL, and the least of RFC 7677. Tokens are long and
+	// random, so more iterations would not protect them better.
 	scramRounds = 4096
 	saltSize    = 16 // bytes
 )
 
-// ScramKeys are what is kept of a token so that its bearer can prove by SCRAM-SHA-256 to have it; with them alone
-// nobody can sign in. Their text is the form in which PostgreSQL keeps its own,
+// ScramKeys are stored in place of a token. With them the server can verify by SCRAM-SHA-256 that a client has the
+// token, and they alone do not allow anybody to sign in. Their text has the form of PostgreSQL's own,
 // SCRAM-SHA-256$4096:salt$StoredKey:ServerKey.
 type ScramKeys struct{ stored scram.StoredCredentials }
 
-// NewScramKeys makes a token's keys, with a salt of their own.
+// NewScramKeys makes a token's keys, with a new salt.
 func NewScramKeys(token string) (ScramKeys, error) {
 	salt := make([]byte, saltSize)
 	rand.Read(salt) // never fails
@@ -53,7 +53,8 @@ func derived(token string, salt []byte) (ScramKeys, error) {
 
 var scramPattern = regexp.MustCompile(`^SCRAM-SHA-256\$4096:([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)$`)
 
-// ParseScramKeys reads their text. The number of rounds is always 4096: another one would tell who has an account.
+// ParseScramKeys reads the text of keys. The number of rounds must be 4096: another number would reveal who has an
+// account.
 func ParseScramKeys(text string) (ScramKeys, error) {
 	wrong := errors.New("it must be SCRAM-SHA-256$4096:salt$StoredKey:ServerKey; intramuros pki token makes it")
 	parts := scramPattern.FindStringSubmatch(text)
@@ -75,35 +76,35 @@ func ParseScramKeys(text string) (ScramKeys, error) {
 	}}, nil
 }
 
-// String is their text. It is no secret as a token is, but whoever has it can try tokens on it, and can pass for the
-// coordinator before this researcher; keep it as you keep the token's SHA-256.
+// String is the text of the keys. It is less secret than a token. But anybody who has it can test guessed tokens with
+// it, and can pose as the coordinator to this researcher. Protect it like the token's SHA-256.
 func (k ScramKeys) String() string {
 	in := base64.StdEncoding.EncodeToString
 	return fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", k.stored.Iters, in([]byte(k.stored.Salt)), in(k.stored.StoredKey), in(k.stored.ServerKey))
 }
 
-// Book holds the keys of a coordinator's local accounts.
+// Book has the keys of a coordinator's local accounts.
 type Book struct {
-	secret   []byte // of which salts are made
+	secret   []byte // salts are derived from it
 	accounts map[string]ScramKeys
 }
 
-// NewBook makes an empty one. The secret stays the same when a daemon starts again, else salts would tell which
-// accounts there are.
+// NewBook makes an empty book. The secret must stay the same after a restart. Otherwise changed salts would reveal
+// which accounts exist.
 func NewBook(secret []byte) *Book {
 	return &Book{secret: mac(secret, "salts of scram"), accounts: map[string]ScramKeys{}}
 }
 
-// Put enters an account.
+// Put adds an account.
 func (b *Book) Put(name string, k ScramKeys) { b.accounts[name] = k }
 
-// Has tells whether there is an account of that name.
+// Has reports whether there is an account of that name.
 func (b *Book) Has(name string) bool {
 	_, ok := b.accounts[name]
 	return ok
 }
 
-// PutToken enters an account by its token, with a salt that is always the same.
+// PutToken adds an account by its token, with a salt that is always the same.
 func (b *Book) PutToken(name, token string) error {
 	k, err := derived(token, b.salt(name))
 	if err == nil {
@@ -114,8 +115,8 @@ func (b *Book) PutToken(name, token string) error {
 
 func (b *Book) salt(name string) []byte { return mac(b.secret, "salt "+name)[:saltSize] }
 
-// Challenge begins to ask a client for a proof. A name that has no account is asked as one that has, with a salt that
-// is always the same, and cannot prove anything. certificate is the one that the server has shown over TLS.
+// Challenge begins to ask a client for a proof. A name without an account is asked in the same way, with a salt that is
+// always the same, and cannot prove anything. certificate is the one that the server has shown over TLS.
 func (b *Book) Challenge(name string, certificate *x509.Certificate) *Challenge {
 	k, known := b.accounts[name]
 	if !known {
@@ -125,15 +126,16 @@ func (b *Book) Challenge(name string, certificate *x509.Certificate) *Challenge 
 		}}
 	}
 	c := &Challenge{name: name, known: known, keys: k}
-	// Where the certificate's signature has no hash of its own (Ed25519), RFC 5929 knows no binding, nor do clients.
+	// If the certificate's signature has no hash of its own (Ed25519), RFC 5929 defines no binding, and clients have
+	// none.
 	if binding, err := scram.NewTLSServerEndpointBinding(&tls.ConnectionState{PeerCertificates: []*x509.Certificate{certificate}}); err == nil {
 		c.binding = binding
 	}
 	return c
 }
 
-// Challenge is one client's attempt to prove, by a mechanism of SASL, that it has the token of a local account. Both
-// ends prove: the last message shows the client that the server knows the account's keys.
+// Challenge is one client's attempt to prove, with a SASL mechanism, that it has the token of a local account. Both
+// ends prove something: the last message shows the client that the server knows the account's keys.
 type Challenge struct {
 	name    string
 	known   bool
@@ -143,7 +145,7 @@ type Challenge struct {
 	proved  bool
 }
 
-// Mechanisms are those that the client may choose from, the best first.
+// Mechanisms lists the mechanisms that the client may choose, the best first.
 func (c *Challenge) Mechanisms() []string {
 	if c.binding.IsSupported() {
 		return []string{ScramPlus, Scram}
@@ -151,12 +153,12 @@ func (c *Challenge) Mechanisms() []string {
 	return []string{Scram}
 }
 
-// errProof is the one refusal, whatever was wrong.
+// errProof is the only refusal, whatever was wrong.
 var errProof = fmt.Errorf("%w: it was not proved", ErrToken)
 
-// First takes the client's first message, and gives the answer to it.
+// First takes the client's first message, and returns the answer.
 func (c *Challenge) First(mechanism, message string) (string, error) {
-	lookup := func(string) (scram.StoredCredentials, error) { return c.keys.stored, nil } // whatever user is named inside
+	lookup := func(string) (scram.StoredCredentials, error) { return c.keys.stored, nil } // whichever user the message names
 	server, err := scram.SHA256.NewServer(lookup)
 	if err != nil || c.talk != nil || !slices.Contains(c.Mechanisms(), mechanism) {
 		return "", errProof
@@ -164,9 +166,9 @@ func (c *Challenge) First(mechanism, message string) (string, error) {
 	switch {
 	case mechanism == ScramPlus:
 		c.talk = server.NewConversationWithChannelBindingRequired(c.binding)
-	case strings.HasPrefix(message, "p="): // that is for the other mechanism
+	case strings.HasPrefix(message, "p="): // this belongs to the other mechanism
 		return "", errProof
-	case c.binding.IsSupported(): // and a client that could bind, but was not told of it, is told by somebody in between
+	case c.binding.IsSupported(): // a client that could bind, but did not see the offer, has somebody in between
 		c.talk = server.NewConversationWithChannelBinding(c.binding)
 	default:
 		c.talk = server.NewConversation()
@@ -178,7 +180,7 @@ func (c *Challenge) First(mechanism, message string) (string, error) {
 	return answer, nil
 }
 
-// Final takes the client's proof, and gives the server's.
+// Final takes the client's proof, and returns the server's.
 func (c *Challenge) Final(message string) (string, error) {
 	if c.talk == nil {
 		return "", errProof
@@ -191,7 +193,7 @@ func (c *Challenge) Final(message string) (string, error) {
 	return answer, nil
 }
 
-// Proved names the account whose token the client has; empty: it has proved nothing.
+// Proved names the account whose token the client has; empty if it has proved nothing.
 func (c *Challenge) Proved() string {
 	if !c.proved {
 		return ""

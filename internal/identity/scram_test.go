@@ -57,7 +57,7 @@ func bindingTo(t *testing.T, c *x509.Certificate) scram.ChannelBinding {
 	return b
 }
 
-// converse leads a conversation with a client, and gives what the client thinks of it.
+// converse leads a conversation with a client, and returns the client's result.
 func converse(t *testing.T, c *Challenge, mechanism, token string, talk func(*scram.Client) *scram.ClientConversation) (serverFirst string, err error) {
 	t.Helper()
 	client, err := scram.SHA256.NewClient("", token, "")
@@ -144,8 +144,8 @@ func TestScram(t *testing.T) {
 	}
 }
 
-// A name that nobody has is asked as one that somebody has: with a salt that stays the same, also when the daemon
-// starts again, and with as many rounds.
+// An unknown name is asked in the same way as a known one: with a salt that stays the same, also after a restart, and
+// with the same number of rounds.
 func TestScramOfNobody(t *testing.T) {
 	salt := func(secret, name string) string {
 		book := NewBook([]byte(secret))

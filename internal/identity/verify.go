@@ -14,15 +14,15 @@ import (
 )
 
 const (
-	// Skew is how far the clocks of two machines may be apart.
+	// Skew is the allowed difference between the clocks of two machines.
 	Skew = time.Minute
-	// MaxLife is how long a token may still be good when it is shown.
+	// MaxLife is how long a token may still be valid when it is shown.
 	MaxLife = 24 * time.Hour
 	// maxToken bounds a token, in bytes.
 	maxToken = 16 << 10
 )
 
-// Verifier believes some providers. Its methods may be called from any goroutine.
+// Verifier trusts some providers. Its methods may be called from any goroutine.
 type Verifier struct {
 	now     func() time.Time
 	issuers map[string]*provider
@@ -33,8 +33,8 @@ type provider struct {
 	keys *keys
 }
 
-// Open reads the pinned keys. Nothing is fetched before the first token comes, so
-// that a provider that is away keeps no daemon from starting.
+// Open reads the pinned keys. Nothing is fetched before the first token comes, so an unreachable provider does not keep
+// a daemon from starting.
 func Open(issuers []Issuer, now func() time.Time) (*Verifier, error) {
 	if err := Validate(issuers); err != nil {
 		return nil, err
@@ -59,8 +59,8 @@ func Open(issuers []Issuer, now func() time.Time) (*Verifier, error) {
 	return v, nil
 }
 
-// Verify tells who bears the token. Errors wrap ErrToken or ErrUnavailable, and
-// quote nothing of a token that no provider has signed.
+// Verify returns the bearer of the token. Errors wrap ErrToken or ErrUnavailable, and quote nothing of a token that no
+// provider has signed.
 func (v *Verifier) Verify(ctx context.Context, token string) (Person, error) {
 	refuse := func(format string, args ...any) (Person, error) {
 		return Person{}, fmt.Errorf("%w: %w", ErrToken, fmt.Errorf(format, args...))
@@ -123,7 +123,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Person, error) {
 	return person, nil
 }
 
-// plain keeps of a token's id what can stand in a log.
+// plain returns a token's id if it can be logged safely, otherwise "".
 func plain(id string) string {
 	if len(id) > 128 || strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return ""
@@ -131,7 +131,7 @@ func plain(id string) string {
 	return id
 }
 
-// person reads name and roles from claims whose signature is verified.
+// person reads the name and the roles from claims with a verified signature.
 func (p *provider) person(payload []byte) (Person, error) {
 	var claims map[string]any
 	if err := json.Unmarshal(payload, &claims); err != nil {
@@ -145,7 +145,7 @@ func (p *provider) person(payload []byte) (Person, error) {
 	if !ok {
 		return Person{}, fmt.Errorf("it has no claim %s to name its bearer", claim)
 	}
-	// Two letters' case is not folded: a provider may tell Ada from ada.
+	// Case is kept: a provider may distinguish Ada from ada.
 	who := Person{Name: name + p.Suffix, Issuer: p.Issuer.Issuer}
 	if !ValidName(who.Name) {
 		return Person{}, fmt.Errorf("its claim %s is no name: lower-case letters, digits, '.', '_', '-' and '@'", claim)
@@ -171,7 +171,7 @@ func (p *provider) person(payload []byte) (Person, error) {
 	return who, nil
 }
 
-// find walks a dotted path into claims. A claim whose own name has dots is found first.
+// find follows a dotted path into claims. A claim whose own name has dots comes first.
 func find(claims map[string]any, path string) any {
 	if v, ok := claims[path]; ok {
 		return v

@@ -12,18 +12,18 @@ import (
 	"github.com/intramuros/intramuros/internal/identity"
 )
 
-// Config is how people sign in to a console with a browser at an identity provider.
+// Config says how people sign in to a console with a browser at an identity provider.
 type Config struct {
-	// Address is the console's as browsers reach it, https://host[:port].
+	// Address is the console's address for browsers, https://host[:port].
 	Address   string              `yaml:"address"`
-	Providers map[string]Provider `yaml:"providers"` // by a name that stands in the redirect URI
+	Providers map[string]Provider `yaml:"providers"` // by a name that is part of the redirect URI
 }
 
 // Provider is one button of a console.
 type Provider struct {
 	Issuer string        `yaml:"issuer"` // one of the issuers; its audience is the client's id
 	Title  string        `yaml:"title"`  // on the button; empty: the provider's name here
-	Secret config.Secret `yaml:"secret"` // the client's; not set: a public client, with PKCE as the others
+	Secret config.Secret `yaml:"secret"` // the client's secret; not set: a public client, which also uses PKCE
 	Scopes []string      `yaml:"scopes"` // beside openid; empty: profile
 }
 
@@ -37,7 +37,8 @@ func (c Config) Resolve(path string) {
 
 var namePattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$`)
 
-// Validate lists what is wrong with what stands below key, one a line. Nothing is well: nobody signs in.
+// Validate lists the faults of the configuration below key, one per line. An empty configuration is valid: nobody signs
+// in.
 func (c Config) Validate(key string, issuers []identity.Issuer) error {
 	if c.Address == "" && len(c.Providers) == 0 {
 		return nil

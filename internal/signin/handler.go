@@ -14,8 +14,8 @@ import (
 
 const (
 	path = "/signin"
-	// The prefix makes a browser refuse the cookie unless it is Secure, for this host alone and for all
-	// its paths: no other host, and nobody on plain HTTP, can plant one.
+	// With this prefix a browser refuses the cookie unless it is Secure, for this host alone and for all its paths. So
+	// another host, or somebody on plain HTTP, cannot set one.
 	sessionCookie = "__Host-intramuros"
 	loginCookie   = "__Host-intramuros-login"
 	loginTime     = 10 * time.Minute // to sign in at the provider
@@ -30,8 +30,8 @@ type handler struct {
 	log       *slog.Logger
 }
 
-// NewHandler serves /signin, and hands all other requests on to the API: those of a signed-in browser
-// with its token. issuers are those that the API believes.
+// NewHandler serves /signin, and passes all other requests to the API, with the token of a signed-in browser. issuers
+// are those that the API trusts.
 func NewHandler(api http.Handler, conf Config, issuers []identity.Issuer, now func() time.Time, log *slog.Logger) (http.Handler, error) {
 	h := &handler{
 		api: api, address: conf.Address, providers: map[string]*provider{}, log: log,
@@ -52,11 +52,11 @@ func NewHandler(api http.Handler, conf Config, issuers []identity.Issuer, now fu
 	return mux, nil
 }
 
-// ours tells whether the console's own page sent the request: browsers say so, and scripts of
-// other sites cannot.
+// ours reports whether the console's own page sent the request: browsers set this header, and scripts of other sites
+// cannot.
 func ours(r *http.Request) bool { return r.Header.Get("Sec-Fetch-Site") == "same-origin" }
 
-// cookie gives the value of a cookie; empty if there is none.
+// cookie returns the value of a cookie; empty if there is none.
 func cookie(r *http.Request, name string) string {
 	c, err := r.Cookie(name)
 	if err != nil {
@@ -65,16 +65,16 @@ func cookie(r *http.Request, name string) string {
 	return c.Value
 }
 
-// put sets a cookie, for seconds; below 0 takes it away.
+// put sets a cookie for some seconds; a negative number removes it.
 func put(w http.ResponseWriter, name, value string, seconds int, mode http.SameSite) {
 	http.SetCookie(w, &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: seconds, Secure: true, HttpOnly: true, SameSite: mode})
 }
 
-// closed are the headers of every answer of this package.
+// closed sets the headers of every answer of this package.
 func closed(w http.ResponseWriter) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
-	h.Set("Referrer-Policy", "no-referrer") // an answer's address holds a code
+	h.Set("Referrer-Policy", "no-referrer") // an answer's address has a code
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 }
@@ -88,7 +88,7 @@ type state struct {
 type choice struct {
 	Name    string `json:"name"`
 	Title   string `json:"title"`
-	Address string `json:"address"` // absolute, so that the cookie of the login is where the provider sends back to
+	Address string `json:"address"` // absolute, so that the login's cookie is at the address that the provider returns to
 }
 
 func (h *handler) list(w http.ResponseWriter, r *http.Request) {
@@ -98,7 +98,7 @@ func (h *handler) list(w http.ResponseWriter, r *http.Request) {
 		s.Providers = append(s.Providers, choice{Name: name, Title: h.providers[name].title, Address: h.address + path + "/" + name})
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(s) // the browser went away
+	_ = json.NewEncoder(w).Encode(s) // the browser may have gone
 }
 
 func (h *handler) leave(w http.ResponseWriter, r *http.Request) {
@@ -140,7 +140,7 @@ func (h *handler) back(w http.ResponseWriter, r *http.Request) {
 	}
 	told := r.URL.Query()
 	l := login(cookie(r, loginCookie))
-	put(w, loginCookie, "", -1, http.SameSiteLaxMode) // a login has one answer
+	put(w, loginCookie, "", -1, http.SameSiteLaxMode) // a login has only one answer
 	code := told.Get("code")
 	switch {
 	case l == "" || told.Get("state") != l.state(p):
@@ -168,20 +168,20 @@ func (h *handler) back(w http.ResponseWriter, r *http.Request) {
 		h.home(w, r, failedRefused)
 		return
 	}
-	h.sessions.end(cookie(r, sessionCookie)) // who was signed in here before
+	h.sessions.end(cookie(r, sessionCookie)) // ends the session of the person who was signed in here before
 	// Strict: only the console's own page sends it. Without an age, it ends with the browser.
 	put(w, sessionCookie, h.sessions.begin(p, g), 0, http.SameSiteStrictMode)
 	h.log.Info("signed in", slog.String("provider", p.name), slog.String("person", g.person.Name))
 	h.home(w, r, "")
 }
 
-// failure says in the page's address why nobody is signed in; the page has the words.
+// failure says in the page's address why the sign-in failed; the page has the words for people.
 type failure string
 
 const (
-	failedState       failure = "state"       // no login was begun in this browser, or another one
+	failedState       failure = "state"       // no login was begun in this browser, or it was another one
 	failedCanceled    failure = "canceled"    // the provider did not let the person in
-	failedRefused     failure = "refused"     // the provider's answer is not believed
+	failedRefused     failure = "refused"     // the provider's answer is not accepted
 	failedUnavailable failure = "unavailable" // the provider cannot be reached
 	failedUnknown     failure = "unknown"     // there is no such provider
 )
@@ -194,7 +194,7 @@ func (h *handler) home(w http.ResponseWriter, r *http.Request, f failure) {
 	http.Redirect(w, r, to, http.StatusSeeOther)
 }
 
-// ask hands a request on, with the token that its cookie stands for.
+// ask passes a request on with the token that its cookie stands for.
 func (h *handler) ask(w http.ResponseWriter, r *http.Request) {
 	session := cookie(r, sessionCookie)
 	if session == "" || r.Header.Get("Authorization") != "" || !ours(r) {
@@ -211,5 +211,5 @@ func (h *handler) ask(w http.ResponseWriter, r *http.Request) {
 		r = r.Clone(r.Context())
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
-	h.api.ServeHTTP(w, r) // which refuses it where there is no token
+	h.api.ServeHTTP(w, r) // the API refuses it if there is no token
 }

@@ -22,22 +22,22 @@ import (
 )
 
 const (
-	endpointsFor  = time.Hour        // how long what a provider tells of itself is used without looking again
-	endpointsRest = 10 * time.Second // between two looks at a provider that cannot be reached
+	endpointsFor  = time.Hour        // a provider's document is used for this time without a new request
+	endpointsRest = 10 * time.Second // between two requests to a provider that cannot be reached
 )
 
-// provider is one that people sign in at.
+// provider is an identity provider at which people sign in.
 type provider struct {
 	name, title string
 	issuer      string
 	client      *http.Client
-	oauth       oauth2.Config      // but for its endpoint
-	tokens      *identity.Verifier // believes this provider only, so that none speaks for another
+	oauth       oauth2.Config      // without its endpoint
+	tokens      *identity.Verifier // trusts this provider only, so that no other one can speak for it
 	now         func() time.Time
 
 	mu     sync.Mutex
 	known  oauth2.Endpoint
-	looked time.Time // when it was found, or last looked for in vain
+	looked time.Time // when it was found, or when the last request failed
 	found  bool
 }
 
@@ -74,14 +74,15 @@ func newProvider(name, address string, conf Provider, issuers []identity.Issuer,
 	return p, nil
 }
 
-// endpoint asks the provider where it is talked to. Errors are errUnavailable.
+// endpoint asks the provider for its endpoint. Errors are errUnavailable.
 func (p *provider) endpoint(ctx context.Context) (oauth2.Config, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	since := p.now().Sub(p.looked)
 	if (!p.found || since > endpointsFor) && (p.looked.IsZero() || since > endpointsRest) {
 		p.looked = p.now()
-		// One browser's hurry must not fail those that wait behind it; the client has its own time.
+		// If one browser gives up, the request must not fail for the others that wait; the client has a time limit of
+		// its own.
 		told, err := oidc.NewProvider(oidc.ClientContext(context.WithoutCancel(ctx), p.client), p.issuer)
 		if err == nil {
 			err = safe(told.Endpoint())
@@ -89,7 +90,7 @@ func (p *provider) endpoint(ctx context.Context) (oauth2.Config, error) {
 		switch {
 		case err == nil:
 			p.known, p.found = told.Endpoint(), true
-		case !p.found: // else what it told before holds
+		case !p.found: // otherwise the earlier document is used
 			return oauth2.Config{}, fmt.Errorf("%w: %w", errUnavailable, err)
 		}
 	}
@@ -110,10 +111,10 @@ func safe(e oauth2.Endpoint) error {
 	return nil
 }
 
-// login is what is known of a login under way: a random secret, in the browser that began it.
+// login is the state of a running login: a random secret, in the browser that began it.
 type login string
 
-// of derives a value of the login. Whoever knows one can compute neither the secret nor another.
+// of derives a value from the login. One derived value reveals neither the secret nor another one.
 func (l login) of(what string, p *provider) string {
 	m := hmac.New(sha256.New, []byte(l))
 	m.Write([]byte(what + "\x00" + p.name))
@@ -124,7 +125,7 @@ func (l login) state(p *provider) string    { return l.of("state", p) }
 func (l login) nonce(p *provider) string    { return l.of("nonce", p) }
 func (l login) verifier(p *provider) string { return l.of("verifier", p) }
 
-// ask is the address at which the provider asks who somebody is.
+// ask is the address at which the provider identifies the person.
 func (p *provider) ask(ctx context.Context, l login) (string, error) {
 	conf, err := p.endpoint(ctx)
 	if err != nil {
@@ -133,13 +134,13 @@ func (p *provider) ask(ctx context.Context, l login) (string, error) {
 	return conf.AuthCodeURL(l.state(p), oidc.Nonce(l.nonce(p)), oauth2.S256ChallengeOption(l.verifier(p))), nil
 }
 
-// grant is what a provider gave: a token that says who somebody is, and what renews it.
+// grant is what a provider gave: a token that identifies a person, and what renews it.
 type grant struct {
 	token, refresh string
 	person         identity.Person
 }
 
-// redeem changes the code of an answer for a grant. Errors wrap errToken or errUnavailable.
+// redeem exchanges the code of an answer for a grant. Errors wrap errToken or errUnavailable.
 func (p *provider) redeem(ctx context.Context, l login, code string) (grant, error) {
 	g, err := p.fetch(ctx, func(ctx context.Context, conf *oauth2.Config) (*oauth2.Token, error) {
 		return conf.Exchange(ctx, code, oauth2.VerifierOption(l.verifier(p)))
@@ -150,7 +151,7 @@ func (p *provider) redeem(ctx context.Context, l login, code string) (grant, err
 	return g, err
 }
 
-// renew gives a grant that follows g, of the same person.
+// renew returns a grant that follows g, of the same person.
 func (p *provider) renew(ctx context.Context, g grant) (grant, error) {
 	next, err := p.fetch(ctx, func(ctx context.Context, conf *oauth2.Config) (*oauth2.Token, error) {
 		return conf.TokenSource(ctx, &oauth2.Token{RefreshToken: g.refresh}).Token()
@@ -172,11 +173,11 @@ func (p *provider) fetch(ctx context.Context, get func(context.Context, *oauth2.
 	if err != nil {
 		return grant{}, err
 	}
-	// A code or a refresh token is good once: a browser that goes away must not lose what it stands for.
+	// A code or a refresh token is valid once, so the exchange must finish even if the browser goes away.
 	ctx = oidc.ClientContext(context.WithoutCancel(ctx), p.client)
 	t, err := get(ctx, &conf)
 	if err != nil {
-		// The provider's own words may quote what it was sent; its code does not.
+		// The provider's message may quote what it received; its error code does not.
 		if told := new(oauth2.RetrieveError); errors.As(err, &told) && told.Response.StatusCode < http.StatusInternalServerError {
 			return grant{}, fmt.Errorf("%w: the provider answers %s %s", errToken, told.Response.Status, plain(told.ErrorCode))
 		}
@@ -196,7 +197,7 @@ func (p *provider) fetch(ctx context.Context, get func(context.Context, *oauth2.
 	return grant{token: token, refresh: t.RefreshToken, person: person}, nil
 }
 
-// plain keeps of an error's code what RFC 6749 allows and a log can hold.
+// plain returns an error code if RFC 6749 allows it and it can be logged, otherwise "".
 func plain(code string) string {
 	if len(code) > 64 || strings.Trim(code, "abcdefghijklmnopqrstuvwxyz_") != "" {
 		return ""
@@ -205,7 +206,7 @@ func plain(code string) string {
 }
 
 var (
-	// errToken says that a provider's answer is not believed.
+	// errToken says that a provider's answer is not accepted.
 	errToken = errors.New("the sign-in is not accepted")
 	// errUnavailable says that a provider could not be asked.
 	errUnavailable = errors.New("the identity provider cannot be reached")

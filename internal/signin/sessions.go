@@ -11,13 +11,13 @@ import (
 )
 
 const (
-	sessionTime = 12 * time.Hour   // how long somebody stays signed in
+	sessionTime = 12 * time.Hour   // how long a person stays signed in
 	renewBefore = 30 * time.Second // how long before its end a token is renewed
-	maxSessions = 10_000           // in all; beyond it, the one that ends first is ended
-	maxOwn      = 20               // of one person, likewise
+	maxSessions = 10_000           // in all; beyond it, the session that ends first is ended
+	maxOwn      = 20               // of one person; beyond it, the session that ends first is ended
 )
 
-// sessions are the browsers that are signed in, by the hash of their cookie.
+// sessions are the signed-in browsers, by the hash of their cookie.
 type sessions struct {
 	now func() time.Time
 
@@ -25,24 +25,24 @@ type sessions struct {
 	held map[[sha256.Size]byte]*session
 }
 
-// session is one browser's.
+// session is the session of one browser.
 type session struct {
 	provider *provider
 	ends     time.Time
 	person   string
 
-	mu    sync.Mutex // a refresh token may be good once: one renewal at a time
+	mu    sync.Mutex // one renewal at a time, because a refresh token may be valid only once
 	grant grant
 }
 
-// secret is 256 random bits that a cookie can hold.
+// secret is 256 random bits in a form that a cookie can hold.
 func secret() string {
 	b := make([]byte, 32)
 	rand.Read(b) // never fails
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// begin gives the cookie of a new session.
+// begin returns the cookie of a new session.
 func (s *sessions) begin(p *provider, g grant) string {
 	cookie := secret()
 	now := s.now()
@@ -82,7 +82,7 @@ func (s *sessions) end(cookie string) {
 	delete(s.held, sha256.Sum256([]byte(cookie)))
 }
 
-// find gives the session of a cookie, or nil.
+// find returns the session of a cookie, or nil.
 func (s *sessions) find(cookie string) *session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -95,8 +95,8 @@ func (s *sessions) find(cookie string) *session {
 	return found
 }
 
-// token gives the token that a cookie stands for, renewed where it is about to end and the
-// provider lets it. Errors wrap errToken, and the session is over; or errUnavailable.
+// token returns the token that a cookie stands for. It renews the token shortly before its end, if the provider allows
+// that. Errors wrap errToken, and then the session is over, or errUnavailable.
 func (s *sessions) token(ctx context.Context, cookie string) (string, error) {
 	found := s.find(cookie)
 	if found == nil {
@@ -127,5 +127,5 @@ func (s *sessions) token(ctx context.Context, cookie string) (string, error) {
 	case over:
 		return "", err
 	}
-	return found.grant.token, nil // another half minute
+	return found.grant.token, nil // the old token is still valid for at most half a minute
 }

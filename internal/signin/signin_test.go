@@ -37,17 +37,17 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// idp is an OpenID Connect provider over real HTTP. It signs everybody in at once, and holds the
-// client to PKCE, to its secret and to one use of codes and refresh tokens.
+// idp is an OpenID Connect provider over real HTTP. It signs everybody in at once. It requires PKCE, the client's
+// secret, and that codes and refresh tokens are used only once.
 type idp struct {
 	*identitytest.Provider
 	key jose.SigningKey
 
 	mu       sync.Mutex
-	codes    map[string]url.Values // what was asked with, by code
+	codes    map[string]url.Values // the parameters of each request, by code
 	refresh  string
 	renewals int
-	claims   func(map[string]any) // changes what a token says
+	claims   func(map[string]any) // changes the claims of a token
 	answer   func(url.Values)     // changes what the browser brings back
 }
 
@@ -119,7 +119,7 @@ func (p *idp) set(f func()) {
 	f()
 }
 
-// clock runs with the machine's, and can be put forward.
+// clock runs with the machine's clock, and can be set forward.
 type clock struct {
 	mu    sync.Mutex
 	ahead time.Duration
@@ -137,12 +137,12 @@ func (c *clock) pass(d time.Duration) {
 	c.ahead += d
 }
 
-// place is a console that answers with the token that it is shown.
+// place is a console that answers with the token that it receives.
 type place struct {
 	*idp
 	console *httptest.Server
 	clock   *clock
-	browser *http.Client // as a person's, with cookies
+	browser *http.Client // a person's browser, with cookies
 }
 
 func newPlace(t *testing.T) *place {
@@ -176,7 +176,7 @@ func (p *place) anybody(t *testing.T) *http.Client {
 	return &http.Client{Jar: jar, Transport: transport}
 }
 
-// get gives what is answered, and where the browser is then.
+// get returns the answer, and the address at which the browser is then.
 func get(t *testing.T, c *http.Client, method, to, site string) (body string, at *url.URL, response *http.Response) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, to, nil)
@@ -192,7 +192,7 @@ func get(t *testing.T, c *http.Client, method, to, site string) (body string, at
 	return string(b), response.Request.URL, response
 }
 
-// whose is the name in the token that the API was shown; empty if there was none.
+// whose is the name in the token that the API received; empty if there was none.
 func whose(t *testing.T, shown string) string {
 	t.Helper()
 	token, ok := strings.CutPrefix(shown, "Bearer ")
@@ -244,7 +244,7 @@ func TestSignIn(t *testing.T) {
 	if !strings.Contains(body, `"signed_in":true`) {
 		t.Errorf("%s", body)
 	}
-	// Another site's page, and a link followed from one, speak for nobody.
+	// A page of another site, or a link on one, does not act for the person.
 	for _, site := range []string{"cross-site", "same-site", "none", ""} {
 		if shown, _, _ := get(t, p.browser, "GET", p.console.URL+"/v1/me", site); shown != "" {
 			t.Errorf("a request that comes from %q is ada's", site)
@@ -256,7 +256,7 @@ func TestSignIn(t *testing.T) {
 	if _, _, response := get(t, p.browser, "DELETE", p.console.URL+"/signin", "same-origin"); response.StatusCode != http.StatusNoContent || p.me(t) != "" {
 		t.Errorf("still signed in: %s", response.Status)
 	}
-	// Who brings a token is not given another.
+	// A request that brings a token does not get another one.
 	p.signIn(t)
 	r, err := http.NewRequestWithContext(t.Context(), "GET", p.console.URL+"/v1/me", nil)
 	must(t, err)
@@ -270,7 +270,7 @@ func TestSignIn(t *testing.T) {
 	}
 }
 
-// No script and no other host reads or sets what a browser holds, and it is no token.
+// No script and no other host can read or set the browser's cookie, and it is not a token.
 func TestCookies(t *testing.T) {
 	p := newPlace(t)
 	var set []*http.Cookie
@@ -327,7 +327,7 @@ func TestRefusals(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := newPlace(t)
 			if name == "signed by another key" {
-				p.signIn(t) // the provider's keys are known then
+				p.signIn(t) // now the provider's keys are known
 				get(t, p.browser, "DELETE", p.console.URL+"/signin", "same-origin")
 			}
 			p.set(func() { c.change(p.idp) })
@@ -341,7 +341,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// A provider's answer is good in the browser that asked, at the provider that was asked, and once.
+// A provider's answer is valid only in the browser that asked, at the provider that was asked, and once.
 func TestAnswerElsewhere(t *testing.T) {
 	p := newPlace(t)
 	var answers []string
@@ -376,13 +376,13 @@ func TestAnswerElsewhere(t *testing.T) {
 		t.Errorf("no such provider: at %s", at)
 	}
 	p.SetAway(true)
-	p.clock.pass(2 * time.Hour) // what the provider told of itself is old, and is used on
+	p.clock.pass(2 * time.Hour) // the provider's document is old, and is used on
 	if _, at, _ := get(t, p.browser, "GET", p.console.URL+"/signin/chu", ""); at.Fragment != "signin="+string(failedUnavailable) {
 		t.Errorf("away: at %s", at)
 	}
 }
 
-// Tokens are renewed while somebody works, by one request at a time.
+// Tokens are renewed while a person works, by one request at a time.
 func TestRenewal(t *testing.T) {
 	p := newPlace(t)
 	p.signIn(t)
@@ -410,7 +410,7 @@ func TestRenewal(t *testing.T) {
 	if got := p.me(t); got != "ada" || p.renewals != 1 {
 		t.Errorf("%q, renewed %d times", got, p.renewals)
 	}
-	// A provider that is away for a moment ends nothing.
+	// A provider that is away for a moment ends no session.
 	p.clock.pass(5 * time.Minute)
 	p.SetAway(true)
 	if got := p.me(t); got != "ada" {
@@ -449,7 +449,7 @@ func TestSessionEnds(t *testing.T) {
 	if got := p.me(t); got != "" {
 		t.Errorf("%q after the end", got)
 	}
-	// Of one person's sessions the oldest go.
+	// The oldest of one person's sessions are ended.
 	s := &sessions{now: p.clock.now, held: map[[32]byte]*session{}}
 	first := s.begin(nil, grant{person: identity.Person{Name: "ada"}})
 	p.clock.pass(time.Second)

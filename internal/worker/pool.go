@@ -8,22 +8,22 @@ import (
 	"sync/atomic"
 )
 
-// ErrUnknown means that this program cannot be its own worker: it has not called Main.
+// ErrUnknown says that this program cannot be its own worker: it has not called Main.
 var ErrUnknown = errors.New("this program has no workers")
 
-// Config says what processes a pool has.
+// Config describes the processes of a pool.
 type Config struct {
-	Role string // as Main knows it
-	Most int    // processes, and so requests at once; others wait
-	// Memory is the ceiling of one process, in bytes: what it holds for itself alone. 0: none.
+	Role string // a role given to Main
+	Most int    // number of processes, and so of requests at the same time; others wait
+	// Memory is the ceiling of one process's private memory, in bytes. 0: none.
 	Memory int64
-	// Gone is called after a process has ended, with its number, to remove what it left; nil: nothing.
+	// Gone is called after a process has ended, with its number, to remove what it left. nil: nothing is removed.
 	Gone func(pid int)
 	Log  *slog.Logger
 }
 
-// Pool is a set of processes that do one job. S is what each is opened with, Q a request and R a reply; gob must be
-// able to carry them. Its methods may be called from any goroutine.
+// Pool is a set of processes that do one job. S is the setup of each process, Q a request, and R a reply; gob must be
+// able to encode them. Its methods may be called from any goroutine.
 type Pool[S, Q, R any] struct {
 	config Config
 	setup  S
@@ -39,7 +39,7 @@ type Pool[S, Q, R any] struct {
 	ended  map[Reason]*atomic.Uint64
 }
 
-// Open starts the first process with the setup, and returns once it is open. Errors are ErrUnknown, *Refused, *Ended,
+// Open starts the first process with the setup, and returns when it is ready. Errors are ErrUnknown, *Refused, *Ended,
 // and the system's.
 func Open[S, Q, R any](ctx context.Context, c Config, setup S) (*Pool[S, Q, R], error) {
 	if !Known() {
@@ -60,12 +60,12 @@ func Open[S, Q, R any](ctx context.Context, c Config, setup S) (*Pool[S, Q, R], 
 	return p, nil
 }
 
-// Restarts tells how many processes ended for a reason, and were replaced.
+// Restarts returns how many processes ended for a reason and were replaced.
 func (p *Pool[S, Q, R]) Restarts(why Reason) uint64 { return p.ended[why].Load() }
 
-// Do has a process answer the request, and calls each for every reply, one after another. It waits for a process that
-// is free. each's error cancels the request and comes back as it is. If ctx ends, the process is told, and killed if it
-// has not done within a second; where it has done, Do returns nil, and its replies tell how far it came. Other errors
+// Do lets a process answer the request, and calls each for every reply, one after another. It waits for a free process.
+// An error of each cancels the request and is returned as it is. If ctx ends, the process is told, and killed if it is
+// not done within a second. If it is done by then, Do returns nil, and the replies show how far it came. Other errors
 // are *Ended, those of Open, and ctx's own while it waits.
 func (p *Pool[S, Q, R]) Do(ctx context.Context, request Q, each func(R) error) error {
 	heard := false
@@ -89,7 +89,7 @@ func (p *Pool[S, Q, R]) Do(ctx context.Context, request Q, each func(R) error) e
 	return err
 }
 
-// take waits for a seat, and gives a process that is open.
+// take waits for a seat, and returns an open process.
 func (p *Pool[S, Q, R]) take(ctx context.Context) (*process[S, Q, R], error) {
 	select {
 	case p.seats <- struct{}{}:
@@ -154,7 +154,7 @@ func (p *Pool[S, Q, R]) keep(w *process[S, Q, R]) {
 	p.idle = append(p.idle, w)
 }
 
-// bury ends a process that is of no more use, and counts why.
+// bury ends a process that is no longer usable, and counts the reason.
 func (p *Pool[S, Q, R]) bury(w *process[S, Q, R]) {
 	select {
 	case <-w.ended:
@@ -174,7 +174,7 @@ func (p *Pool[S, Q, R]) start(ctx context.Context) (*process[S, Q, R], error) {
 		return nil, err
 	}
 	p.busy.Go(func() {
-		<-w.ended // what it said last may still have to be read: who asked it hangs up
+		<-w.ended // its last message may still be unread, so the caller of the request hangs up
 		w.usage.close()
 		if p.config.Gone != nil {
 			p.config.Gone(w.command.Process.Pid)
@@ -183,7 +183,7 @@ func (p *Pool[S, Q, R]) start(ctx context.Context) (*process[S, Q, R], error) {
 	return w, w.open(ctx, &p.setup)
 }
 
-// Close kills the processes, and returns once they are gone. No Do may be under way.
+// Close kills the processes, and returns when they are gone. No Do may be running.
 func (p *Pool[S, Q, R]) Close() {
 	p.cancel()
 	p.mu.Lock()

@@ -16,26 +16,26 @@ import (
 
 const (
 	grace      = time.Second           // between a polite cancel and the kill
-	watchEvery = 10 * time.Millisecond // how often memory is looked at
+	watchEvery = 10 * time.Millisecond // interval of checking memory
 	maxMessage = 128 << 20             // bytes of one reply; a child that sends more is killed
 )
 
-// Reason is why a process ended that was not told to.
+// Reason says why a process ended unexpectedly.
 type Reason string
 
 // The reasons.
 const (
 	Memory    Reason = "memory"    // it took more than its ceiling, and was killed
-	Deadline  Reason = "deadline"  // the request's time was over; it did not end within the grace, and was killed
-	Cancelled Reason = "cancelled" // the request was cancelled; likewise
-	Lost      Reason = "lost"      // it went away by itself, or somebody killed it
-	Broken    Reason = "broken"    // it said itself that it is of no more use; no request failed by that
+	Deadline  Reason = "deadline"  // the request's time was over; the process did not end within the grace, and was killed
+	Cancelled Reason = "cancelled" // the request was cancelled; the process did not end within the grace, and was killed
+	Lost      Reason = "lost"      // it ended by itself, or somebody killed it
+	Broken    Reason = "broken"    // it said itself that it is unusable; no request failed because of this
 )
 
-// Reasons are all of them.
+// Reasons lists all of them.
 var Reasons = []Reason{Memory, Deadline, Cancelled, Lost, Broken}
 
-// Ended means that the process of a request ended before its answer was whole.
+// Ended says that the process of a request ended before its answer was complete.
 type Ended struct {
 	Reason Reason
 	cause  error // of the context, if it ended
@@ -43,10 +43,10 @@ type Ended struct {
 
 func (e *Ended) Error() string { return "the worker's process ended: " + string(e.Reason) }
 
-// Unwrap gives the context's error, where the request was to end.
+// Unwrap returns the context's error, if the context ended the request.
 func (e *Ended) Unwrap() error { return e.cause }
 
-// process is one child. Its methods are called by one goroutine at a time, but for kill.
+// process is one child. Its methods must be called by one goroutine at a time, except kill.
 type process[S, Q, R any] struct {
 	command *exec.Cmd
 	orders  *os.File
@@ -58,17 +58,17 @@ type process[S, Q, R any] struct {
 	usage   *usage
 	number  uint64
 	writing sync.Mutex    // of out
-	ended   chan struct{} // closed when the kernel has said so
+	ended   chan struct{} // closed when the process has ended
 	why     atomic.Pointer[Reason]
 	closed  sync.Once
 }
 
-// Refused means that a worker could not be opened with the setup. Its text is what the role's open says.
+// Refused says that a worker could not be opened with the setup. Its text is the error of the role's open.
 type Refused struct{ text string }
 
 func (r *Refused) Error() string { return r.text }
 
-// launch starts a child; open is next.
+// launch starts a child; open must follow.
 func launch[S, Q, R any](c Config) (*process[S, Q, R], error) {
 	program, err := program()
 	if err != nil {
@@ -94,13 +94,13 @@ func launch[S, Q, R any](c Config) (*process[S, Q, R], error) {
 	started := make(chan error, 1)
 	go func() {
 		defer close(p.ended)
-		// Linux ends a tied process with the thread that started it, so this thread stays.
+		// Linux ends a tied process together with the thread that started it, so this thread must stay.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := p.command.Start()
 		started <- err
 		if err == nil {
-			_ = p.command.Wait() // how it ended is known by why we ended it
+			_ = p.command.Wait() // the reason is known from why we ended it
 		}
 	}()
 	if err := <-started; err != nil {
@@ -111,7 +111,7 @@ func launch[S, Q, R any](c Config) (*process[S, Q, R], error) {
 	return p, nil
 }
 
-// open has the child set itself up.
+// open lets the child set itself up.
 func (p *process[S, Q, R]) open(ctx context.Context, setup *S) error {
 	last, err := p.exchange(ctx, order[S, Q]{Setup: setup}, nil)
 	if err == nil && last.Refused != "" {
@@ -123,14 +123,14 @@ func (p *process[S, Q, R]) open(ctx context.Context, setup *S) error {
 	return err
 }
 
-// kill ends it at once. Only the first reason counts.
+// kill ends the process at once. Only the first reason counts.
 func (p *process[S, Q, R]) kill(why Reason) {
 	p.why.CompareAndSwap(nil, &why)
-	_ = p.command.Process.Kill() // it may be gone
+	_ = p.command.Process.Kill() // it may be gone already
 	p.hangUp()
 }
 
-// hangUp closes the pipes, so that nobody waits at either end.
+// hangUp closes the pipes, so that neither end waits.
 func (p *process[S, Q, R]) hangUp() {
 	p.closed.Do(func() {
 		p.orders.Close()
@@ -138,7 +138,7 @@ func (p *process[S, Q, R]) hangUp() {
 	})
 }
 
-// alive tells whether an idle process can work, with some of its memory free.
+// alive reports whether an idle process can work and has some free memory.
 func (p *process[S, Q, R]) alive() bool {
 	select {
 	case <-p.ended:
@@ -148,8 +148,8 @@ func (p *process[S, Q, R]) alive() bool {
 	}
 }
 
-// ask runs one request; each is called for every reply. Its error cancels the request and comes back as it is, and
-// what the child still says is not heard. over: the process is of no more use.
+// ask runs one request, and calls each for every reply. An error of each cancels the request and is returned as it is;
+// later replies are ignored. over: the process is no longer usable.
 func (p *process[S, Q, R]) ask(ctx context.Context, request Q, each func(R) error) (over bool, err error) {
 	p.number++
 	last, err := p.exchange(ctx, order[S, Q]{Request: &request, Number: p.number}, each)
@@ -181,7 +181,7 @@ func (p *process[S, Q, R]) exchange(ctx context.Context, o order[S, Q], each fun
 			}
 		}
 	}
-	p.kill(Lost) // it is gone already, or makes no sense
+	p.kill(Lost) // it is gone already, or its messages make no sense
 	if ours != nil {
 		return news[R]{}, ours
 	}
@@ -198,7 +198,7 @@ func (p *process[S, Q, R]) send(o order[S, Q]) error {
 	return p.out.Encode(o)
 }
 
-// watch kills the process if it takes too much memory, or if it has not done within the grace after asked ended.
+// watch kills the process if it uses too much memory, or if it is not done within the grace after asked ended.
 func (p *process[S, Q, R]) watch(asked context.Context, number uint64, done <-chan struct{}) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
@@ -230,13 +230,13 @@ func (p *process[S, Q, R]) watch(asked context.Context, number uint64, done <-ch
 	}
 }
 
-// tell cancels a request politely, and never waits long for a child that does not read.
+// tell cancels a request politely. It never waits long for a child that does not read.
 func (p *process[S, Q, R]) tell(number uint64) {
 	if number == 0 || !p.writing.TryLock() {
 		return
 	}
 	defer p.writing.Unlock()
-	_ = p.orders.SetWriteDeadline(time.Now().Add(grace / 2)) // on a closed pipe it fails, as does the next line
+	_ = p.orders.SetWriteDeadline(time.Now().Add(grace / 2)) // this fails on a closed pipe, and so does the next line
 	_ = p.out.Encode(order[S, Q]{Number: number, Cancel: true})
 	_ = p.orders.SetWriteDeadline(time.Time{})
 }

@@ -12,28 +12,28 @@ import (
 	"syscall"
 )
 
-// argument is the hidden first argument of the program as a worker; the role's name follows.
+// argument is the hidden first argument of the program as a worker. The role's name follows.
 const argument = "__worker"
 
-// The files that a child has beside standard input, output and error.
+// The files of a child beside standard input, output and error.
 const (
 	ordersFile = 3
 	newsFile   = 4
 )
 
-// known is set once Main has run. A program that never calls Main, as most tests, must not be started as a worker:
-// it would begin its own work anew, and so without end.
+// known is set when Main has run. A program that never calls Main, such as most tests, must not be started as a worker:
+// it would start its own work again, without end.
 var known atomic.Bool
 
-// Known reports whether this program can be its own worker: it has called Main, on a system that has workers.
+// Known reports whether this program can be its own worker: it has called Main, on a system that supports workers.
 func Known() bool { return known.Load() }
 
-// Role is a job that a worker can have; Serve makes it. It returns when the process is to end.
+// Role is a job of a worker; Serve makes it. It returns when the process should end.
 type Role func(orders io.Reader, news io.Writer)
 
-// Main is called first by a program that has workers. In a worker it does the job and does not return.
+// Main must be called first by a program that has workers. In a worker it does the job and does not return.
 func Main(roles map[string]Role) {
-	known.Store(runtime.GOOS != "windows") // where a child inherits no pipes
+	known.Store(runtime.GOOS != "windows") // a child inherits no pipes there
 	if len(os.Args) != 3 || os.Args[1] != argument {
 		return
 	}
@@ -41,33 +41,33 @@ func Main(roles map[string]Role) {
 	if !ok {
 		os.Exit(2)
 	}
-	// Who stops the daemon means the daemon, which lets requests end and closes the pipe then.
+	// These signals are for the daemon, which lets requests end and then closes the pipe.
 	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	restrict()
 	role(os.NewFile(ordersFile, "orders"), os.NewFile(newsFile, "news"))
 	os.Exit(0)
 }
 
-// order is what a parent sends.
+// order is a message of the parent.
 type order[S, Q any] struct {
-	Setup   *S // the first one has it, and no other
+	Setup   *S // only in the first order
 	Request *Q
 	Number  uint64 // of the request, from 1
-	Cancel  bool   // the request of that number
+	Cancel  bool   // cancels the request of that number
 }
 
-// news is what a child sends.
+// news is a message of the child.
 type news[R any] struct {
 	Reply   *R
 	Done    bool   // the request, or the setup, has ended
-	Over    bool   // with Done: the process is of no more use
+	Over    bool   // with Done: the process is no longer usable
 	Refused string // with Done: why the setup failed
 }
 
 // Server answers requests, one at a time.
 type Server[Q, R any] interface {
-	// Answer answers with any number of replies. What is wrong with the request is for a reply to say: an error
-	// means that the process is of no more use. Answer ends soon after ctx does, if it can.
+	// Answer answers with any number of replies. A fault of the request belongs in a reply: an error means that the
+	// process is no longer usable. Answer should end soon after ctx does.
 	Answer(ctx context.Context, request Q, reply func(R) error) error
 }
 
@@ -82,7 +82,7 @@ func Serve[S, Q, R any](open func(ctx context.Context, setup S) (Server[Q, R], e
 		}
 		server, err := open(context.Background(), *first.Setup)
 		if err != nil {
-			_ = c.out.Encode(news[R]{Done: true, Over: true, Refused: err.Error()}) // nobody is there to hear otherwise
+			_ = c.out.Encode(news[R]{Done: true, Over: true, Refused: err.Error()}) // if this fails, the parent has gone
 			return
 		}
 		if c.out.Encode(news[R]{Done: true}) != nil {
@@ -104,12 +104,12 @@ type child[S, Q, R any] struct {
 	requests chan order[S, Q]
 
 	mu        sync.Mutex
-	number    uint64 // of the request that is under way
-	cancelled uint64 // the last request that was
+	number    uint64 // of the running request
+	cancelled uint64 // the last cancelled request
 	cancel    context.CancelFunc
 }
 
-// read takes orders until the parent closes the pipe, or is gone. Then the process ends at once, whatever it does.
+// read takes orders until the parent closes the pipe or is gone. Then the process ends at once, whatever it does.
 func (c *child[S, Q, R]) read(orders *gob.Decoder) {
 	for {
 		var o order[S, Q]
@@ -129,7 +129,7 @@ func (c *child[S, Q, R]) read(orders *gob.Decoder) {
 	}
 }
 
-// begin gives the context of a request, which may have been cancelled before it began.
+// begin returns the context of a request, which may have been cancelled before it began.
 func (c *child[S, Q, R]) begin(number uint64) context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()

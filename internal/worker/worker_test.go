@@ -19,7 +19,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// A job of the tests, and what it says.
+// The job of the tests.
 type (
 	testSetup   struct{ Refuse, Name string }
 	testRequest struct {
@@ -42,10 +42,10 @@ func (s *testServer) Answer(ctx context.Context, q testRequest, reply func(testR
 				return err
 			}
 		}
-	case "obey": // until it is told to end
+	case "obey": // works until it is told to end
 		<-ctx.Done()
 		return reply(testReply{Text: "obeyed"})
-	case "ignore": // until it is killed
+	case "ignore": // works until it is killed
 		for {
 			time.Sleep(time.Millisecond)
 		}
@@ -58,7 +58,7 @@ func (s *testServer) Answer(ctx context.Context, q testRequest, reply func(testR
 			eaten = append(eaten, b)
 			time.Sleep(time.Duration(len(eaten)/1000) * time.Millisecond)
 		}
-	case "die": // the first time, of those that know the file
+	case "die": // dies the first time; the file says that it did
 		if _, err := os.Stat(q.Text); err == nil {
 			return reply(testReply{Text: "lived"})
 		}
@@ -75,7 +75,7 @@ func (s *testServer) Answer(ctx context.Context, q testRequest, reply func(testR
 		return syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	case "break":
 		return errors.New("broken")
-	case "see": // what a worker has of its parent
+	case "see": // reports what a worker has of its parent
 		text := strings.Join(os.Environ(), " ") + "|" + strings.Join(os.Args[1:], " ")
 		files, err := os.ReadDir("/proc/self/fd")
 		for _, f := range files {
@@ -137,7 +137,7 @@ func open(t testing.TB, c Config) *testPool {
 	return p
 }
 
-// ask gives what a request was answered with.
+// ask returns the replies to a request.
 func ask(ctx context.Context, p *testPool, q testRequest) (replies []testReply, err error) {
 	err = p.Do(ctx, q, func(r testReply) error {
 		replies = append(replies, r)
@@ -146,7 +146,7 @@ func ask(ctx context.Context, p *testPool, q testRequest) (replies []testReply, 
 	return replies, err
 }
 
-// pid is the process that answers now; where there is one seat it is the only one.
+// pid is the process that answers now. With one seat it is the only one.
 func pid(t testing.TB, p *testPool) int {
 	t.Helper()
 	got, err := ask(t.Context(), p, testRequest{Do: "echo", Text: "here", Times: 1})
@@ -177,7 +177,7 @@ func TestAnswers(t *testing.T) {
 	if a, b := got[0].PID, pid(t, p); a != b || a == os.Getpid() {
 		t.Errorf("processes %d and %d; a worker is kept, and is not this process", a, b)
 	}
-	// The caller's own error ends the request, and the process goes on.
+	// The caller's own error ends the request, and the process continues.
 	own := errors.New("enough")
 	if err := p.Do(t.Context(), testRequest{Do: "echo", Times: 1000}, func(testReply) error { return own }); !errors.Is(err, own) {
 		t.Error(err)
@@ -185,7 +185,7 @@ func TestAnswers(t *testing.T) {
 	if pid(t, p) != got[0].PID {
 		t.Error("an error of the caller's ended the worker")
 	}
-	for range 30 { // what a process says last is heard, however soon it ends
+	for range 30 { // the last message of a process arrives, however soon the process ends
 		_, err = Open[testSetup, testRequest, testReply](t.Context(), Config{Role: "test", Log: slog.New(slog.DiscardHandler)}, testSetup{Refuse: "no such file"})
 		var refused *Refused
 		if !errors.As(err, &refused) || refused.Error() != "no such file" {
@@ -194,8 +194,8 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// TestKilled: whatever a worker does, it ends within its bound, the pool says why, the next request is answered by
-// another process, and what the log says of it is no more than that.
+// TestKilled: whatever a worker does, it ends within its limit, and the pool says why. Another process answers the next
+// request, and the log says no more than the reason.
 func TestKilled(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -259,7 +259,7 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// TestObeyed: a request that ends when it is told to costs no process.
+// TestObeyed: a request that ends when it is told to end costs no process.
 func TestObeyed(t *testing.T) {
 	p := open(t, Config{Most: 1})
 	before := pid(t, p)
@@ -270,15 +270,14 @@ func TestObeyed(t *testing.T) {
 		if err != nil && !errors.Is(err, context.DeadlineExceeded) || len(got) > 0 && got[0].Text != "obeyed" {
 			t.Errorf("%v, %v", got, err)
 		}
-		// A cancel that comes late cancels nothing else.
+		// A late cancel cancels nothing else.
 		if again := pid(t, p); again != before {
 			t.Fatalf("process %d answers, not %d", again, before)
 		}
 	}
 }
 
-// TestOthersGoOn: two requests that never end hold two of three processes, and requests beside them are answered at
-// once.
+// TestOthersGoOn: two requests that never end hold two of three processes. Other requests are still answered at once.
 func TestOthersGoOn(t *testing.T) {
 	p := open(t, Config{Most: 3})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -300,7 +299,7 @@ func TestOthersGoOn(t *testing.T) {
 	}
 	cancel()
 	stuck.Wait()
-	// And who waits for a process longer than they want stops waiting.
+	// A caller that waits for a process stops waiting when its time is over.
 	one := open(t, Config{Most: 1})
 	busy, free := context.WithCancel(t.Context())
 	stuck.Go(func() { _, _ = ask(busy, one, testRequest{Do: "ignore"}) })
@@ -314,8 +313,8 @@ func TestOthersGoOn(t *testing.T) {
 	stuck.Wait()
 }
 
-// TestRepeated: a request whose process is killed from outside is tried once more, but not after it has answered in
-// part.
+// TestRepeated: a request whose process is killed from outside is tried once more, but not after it has sent a part of
+// its answer.
 func TestRepeated(t *testing.T) {
 	p := open(t, Config{Most: 1})
 	got, err := ask(t.Context(), p, testRequest{Do: "die", Text: filepath.Join(t.TempDir(), "one")})
@@ -332,7 +331,7 @@ func TestRepeated(t *testing.T) {
 	}
 }
 
-// TestBroken: a process that says that it is of no more use is replaced.
+// TestBroken: a process that says that it is unusable is replaced.
 func TestBroken(t *testing.T) {
 	p := open(t, Config{Most: 1})
 	before := pid(t, p)
@@ -344,7 +343,7 @@ func TestBroken(t *testing.T) {
 	}
 }
 
-// TestStopped: a process that the system has stopped neither reads nor ends, and holds nobody up.
+// TestStopped: a process that the system has stopped neither reads nor ends, and delays nobody.
 func TestStopped(t *testing.T) {
 	p := open(t, Config{Most: 1})
 	before := pid(t, p)
@@ -354,7 +353,7 @@ func TestStopped(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	begun := time.Now()
-	// Larger than what a pipe holds.
+	// The request is larger than the buffer of a pipe.
 	if _, err := ask(ctx, p, testRequest{Do: "echo", Text: strings.Repeat("x", 1<<20), Times: 1}); !errors.Is(err, context.DeadlineExceeded) || time.Since(begun) > 3*time.Second {
 		t.Errorf("after %v: %v", time.Since(begun), err)
 	}
@@ -363,7 +362,7 @@ func TestStopped(t *testing.T) {
 	}
 }
 
-// TestInheritsNothing: no environment, no argument beyond the role, no file of the parent's.
+// TestInheritsNothing: a worker has no environment, no argument except the role, and no file of the parent.
 func TestInheritsNothing(t *testing.T) {
 	t.Setenv("TEST_SECRET", "hush")
 	ledger, err := os.Create(filepath.Join(t.TempDir(), "ledger"))
@@ -381,7 +380,7 @@ func TestInheritsNothing(t *testing.T) {
 	}
 }
 
-// TestNoOrphan: a parent that is killed leaves no worker, not even a busy one.
+// TestNoOrphan: a killed parent leaves no worker, not even a busy one.
 func TestNoOrphan(t *testing.T) {
 	folder := t.TempDir()
 	c := exec.Command(os.Args[0])
@@ -410,13 +409,13 @@ func TestNoOrphan(t *testing.T) {
 	}
 }
 
-// zombie: nobody has waited for it, which is not for us to do.
+// zombie reports that the process has ended but that its parent has not waited for it, which is not our task.
 func zombie(pid int) bool {
 	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return strings.Contains(string(b), ") Z ")
 }
 
-// parent is what TestNoOrphan kills: it has an idle worker and one that never ends.
+// parent is the process that TestNoOrphan kills: it has an idle worker and one that never ends.
 func parent(folder string) {
 	p, err := Open[testSetup, testRequest, testReply](context.Background(), Config{Role: "test", Most: 2, Log: slog.New(slog.DiscardHandler)}, testSetup{})
 	if err != nil {

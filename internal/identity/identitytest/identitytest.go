@@ -1,4 +1,4 @@
-// Package identitytest is an OpenID Connect provider of tests: real HTTPS, real keys, real signatures.
+// Package identitytest is an OpenID Connect provider for tests: real HTTPS, real keys, real signatures.
 package identitytest
 
 import (
@@ -22,12 +22,12 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// Provider tells where its endpoints are, and its keys. Mux takes more of its pages.
+// Provider serves its endpoints and its keys. Tests may add pages to Mux.
 type Provider struct {
 	*httptest.Server
 	Mux    *http.ServeMux
-	Issuer string // the address with which tokens name it
-	CA     string // the file of the authority that signed its certificate
+	Issuer string // its address in tokens
+	CA     string // file of the authority that signed its certificate
 
 	mu      sync.Mutex
 	keys    []jose.JSONWebKey // public
@@ -63,31 +63,31 @@ func New(t testing.TB, path string) *Provider {
 
 func answer(w http.ResponseWriter, body any) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(body) // who asked has gone
+	_ = json.NewEncoder(w).Encode(body) // the client may have gone
 }
 
-// Fetches is how often its keys were asked for.
+// Fetches is how often its keys were requested.
 func (p *Provider) Fetches() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.fetches
 }
 
-// Away tells whether it answers that it cannot serve now.
+// Away reports whether it answers that it cannot serve now.
 func (p *Provider) Away() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.away
 }
 
-// SetAway has it serve no more, or again. Its keys are told all the same.
+// SetAway makes it stop serving, or serve again. It always serves its keys.
 func (p *Provider) SetAway(away bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.away = away
 }
 
-// Key makes a key that signs, which is published or not.
+// Key makes a signing key, which is published or not.
 func (p *Provider) Key(t testing.TB, id string, algorithm jose.SignatureAlgorithm, publish bool) jose.SigningKey {
 	t.Helper()
 	var private crypto.Signer
@@ -111,7 +111,7 @@ func (p *Provider) Key(t testing.TB, id string, algorithm jose.SignatureAlgorith
 	return jose.SigningKey{Algorithm: algorithm, Key: jose.JSONWebKey{Key: private, KeyID: id}}
 }
 
-// Withdraw publishes a key no more.
+// Withdraw stops publishing a key.
 func (p *Provider) Withdraw(id string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
