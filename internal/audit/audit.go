@@ -1,19 +1,18 @@
-// Package audit bounds from below, by experiment, how much privacy a mechanism loses. It is for tests: nothing
-// that runs imports it. It sees draws only, and no mechanism's claim, so that a claim and its audit do not rest on one
-// another.
+// Package audit computes by experiment a lower bound on the privacy that a mechanism loses. It is for tests only: no
+// program imports it. It sees draws, and not the mechanism's claim, so that a claim and its audit are independent.
 //
 // # What an audit shows
 //
 // A mechanism M is (epsilon, delta)-private only if (P(S) - delta) / Q(S) <= exp(epsilon) for every event S, where P
-// and Q are its laws over two neighbours. AtLeast looks for an S among half of the draws, and for that one S bounds
-// P(S) from below and Q(S) from above by the other half (Clopper & Pearson 1934), as Jagielski, Ullman & Oprea 2020 and
-// Nasr et al. 2021 do. So what it gives is a true lower bound on epsilon, but for the probability Alarm.
+// and Q are its distributions over two neighbours. AtLeast looks for an S in half of the draws. For that S it bounds
+// P(S) from below and Q(S) from above with the other half (Clopper & Pearson 1934), as Jagielski, Ullman & Oprea 2020
+// and Nasr et al. 2021 do. So the result is a true lower bound on epsilon, except with the probability Alarm.
 //
 // # What it does not show
 //
-// That the loss is no larger. An audit knows one pair of neighbours, events of one score, and as many draws as there
-// are: a leak of probability 1e-9 is not seen in 1e6 draws. Its use is to find mistakes by a constant factor, of which
-// it must find one that was made on purpose: see Expect.
+// An audit does not show that the loss is no larger. It knows one pair of neighbours, events of one score, and a
+// limited number of draws: a leak of probability 1e-9 is not seen in 1e6 draws. It finds mistakes by a constant factor,
+// and it must find one that was made on purpose: see Expect.
 //
 // # References
 //
@@ -32,11 +31,11 @@ import (
 	"gonum.org/v1/gonum/mathext"
 )
 
-// Alarm is the probability with which one audit finds a loss that is not there. There are fewer than 40 audits in
-// all packages, so a run of all tests alarms falsely with probability below 2e-7.
+// Alarm is the probability that one audit reports a loss that does not exist. There are fewer than 40 audits in all
+// packages, so a run of all tests reports falsely with probability below 2e-7.
 const Alarm = 4e-9
 
-// Draws is how often each of two neighbours is drawn: that often, or a million times in the full tests.
+// Draws is the number of draws for each of two neighbours: quick, or a million in the full tests.
 func Draws(quick int) int {
 	if os.Getenv("INTRAMUROS_FULL") != "" {
 		return 1_000_000
@@ -44,11 +43,11 @@ func Draws(quick int) int {
 	return quick
 }
 
-// Score draws one release, with the patient or without, and gives a number that tends to be larger with.
+// Score draws one release, with the patient or without, and returns a number that tends to be larger with the patient.
 type Score func(with bool) float64
 
-// AtLeast gives an epsilon that a mechanism loses at least, beside delta, unless the draws mislead,
-// which they do with probability at most Alarm.
+// AtLeast returns a lower bound on the epsilon that a mechanism loses, besides delta. The bound is wrong with
+// probability at most Alarm.
 func AtLeast(draws int, delta float64, score Score) float64 {
 	sample := func() (with, without []float64) {
 		for range draws / 2 {
@@ -85,7 +84,8 @@ func AtLeast(draws int, delta float64, score Score) float64 {
 	return loss(with, without, threshold, above)
 }
 
-// atLeastProbability is Clopper and Pearson's lower bound (1934) on the probability of what happened k times in n.
+// atLeastProbability is Clopper and Pearson's lower bound (1934) on the probability of an event that happened k times
+// in n.
 func atLeastProbability(k, n int) float64 {
 	if k == 0 {
 		return 0
@@ -103,8 +103,8 @@ func atLeastProbability(k, n int) float64 {
 
 func atMostProbability(k, n int) float64 { return 1 - atLeastProbability(n-k, n) }
 
-// Narrow gives the epsilon for which a mechanism's scale is four fifths of that for the epsilon it claims: noise that
-// is a fifth too narrow. scale falls with epsilon.
+// Narrow returns the epsilon at which a mechanism's scale is four fifths of the scale for the claimed epsilon: its
+// noise is a fifth too narrow. scale must fall with epsilon.
 func Narrow(t testing.TB, epsilon float64, scale func(epsilon float64) float64) float64 {
 	t.Helper()
 	want, low, high := 0.8*scale(epsilon), epsilon, 4*epsilon
@@ -121,9 +121,9 @@ func Narrow(t testing.TB, epsilon float64, scale func(epsilon float64) float64) 
 	return epsilon
 }
 
-// Expect audits the claim (epsilon, delta) of the honest mechanism, and that the audit finds out the narrow one, whose
-// noise is a fifth too narrow: a test that cannot fail shows nothing. The number of draws must be such that it does so
-// almost surely.
+// Expect audits the claim (epsilon, delta) of the honest mechanism. It also checks that the audit detects the narrow
+// one, whose noise is a fifth too narrow: a test that cannot fail shows nothing. draws must be large enough to detect
+// it almost surely.
 func Expect(t testing.TB, draws int, epsilon, delta float64, honest, narrow Score) {
 	t.Helper()
 	if got := AtLeast(draws, delta, honest); got > epsilon {

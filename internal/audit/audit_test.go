@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The bounds cover: of binomial counts as many leave them as may.
+// The bounds are correct: binomial counts leave them with the allowed probability.
 func TestClopperPearson(t *testing.T) {
 	for _, c := range []struct {
 		k, n      int
@@ -20,7 +20,7 @@ func TestClopperPearson(t *testing.T) {
 			t.Errorf("%d of %d: [%v, %v], want [%v, %v]", c.k, c.n, low, high, c.low, c.high)
 		}
 	}
-	for range 100 { // Chernoff's bound is never the better one, nor far off
+	for range 100 { // Chernoff's bound is never the better one, and never far away
 		n := 1 + rand.IntN(1_000_000)
 		k := rand.IntN(n + 1)
 		low, high := atLeastProbability(k, n), atMostProbability(k, n)
@@ -34,7 +34,7 @@ func TestClopperPearson(t *testing.T) {
 	}
 }
 
-// entropy is that of Bernoulli(q) relative to Bernoulli(p).
+// entropy is the relative entropy of Bernoulli(q) to Bernoulli(p).
 func entropy(q, p float64) (sum float64) {
 	if q > 0 {
 		sum += q * math.Log(q/p)

@@ -21,9 +21,8 @@ var (
 	bytesType       = reflect.TypeFor[[]byte]()
 )
 
-// checker compares a YAML tree with the Go type it is about to fill. The
-// library's own strict mode neither suggests a key nor refuses 2.7 for an
-// integer, and its messages quote values.
+// checker compares a YAML tree with the Go type that it will fill. The library's own strict mode suggests no key,
+// accepts 2.7 for an integer, and quotes values in its messages.
 type checker struct {
 	name     string
 	problems []error
@@ -59,7 +58,7 @@ func (c *checker) check(n *yaml.Node, t reflect.Type, key string) {
 	}
 	switch {
 	case t.Kind() == reflect.Interface:
-		return // an open part; the decoder itself refuses duplicate keys in it
+		return // a part of type any; the decoder itself refuses duplicate keys in it
 	case t.Kind() == reflect.Struct && t != timeType:
 		if !isNull(n) {
 			c.checkStruct(n, t, key)
@@ -134,7 +133,7 @@ func (c *checker) checkScalar(n *yaml.Node, t reflect.Type, key string) {
 		c.report(n.Line, key, "has no value; write %s or remove the key", want(t))
 		return
 	case n.Kind == yaml.ScalarNode && n.ShortTag() == "!!float" && isInteger(t):
-		// The library would cut the fraction off without a word.
+		// The library would silently drop the fraction.
 	case n.Kind == yaml.ScalarNode && n.Decode(reflect.New(t).Interface()) == nil:
 		return
 	}
@@ -145,8 +144,7 @@ func (c *checker) checkScalar(n *yaml.Node, t reflect.Type, key string) {
 	c.report(n.Line, key, "must be %s, not %s", want(t), have(n))
 }
 
-// checkOwn lets a type that decodes itself try, and puts the place before its
-// complaint.
+// checkOwn lets a type decode itself, and adds the place to its error.
 func (c *checker) checkOwn(n *yaml.Node, t reflect.Type, key string) {
 	err := n.Decode(reflect.New(t).Interface())
 	if err == nil {
@@ -159,8 +157,8 @@ func (c *checker) checkOwn(n *yaml.Node, t reflect.Type, key string) {
 	c.problems = append(c.problems, fmt.Errorf("%s at %s:%d: %w", quoteKey(key), c.name, n.Line, err))
 }
 
-// pairs yields the keys and values of a mapping, without the keys that are not
-// scalars or appear a second time; it reports those.
+// pairs yields the keys and values of a mapping. It reports keys that are not scalars or appear a second time, and
+// leaves them out.
 func (c *checker) pairs(n *yaml.Node) func(yield func(k, v *yaml.Node) bool) {
 	return func(yield func(k, v *yaml.Node) bool) {
 		first := map[string]int{}
@@ -182,8 +180,8 @@ func (c *checker) pairs(n *yaml.Node) func(yield func(k, v *yaml.Node) bool) {
 	}
 }
 
-// fieldSet is what a struct takes: its keys in the order of declaration, their
-// types, and the type of all other keys if an inline map takes them.
+// fieldSet describes a struct: its keys in the order of declaration, their types, and the type of all other keys if it
+// has an inline map.
 type fieldSet struct {
 	names []string
 	types map[string]reflect.Type
@@ -247,7 +245,7 @@ func isInteger(t reflect.Type) bool {
 	return t.Kind() >= reflect.Int && t.Kind() <= reflect.Uintptr
 }
 
-// want says in words what a value of type t looks like in the file.
+// want describes a value of type t in the file.
 func want(t reflect.Type) string {
 	switch {
 	case t == durationType:
@@ -273,7 +271,7 @@ func want(t reflect.Type) string {
 	return "a " + t.String()
 }
 
-// have says in words what stands in the file, without quoting it.
+// have describes what the file has, without quoting it.
 func have(n *yaml.Node) string {
 	switch n.Kind {
 	case yaml.MappingNode:

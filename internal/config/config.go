@@ -13,13 +13,12 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// maxBytes bounds a configuration file. The largest real one, a catalog, is a
-// few hundred kilobytes; anything beyond is a wrong file.
+// maxBytes bounds a configuration file. The largest real one, a catalog, has a few hundred kilobytes; a larger file is
+// the wrong file.
 const maxBytes = 4 << 20
 
-// Load reads the YAML file at path into the struct or map that into points to.
-// Fields that the file does not mention keep their value, so defaults are set
-// by filling into first. See Decode for what is refused.
+// Load reads the YAML file at path into the struct or map that into points to. Fields that the file does not mention
+// keep their value, so a caller sets defaults in into first. See Decode for what is refused.
 func Load(path string, into any) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -29,9 +28,8 @@ func Load(path string, into any) error {
 	return Decode(f, path, into)
 }
 
-// Decode reads exactly one YAML document from r into the struct or map that
-// into points to. name is the file name that errors show. The error, if any,
-// lists every problem, one a line (errors.Join).
+// Decode reads exactly one YAML document from r into the struct or map that into points to. name is the file name that
+// errors show. The error, if any, lists every fault, one per line (errors.Join).
 func Decode(r io.Reader, name string, into any) error {
 	target := reflect.ValueOf(into)
 	if target.Kind() != reflect.Pointer || target.IsNil() {
@@ -68,15 +66,15 @@ func Decode(r io.Reader, name string, into any) error {
 	if len(c.problems) > 0 {
 		return errors.Join(c.problems...)
 	}
-	// The check above has decoded every leaf once, so that what remains here
-	// are the complaints of open parts (an any), such as duplicate keys.
+	// The check above has decoded every leaf once. So the remaining errors are about parts of type any, such as
+	// duplicate keys.
 	if err := root.Decode(into); err != nil {
 		return yamlError(name, err)
 	}
 	return nil
 }
 
-// nameKeys reads the keys null, true and false as the names that they are here.
+// nameKeys makes the keys null, true and false plain names.
 func nameKeys(n *yaml.Node) {
 	for i, child := range n.Content {
 		if n.Kind == yaml.MappingNode && i%2 == 0 && child.Kind == yaml.ScalarNode {
@@ -86,9 +84,8 @@ func nameKeys(n *yaml.Node) {
 	}
 }
 
-// Resolve gives the path that p means inside the configuration file at
-// configPath: relative paths are relative to that file's directory, wherever
-// the daemon was started. An empty p stays empty.
+// Resolve returns the meaning of the path p in the configuration file at configPath: relative paths are relative to
+// that file's directory, wherever the daemon was started. An empty p stays empty.
 func Resolve(configPath, p string) string {
 	if p == "" || filepath.IsAbs(p) {
 		return p
@@ -98,9 +95,8 @@ func Resolve(configPath, p string) string {
 
 var yamlLine = regexp.MustCompile(`^(?:yaml: )?line (\d+): `)
 
-// yamlError rewrites the library's "yaml: line 7: …" to "node.yaml:7: …".
-// Only errors without a line number keep their chain; the others are plain
-// texts made by the library.
+// yamlError rewrites the library's "yaml: line 7: …" to "node.yaml:7: …". Only errors without a line number keep their
+// chain. The others are plain texts of the library.
 func yamlError(name string, err error) error {
 	place := func(text string) (string, bool) {
 		if m := yamlLine.FindStringSubmatchIndex(text); m != nil {

@@ -72,7 +72,7 @@ open: {x: [1, two]}
 plain: text
 max_groups: 3
 `
-	got := daemon{bounds: bounds{Epsilon: 0.5}} // a default that the file leaves alone
+	got := daemon{bounds: bounds{Epsilon: 0.5}} // a default that the file does not set
 	if err := Decode(strings.NewReader(text), "node.yaml", &got); err != nil {
 		t.Fatal(err)
 	}
@@ -244,8 +244,8 @@ func TestSecret(t *testing.T) {
 	}
 }
 
-// FuzzDecode checks that no text makes the check and the decoder disagree in a
-// way that panics, and that what is accepted is accepted by the library too.
+// FuzzDecode checks that no text makes the check and the decoder disagree in a way that panics, and that the library
+// accepts every accepted text too.
 func FuzzDecode(f *testing.F) {
 	f.Add("name: a\nstudies: {x: {epsilon: 1}}")
 	f.Add("key: {file: a}\nlevels: [low]\n")

@@ -2,13 +2,10 @@ package config
 
 import "strings"
 
-// Nearest gives the member of known that word was most likely meant to be, for
-// a "did you mean". It compares without regard to case and counts an
-// insertion, a deletion, a substitution or a swap of neighbours as one edit
-// (the optimal string alignment distance). At most one edit per three letters
-// of the longer word, and never more than three, is accepted, and at least one
-// letter must agree; otherwise ok is false. Of equally near words the first in
-// known wins.
+// Nearest returns the member of known that word most likely means, for a "did you mean" hint. It ignores case. An
+// insertion, a deletion, a substitution and a swap of neighbours count as one edit each (the optimal string alignment
+// distance). It accepts at most one edit per three letters of the longer word, and never more than three. At least one
+// letter must agree. Otherwise ok is false. Among equally near words the first in known wins.
 func Nearest(word string, known []string) (nearest string, ok bool) {
 	w := []rune(strings.ToLower(word))
 	best := -1

@@ -14,24 +14,21 @@ import (
 // maxSecret bounds a secret file, in bytes.
 const maxSecret = 64 << 10
 
-// Secret says where a secret is kept; the configuration never holds the secret
-// itself. Exactly one of the two is set.
+// Secret says where a secret is kept; the configuration never holds the secret itself. Exactly one of the two fields is
+// set.
 type Secret struct {
-	// File is the path of a file that only its owner can read, relative to
-	// the configuration file.
+	// File is the path of a file that only its owner can read, relative to the configuration file.
 	File string `yaml:"file"`
-	// Env is the name of an environment variable: upper-case letters, digits
-	// and underscores.
+	// Env is the name of an environment variable: upper-case letters, digits and underscores.
 	Env string `yaml:"env"`
 }
 
-// envName is narrower than what systems allow, so that few secrets written in
-// the wrong place pass for a name and are shown in an error.
+// envName is narrower than what systems allow, so that a secret in the wrong place seldom passes for a name, which an
+// error would show.
 var envName = regexp.MustCompile(`^[A-Z_][A-Z0-9_]*$`)
 
-// Read fetches the secret. dir is the directory of the configuration file. One
-// trailing newline is cut off, since editors add it. An empty secret, a file
-// that group or others can access, or a file over 64 KiB is an error.
+// Read fetches the secret. dir is the directory of the configuration file. One trailing newline is removed, since
+// editors add it. An empty secret, a file that group or others can access, or a file over 64 KiB is an error.
 func (s Secret) Read(dir string) ([]byte, error) {
 	switch {
 	case s.File != "" && s.Env != "":
@@ -39,7 +36,7 @@ func (s Secret) Read(dir string) ([]byte, error) {
 	case s.File == "" && s.Env == "":
 		return nil, errors.New("a secret has neither file nor env; set one")
 	case s.Env != "":
-		// Not shown: it may be the secret itself, written in the wrong place.
+		// The value is not shown: it may be the secret itself, in the wrong place.
 		if !envName.MatchString(s.Env) {
 			return nil, errors.New("env of a secret must be the name of an environment variable, in upper-case letters, digits and _")
 		}

@@ -9,8 +9,8 @@ import (
 
 var size = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?) ?([KMGT]i?B|B|bytes)$`)
 
-// ParseSize reads a number of bytes as people and DuckDB write it: 2GB, 244.1 MiB. It is 0 or more; ok is false where
-// the text is no size.
+// ParseSize reads a number of bytes as people and DuckDB write it: 2GB, 244.1 MiB. The number is 0 or more. ok is false
+// if the text is not a size.
 func ParseSize(text string) (bytes int64, ok bool) {
 	m := size.FindStringSubmatch(text)
 	if m == nil {

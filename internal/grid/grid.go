@@ -1,5 +1,5 @@
-// Package grid is the time grid on which what was charged leaves a daemon: a coordinator's answers, and what a sealed
-// study's hospitals send.
+// Package grid is the time grid for the release of charged answers: for a coordinator's answers, and for what the
+// hospitals of a sealed study send.
 package grid
 
 import (
@@ -8,28 +8,26 @@ import (
 	"time"
 )
 
-// Grid is a time grid on which answers leave: First, First*Ratio,
-// First*Ratio², and so on after the query's start. How long hospitals compute
-// depends on their data, and noise covers no durations; so whoever measures one
-// learns which of a few ticks it was, at most log2 of their number in bits.
+// Grid is a time grid on which answers leave: First, First*Ratio, First*Ratio², and so on after the query's start. The
+// computing time of hospitals depends on their data, and noise does not cover durations. An observer learns only which
+// of a few ticks it was, which is at most log2 of their number in bits.
 //
-// The grid is geometric because one with steps of equal width either delays short
-// queries by much or tells the time of long ones finely. Ratio bounds the
-// delay: a query of at least First/Ratio takes at most Ratio times as long, and
+// The grid is geometric. A grid with steps of equal width either delays short queries much or reveals the time of long
+// ones finely. Ratio bounds the delay: a query of at least First/Ratio takes at most Ratio times as long, and
 // (Ratio-1)/ln(Ratio) times as long on average.
 type Grid struct {
 	First time.Duration `yaml:"first"` // at least 1ms
 	Ratio float64       `yaml:"ratio"` // from 1.01 to 10
 }
 
-// Default delays no query of 5 ms or more by more than 20 %, and most by
-// 10 %. Within 5 minutes it has 62 ticks, so that a duration tells less than 6 bits.
+// Default delays no query of 5 ms or more by more than 20 %, and most by about 10 %. Within 5 minutes it has 62 ticks,
+// so a duration reveals less than 6 bits.
 var Default = Grid{First: 5 * time.Millisecond, Ratio: 1.2}
 
-// afterGrid is the width of the grid's steps once the query's time is up.
+// afterGrid is the width of the grid's steps after the query's time is over.
 const afterGrid = time.Second
 
-// Validate refuses steps that are too fine to hide anything, or too coarse to answer on.
+// Validate refuses steps that are too fine to hide anything, or too coarse to be useful.
 func (g Grid) Validate() error {
 	if g.First < time.Millisecond || !(g.Ratio >= 1.01 && g.Ratio <= 10) {
 		return errors.New("`first` must be at least 1ms, and `ratio` from 1.01 to 10")
@@ -37,8 +35,8 @@ func (g Grid) Validate() error {
 	return nil
 }
 
-// Next is the first tick that is not before elapsed. The query's time itself is
-// a tick, and ends the geometric part.
+// Next is the first tick that is not before elapsed. The query's time limit is itself a tick, and ends the geometric
+// part.
 func (g Grid) Next(elapsed, timeout time.Duration) time.Duration {
 	if elapsed > timeout {
 		over := elapsed - timeout
@@ -73,8 +71,7 @@ type Ticks struct {
 	Timeout time.Duration // the query's
 }
 
-// Next is the first tick that is not past, and not before least; both count from
-// the query's start.
+// Next is the first tick that is neither past nor before least. Both count from the query's start.
 func (t Ticks) Next(least time.Duration) time.Duration {
 	return t.Grid.Next(max(least, time.Since(t.Started)), t.Timeout)
 }

@@ -6,11 +6,11 @@ import (
 	"github.com/intramuros/intramuros/dp"
 )
 
-// nearlySpent is the share of a budget from which on people are told.
+// nearlySpent is the spent share of a budget from which on people are told.
 const nearlySpent = 0.8
 
-// BudgetNotices tell that of a budget so large a share is spent that people should know; nothing, of a smaller one.
-// study is the id of the study whose budget it is; empty: the hospital's, over all studies.
+// BudgetNotices is the event for a budget of which a large share is spent; none for a smaller share. study is the id of
+// the budget's study; empty means the hospital's budget, over all studies.
 func (l Language) BudgetNotices(study string, spent float64, of dp.Budget) []Event {
 	if spent < nearlySpent {
 		return nil

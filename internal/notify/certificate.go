@@ -7,7 +7,7 @@ import (
 	"github.com/intramuros/intramuros/internal/pki"
 )
 
-// CertificateNotice is about a certificate that ends soon, or has ended.
+// CertificateNotice is the event for a certificate that ends soon, or has ended.
 func (l Language) CertificateNotice(t pki.Term, now time.Time) Event {
 	e := Event{Key: fmt.Sprintf("certificate/%s/%s", t.What, t.Ends.UTC().Format(time.RFC3339)), Kind: Certificate,
 		Subject: l.Say("The certificate %s ends on %s", "Le certificat %s expire le %s", t.File, t.Ends.UTC().Format(time.DateOnly)),

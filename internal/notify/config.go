@@ -10,28 +10,28 @@ import (
 	"github.com/intramuros/intramuros/internal/config"
 )
 
-// Config is the part `notify` of a daemon's file; docs/node.yaml explains each key. The zero value tells nobody.
+// Config is the part `notify` of a daemon's file; docs/node.yaml explains each key. The zero value names nobody.
 type Config struct {
 	Language Language `yaml:"language"` // empty: English
 	Mail     *Mail    `yaml:"mail"`
 	Webhook  *Webhook `yaml:"webhook"`
 }
 
-// Mail is a server that takes mail, and who gets it.
+// Mail is a mail server, and the people who get mail.
 type Mail struct {
 	Server   string        `yaml:"server"` // host:port
 	TLS      string        `yaml:"tls"`    // starttls, or tls from the first byte; empty: starttls
-	CA       string        `yaml:"ca"`     // PEM file of whom to trust; empty: the system's authorities
+	CA       string        `yaml:"ca"`     // PEM file of trusted authorities; empty: the system's
 	User     string        `yaml:"user"`   // empty: without a login
 	Password config.Secret `yaml:"password"`
 	From     string        `yaml:"from"`
 	To       []string      `yaml:"to"`
 }
 
-// Webhook is an address that takes what is to be told.
+// Webhook is an address that receives messages.
 type Webhook struct {
 	URL    string        `yaml:"url"` // https://, or http:// on this machine
-	CA     string        `yaml:"ca"`  // as above
+	CA     string        `yaml:"ca"`  // as in Mail
 	Secret config.Secret `yaml:"secret"`
 }
 
@@ -54,7 +54,7 @@ func (c *Config) Resolve(path string) {
 	}
 }
 
-// Validate lists what is wrong, one a line.
+// Validate lists the faults, one per line.
 func (c *Config) Validate() error {
 	var problems []error
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }

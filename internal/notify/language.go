@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Language is the one in which people are told. The zero value is English.
+// Language is the language of the messages. The zero value is English.
 type Language string
 
 // The languages, those of the consoles.
@@ -15,7 +15,7 @@ const (
 	French  Language = "fr"
 )
 
-// Say gives one of two texts, both forms of fmt with the same arguments.
+// Say returns the text in the language. Both texts are formats with the same arguments.
 func (l Language) Say(english, french string, args ...any) string {
 	if l == French {
 		return fmt.Sprintf(french, args...)
@@ -23,7 +23,7 @@ func (l Language) Say(english, french string, args ...any) string {
 	return fmt.Sprintf(english, args...)
 }
 
-// Number is a number as it is written.
+// Number writes a number in the language.
 func (l Language) Number(x float64) string {
 	text := strconv.FormatFloat(x, 'g', -1, 64)
 	if l == French {

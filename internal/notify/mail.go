@@ -50,7 +50,7 @@ func openMail(c Mail, l Language) (*mailer, error) {
 	return m, nil
 }
 
-// roots are whom a PEM file says to trust; nil, and so the system's, without a file.
+// roots are the authorities in a PEM file; nil without a file, which means the system's.
 func roots(file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil
@@ -71,7 +71,7 @@ func (m *mailer) name() string { return "mail" }
 func (m *mailer) send(ctx context.Context, daemon string, events []Event) error {
 	options := []mail.Option{
 		mail.WithPort(m.port), mail.WithTLSConfig(m.tls), mail.WithTimeout(sendTime), mail.WithoutNoop(),
-		// A server that says nothing holds nobody who is to stop.
+		// A silent server must not keep the daemon from stopping.
 		mail.WithDialContextFunc(func(dialing context.Context, network, address string) (net.Conn, error) {
 			conn, err := m.dial(dialing, network, address)
 			if err == nil {
@@ -81,7 +81,7 @@ func (m *mailer) send(ctx context.Context, daemon string, events []Event) error 
 		}),
 	}
 	if m.TLS == alwaysTLS {
-		options = append(options, mail.WithTLSPolicy(mail.TLSOpportunistic)) // the connection has it already
+		options = append(options, mail.WithTLSPolicy(mail.TLSOpportunistic)) // the connection uses TLS already
 	} else {
 		options = append(options, mail.WithTLSPolicy(mail.TLSMandatory))
 	}

@@ -16,37 +16,37 @@ import (
 	"time"
 )
 
-// Kind is what an event is about.
+// Kind is the subject of an event.
 type Kind string
 
 // The kinds.
 const (
 	Proposal    Kind = "proposal"    // a study waits for a decision, or for a signature
-	Failure     Kind = "failure"     // queries failed after they were charged, and count
-	Suspension  Kind = "suspension"  // a study is suspended, or the hospital stopped
-	Certificate Kind = "certificate" // one ends soon, or has ended
-	Budget      Kind = "budget"      // one is nearly spent
+	Failure     Kind = "failure"     // queries failed after their charge, and count
+	Suspension  Kind = "suspension"  // a study or the hospital is suspended
+	Certificate Kind = "certificate" // a certificate ends soon, or has ended
+	Budget      Kind = "budget"      // a budget is nearly spent
 )
 
-// Event is something to look at.
+// Event is something that people should look at.
 type Event struct {
-	Key     string `json:"key"` // names it among all events of the daemon; it is told once
+	Key     string `json:"key"` // names it among all events of the daemon; it is sent once
 	Kind    Kind   `json:"kind"`
 	Study   string `json:"study,omitempty"`
 	Subject string `json:"subject"` // one line
-	Text    string `json:"text"`    // what it is, and what to do
+	Text    string `json:"text"`    // what happened, and what to do
 }
 
-// How often a daemon is looked at, and a delivery tried.
+// Intervals of checking a daemon and of trying a delivery.
 const (
 	lookEvery = 10 * time.Second
-	firstWait = 10 * time.Second // after a failure; twice as long after each further one
+	firstWait = 10 * time.Second // after a failure; doubled after each further one
 	mostWait  = 15 * time.Minute
 	sendTime  = 30 * time.Second
-	maxEvents = 50 // of one message; the others come with the next
+	maxEvents = 50 // per message; the others come with the next message
 )
 
-// channel is a way to somebody.
+// channel is a way to reach people.
 type channel interface {
 	name() string
 	// send delivers a message, or returns an error. It ends with ctx.
@@ -63,16 +63,16 @@ type Notifier struct {
 	wait   time.Duration
 }
 
-// way is a channel, with what it has delivered.
+// way is a channel with the events that it has delivered.
 type way struct {
 	channel
 	told   map[string]bool
-	failed int       // deliveries in a row
-	next   time.Time // before which none is tried
+	failed int       // failed deliveries in a row
+	next   time.Time // no delivery is tried before this time
 }
 
-// Open reads secrets and what was delivered before; nil where the configuration tells nobody. daemon names itself in
-// each message, file is where it keeps what it has delivered.
+// Open reads the secrets and the earlier deliveries. It returns nil if the configuration names nobody. daemon is the
+// name in each message, and file records the deliveries.
 func Open(c Config, daemon, file string, log *slog.Logger) (*Notifier, error) {
 	if c.Mail == nil && c.Webhook == nil {
 		return nil, nil
@@ -95,7 +95,7 @@ func Open(c Config, daemon, file string, log *slog.Logger) (*Notifier, error) {
 	return n, n.load()
 }
 
-// load reads the file of what was delivered, by way.
+// load reads the file of deliveries, for each way.
 func (n *Notifier) load() error {
 	b, err := os.ReadFile(n.file)
 	if errors.Is(err, os.ErrNotExist) {
@@ -116,7 +116,7 @@ func (n *Notifier) load() error {
 	return nil
 }
 
-// keep writes it, whole or not at all.
+// keep writes the file of deliveries, completely or not at all.
 func (n *Notifier) keep() error {
 	told := map[string][]string{}
 	for _, w := range n.ways {
@@ -135,7 +135,7 @@ func (n *Notifier) keep() error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // fails once renamed
+	defer os.Remove(f.Name()) // fails after the rename
 	_, err = f.Write(append(b, '\n'))
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
@@ -143,7 +143,7 @@ func (n *Notifier) keep() error {
 	return os.Rename(f.Name(), n.file)
 }
 
-// Watch asks look what is to be told, again and again, and delivers it, until ctx ends.
+// Watch repeatedly asks look for the present events and delivers them, until ctx ends.
 func (n *Notifier) Watch(ctx context.Context, look func(context.Context) ([]Event, error)) {
 	tick := time.NewTicker(n.every)
 	defer tick.Stop()
@@ -163,7 +163,7 @@ func (n *Notifier) Watch(ctx context.Context, look func(context.Context) ([]Even
 	}
 }
 
-// deliver sends by each way what it has not delivered yet.
+// deliver sends each way the events that it has not delivered yet.
 func (n *Notifier) deliver(ctx context.Context, events []Event) {
 	changed := false
 	for _, w := range n.ways {
@@ -180,7 +180,7 @@ func (n *Notifier) deliver(ctx context.Context, events []Event) {
 	}
 }
 
-// forget drops what is listed no more.
+// forget drops the events that are no longer listed.
 func (w *way) forget(events []Event) (changed bool) {
 	for key := range w.told {
 		if !slices.ContainsFunc(events, func(e Event) bool { return e.Key == key }) {
@@ -191,7 +191,7 @@ func (w *way) forget(events []Event) (changed bool) {
 	return changed
 }
 
-// try sends one message, if there is something to say and it is time; it tells whether it was delivered.
+// try sends one message, if there are new events and it is time. It reports whether it was delivered.
 func (n *Notifier) try(ctx context.Context, w *way, events []Event) bool {
 	var fresh []Event
 	for _, e := range events {
@@ -223,7 +223,7 @@ func (n *Notifier) try(ctx context.Context, w *way, events []Event) bool {
 	return true
 }
 
-// jitter is a wait of half to all of d, so that daemons that failed together do not come back together.
+// jitter is a wait of half of d to d, so that daemons that failed together do not return together.
 func jitter(d time.Duration) time.Duration {
 	half := max(int64(d/2), 1)
 	n, err := rand.Int(rand.Reader, big.NewInt(half))

@@ -43,7 +43,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// certificate is of localhost, with a file for whom to trust.
+// certificate is a certificate of localhost, with a file of its authority.
 func certificate(t *testing.T) (tls.Certificate, string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -57,8 +57,8 @@ func certificate(t *testing.T) (tls.Certificate, string) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, file
 }
 
-// server is an SMTP server on a real socket: STARTTLS or TLS, AUTH PLAIN, one message at a time. It keeps what it is
-// sent, and whether it came over TLS and with a login.
+// server is an SMTP server on a real socket: STARTTLS or TLS, AUTH PLAIN, one message at a time. It records the
+// messages, and whether they came over TLS and with a login.
 type server struct {
 	net.Listener
 	tls    *tls.Config
@@ -217,8 +217,8 @@ var (
 	two = Event{Key: "failure/copd/1/2", Kind: Failure, Study: "copd", Subject: "2 of 5 queries failed", Text: "See the log."}
 )
 
-// Mail reaches a real server over TLS, with a login, once, also over restarts, and again until it is there; over no TLS
-// it is not sent.
+// Mail reaches a real server over TLS, with a login, and only once, also over restarts. It is tried again until it is
+// delivered. Without TLS it is not sent.
 func TestMail(t *testing.T) {
 	for _, always := range []bool{false, true} {
 		s, ca := smtpServer(t, always)
@@ -236,7 +236,7 @@ func TestMail(t *testing.T) {
 		w.end()
 		w = watch(t, conf, file, one, two) // after a restart
 		time.Sleep(100 * time.Millisecond)
-		w.list(one) // two is over …
+		w.list(one) // two is no longer listed …
 		time.Sleep(100 * time.Millisecond)
 		w.list(one, two) // … and comes again
 		eventually(t, "a third letter", func() bool { return len(s.received()) == 3 })
@@ -275,7 +275,7 @@ func TestMail(t *testing.T) {
 	})
 }
 
-// A server that takes the connection and says nothing keeps nobody from stopping.
+// A server that accepts the connection and stays silent does not keep the notifier from stopping.
 func TestSilentServer(t *testing.T) {
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "localhost:0")
 	must(t, err)
@@ -310,8 +310,7 @@ func TestSilentServer(t *testing.T) {
 	}
 }
 
-// A webhook gets what is told, signed, and once more with the same id until it says that it took it; it is sent nowhere
-// else.
+// A webhook gets the signed events, and again with the same id until it accepts them. Nothing is sent elsewhere.
 func TestWebhook(t *testing.T) {
 	const key = "a secret of the webhook"
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it was sent elsewhere") }))
@@ -355,7 +354,7 @@ func TestWebhook(t *testing.T) {
 	}
 }
 
-// The signature is that of the standard's own example.
+// The signature equals that of the standard's own example.
 func TestSignature(t *testing.T) {
 	key, err := base64.StdEncoding.DecodeString("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 	must(t, err)

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// webhook posts to an address.
+// webhook posts messages to an address.
 type webhook struct {
 	url    string
 	secret []byte
@@ -36,8 +36,8 @@ func openWebhook(c Webhook) (*webhook, error) {
 	}
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.TLSClientConfig = &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS12}
-	t.DisableKeepAlives = true                                                            // a message an hour
-	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // what is told is for this address
+	t.DisableKeepAlives = true                                                            // one message an hour
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // the message is for this address only
 	return &webhook{url: c.URL, secret: secret, client: &http.Client{Transport: t, CheckRedirect: stay, Timeout: sendTime}}, nil
 }
 
@@ -58,7 +58,7 @@ func (w *webhook) send(ctx context.Context, daemon string, events []Event) error
 	if err != nil {
 		return err
 	}
-	// The same events again have the same id, by which whoever takes them knows that they came before.
+	// The same events have the same id, so that a receiver recognises a repeated message.
 	sum := sha256.New()
 	for _, e := range events {
 		fmt.Fprintf(sum, "%s\x00%s\x00", daemon, e.Key)

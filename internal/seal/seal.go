@@ -18,10 +18,10 @@ import (
 	"slices"
 )
 
-// ErrSeal says that a member, or a list of them, is not one to seal for.
+// ErrSeal says that a member, or a list of members, cannot be sealed for.
 var ErrSeal = errors.New("not to be sealed for")
 
-// MaxMembers is the most hospitals that seal together.
+// MaxMembers is the largest number of hospitals that seal together.
 const MaxMembers = 1024
 
 const (
@@ -32,33 +32,33 @@ const (
 // Key is a hospital's key for one execution.
 type Key struct{ private *ecdh.PrivateKey }
 
-// NewKey draws one.
+// NewKey draws a key.
 func NewKey() (Key, error) {
 	private, err := ecdh.X25519().GenerateKey(rand.Reader)
 	return Key{private}, err
 }
 
-// Member is a hospital that is done, as it says itself.
+// Member is a hospital that has finished, by its own statement.
 type Member struct {
 	Name      string `json:"name"`
 	Key       []byte `json:"key"`       // X25519, 32 bytes
-	Signature []byte `json:"signature"` // Ed25519, by the key of the hospital's ledger
+	Signature []byte `json:"signature"` // Ed25519, with the key of the hospital's ledger
 }
 
-// Request is what all members compute.
+// Request identifies what all members compute.
 type Request struct {
 	Federation, Study, Query string
-	Digest                   [sha256.Size]byte // of the whole request, as each member has it
+	Digest                   [sha256.Size]byte // of the whole request, as each member received it
 }
 
-// Member says that the hospital of that name takes part in the request with the key.
+// Member states that the hospital of that name takes part in the request with the key.
 func (r Request) Member(name string, key Key, signer ed25519.PrivateKey) Member {
 	m := Member{Name: name, Key: key.private.PublicKey().Bytes()}
 	m.Signature = ed25519.Sign(signer, r.message(m))
 	return m
 }
 
-// Verify returns nil if that key, the hospital's, signed the member for this request.
+// Verify returns nil if key, the hospital's, signed the member for this request.
 func (r Request) Verify(m Member, key ed25519.PublicKey) error {
 	if len(key) != ed25519.PublicKeySize || !ed25519.Verify(key, r.message(m), m.Signature) {
 		return fmt.Errorf("%w: the key of %q is signed by another, or for another query", ErrSeal, m.Name)
@@ -74,7 +74,8 @@ func (r Request) message(m Member) []byte {
 	return d.Sum(nil)
 }
 
-// ParseMembers reads the wire form of a list of members: JSON. They are by name, each once.
+// ParseMembers reads the wire form of a list of members, which is JSON. They must be sorted by name, without
+// duplicates.
 func ParseMembers(b []byte) ([]Member, error) {
 	var members []Member
 	d := json.NewDecoder(bytes.NewReader(b))
@@ -96,7 +97,7 @@ func ParseMembers(b []byte) ([]Member, error) {
 	return members, nil
 }
 
-// Mask adds to a vector the masks that the member of that name and key shares with all others. The caller has
+// Mask adds to a vector the masks that the member of that name and key shares with all others. The caller must have
 // verified the members.
 func (r Request) Mask(vector []int64, name string, key Key, members []Member) error {
 	at, ok := slices.BinarySearchFunc(members, name, func(m Member, name string) int { return cmp.Compare(m.Name, name) })
@@ -140,7 +141,7 @@ func (r Request) session(members []Member) []byte {
 	return d.Sum(nil)
 }
 
-// add adds the stream of a key to a vector, or subtracts it. A key makes one stream.
+// add adds the stream of a key to a vector, or subtracts it. A key gives one stream.
 func add(vector []int64, key []byte, subtract bool) error {
 	block, err := aes.NewCipher(key)
 	if err != nil {
@@ -162,7 +163,7 @@ func add(vector []int64, key []byte, subtract bool) error {
 	return nil
 }
 
-// digest writes texts so that no two lists of them are the same bytes.
+// digest writes texts so that different lists of texts are different bytes.
 type digest struct{ hash.Hash }
 
 func (d digest) text(b []byte) {

@@ -48,7 +48,7 @@ func (s site) masks(t testing.TB, r Request, size int, members []Member) []int64
 	return v
 }
 
-// uniform tells whether bits look like those of a fair coin: a count within 6.5 deviations, for each of the 64 places.
+// uniform reports whether bits look like those of a fair coin: each of the 64 counts is within 6.5 deviations.
 func uniform(vectors ...[]int64) bool {
 	var ones [64]int
 	n := 0
@@ -78,8 +78,8 @@ func sum(vectors ...[]int64) []int64 {
 	return out
 }
 
-// The masks of all members cancel; those of any fewer do not, and are uniform, each vector as each sum of a proper
-// subset.
+// The masks of all members cancel. The masks of fewer members do not, and each vector and each sum of a proper subset
+// is uniform.
 func TestMasksCancelOverExactlyTheMembers(t *testing.T) {
 	const size = 4096 + 17
 	all, members := sites(t, "arcachon", "bordeaux", "langon", "libourne")
@@ -112,8 +112,8 @@ func TestMasksCancelOverExactlyTheMembers(t *testing.T) {
 	}
 }
 
-// A coordinator that tells hospitals different things has numbers that are uniform: another list, request, study or
-// query, a key of another execution, a hospital that it invented.
+// A coordinator that tells hospitals different things gets uniform numbers: another list, request, study or query, a
+// key of another execution, or a hospital that it invented.
 func TestLiarsGetUniformNumbers(t *testing.T) {
 	const size = 5000
 	all, members := sites(t, "a", "b", "c")
@@ -148,7 +148,7 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("it masks with another key than it told: %v", err)
 	}
 	low := slices.Clone(members)
-	low[1].Key = make([]byte, 32) // a point of low order, with which every secret is zero
+	low[1].Key = make([]byte, 32) // a point of low order, for which every secret is zero
 	if err := trial.Mask(make([]int64, 1), "a", all[0].key, low); !errors.Is(err, ErrSeal) {
 		t.Errorf("a key of low order: %v", err)
 	}
@@ -218,7 +218,7 @@ func FuzzParseMembers(f *testing.F) {
 	})
 }
 
-// What one hospital does for an answer: it looks at all signatures and masks its vector.
+// BenchmarkSeal measures the work of one hospital for an answer: it verifies all signatures and masks its vector.
 func BenchmarkSeal(b *testing.B) {
 	for _, hospitals := range []int{3, 10, 186} {
 		names := make([]string, hospitals)

@@ -1,4 +1,4 @@
-// Package sqltoken reads SQL into tokens. Any text has tokens, also one that is no SQL: what does not end, ends with
-// the text. So a shell can colour what is half written, and a door can tell one statement from the next. What a token
-// means, and which are refused, is for the reader to say: planner/syntax reads by the SQL standard, and strictly.
+// Package sqltoken reads SQL into tokens. Any text has tokens, even if it is not SQL: an unfinished token ends with the
+// text. So a shell can colour an unfinished line, and a door can split statements. The caller decides what a token
+// means and which are refused: planner/syntax follows the SQL standard strictly.
 package sqltoken

@@ -18,21 +18,21 @@ const (
 	Number
 	Parameter // $1
 	Operator  // such as :: or <=, and punctuation
-	Comment   // of either form; only All gives them
+	Comment   // of either form; only All returns them
 )
 
-// Token is one token. Text is as it is written; the name of a Word in lower case.
+// Token is one token. Text is its text in the SQL, in lower case for a Word.
 type Token struct {
 	Kind       Kind
 	Text       string
 	Start, End int  // bytes in the SQL
-	Open       bool // a string, a quoted name or a comment that the end of the text ends
+	Open       bool // a string, a quoted name or a comment without an end
 }
 
-// Is tells whether the token is this keyword or operator.
+// Is reports whether the token is this keyword or operator.
 func (t Token) Is(text string) bool { return (t.Kind == Word || t.Kind == Operator) && t.Text == text }
 
-// Name is the name that a Word or Quoted stands for, else empty.
+// Name is the name that a Word or Quoted stands for, or "".
 func (t Token) Name() string {
 	switch t.Kind {
 	case Word:
@@ -44,8 +44,7 @@ func (t Token) Name() string {
 	return ""
 }
 
-// Value is the text that a String stands for; of the escapes of E'…' those of letters
-// beyond \n, \r and \t stay as they are.
+// Value is the text that a String stands for. In E'…', escapes of letters other than \n, \r and \t stay as they are.
 func (t Token) Value() string {
 	s := t.Text
 	if t.Kind != String {
@@ -64,13 +63,12 @@ func (t Token) Value() string {
 	return s
 }
 
-// Tokens reads all tokens; comments and spaces are left out. Any text has tokens: what
-// does not end, ends with the text.
+// Tokens reads all tokens, without comments and spaces. Any text has tokens: an unfinished token ends with the text.
 func Tokens(sql string) []Token {
 	return slices.DeleteFunc(All(sql), func(t Token) bool { return t.Kind == Comment })
 }
 
-// All reads all tokens, and the comments.
+// All reads all tokens and comments.
 func All(sql string) []Token {
 	var all []Token
 	for i := 0; i < len(sql); {
@@ -119,7 +117,7 @@ func All(sql string) []Token {
 			}
 		case c < utf8.RuneSelf && isDigit(sql[i]) || c == '.' && i+1 < len(sql) && isDigit(sql[i+1]):
 			end := i + Numeral(sql[i:])
-			for end < len(sql) { // what is stuck to a number is a part of it
+			for end < len(sql) { // characters directly after a number belong to it
 				r, n := utf8.DecodeRuneInString(sql[end:])
 				if !isLetter(r) && !unicode.IsDigit(r) && r != '.' {
 					break
@@ -140,7 +138,7 @@ func All(sql string) []Token {
 	return all
 }
 
-// word gives the length of the letters, digits, _ and $ that a text begins with.
+// word returns the length of the letters, digits, _ and $ at the beginning of a text.
 func word(text string) int {
 	n := strings.IndexFunc(text, func(r rune) bool { return !isLetter(r) && !unicode.IsDigit(r) && r != '$' })
 	if n < 0 {
@@ -149,7 +147,7 @@ func word(text string) int {
 	return n
 }
 
-// Numeral gives the length of the number that a text begins with: digits, a fraction, an exponent.
+// Numeral returns the length of the number at the beginning of a text: digits, a fraction, an exponent.
 func Numeral(text string) int {
 	i := 0
 	digits := func() {
@@ -175,15 +173,15 @@ func Numeral(text string) int {
 	return i
 }
 
-// symbols make operators of several characters.
+// symbols are the characters of operators with several characters.
 const symbols = "+-*/<>=~!@#%^&|?"
 
-// longest is how many characters an operator may have, as in PostgreSQL. So a text takes time in proportion to its
-// length.
+// longest is the largest number of characters of an operator, as in PostgreSQL. It keeps the time linear in the length
+// of the text.
 const longest = 63
 
-// symbol gives the end of an operator: the longest, but a comment ends it, and it ends in
-// + or - only where it has a character that no operator of standard SQL has.
+// symbol returns the end of the longest operator. A comment ends it. It ends in + or - only if it has a character that
+// no operator of standard SQL has.
 func symbol(sql string, i int) int {
 	sql = sql[:min(len(sql), i+longest)]
 	end := i
@@ -203,7 +201,7 @@ func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
 func isLetter(r rune) bool { return r == '_' || unicode.IsLetter(r) }
 
-// comment gives the end of a comment; they nest.
+// comment returns the end of a comment; comments nest.
 func comment(sql string, i int) (end int, closed bool) {
 	depth := 0
 	for i < len(sql) {
@@ -224,7 +222,7 @@ func comment(sql string, i int) (end int, closed bool) {
 	return len(sql), false
 }
 
-// quoted gives the end of what begins with a quote at i.
+// quoted returns the end of the text in quotes that begins at i.
 func quoted(sql string, i int, quote byte, escapes bool) (end int, closed bool) {
 	for i++; i < len(sql); i++ {
 		switch {
@@ -239,7 +237,7 @@ func quoted(sql string, i int, quote byte, escapes bool) (end int, closed bool) 
 	return len(sql), false
 }
 
-// dollar gives the end of $tag$ … $tag$, or 0 where none begins.
+// dollar returns the end of $tag$ … $tag$, or 0 if none begins.
 func dollar(sql string, i int) (end int, closed bool) {
 	n := strings.IndexFunc(sql[i+1:], func(r rune) bool { return !isLetter(r) && !unicode.IsDigit(r) })
 	if n < 0 || sql[i+1+n] != '$' {
@@ -260,8 +258,8 @@ type Statement struct {
 	Tokens []Token
 }
 
-// Statements splits a text at its semicolons; empty statements are left out. The
-// tokens' places are within the statement's text.
+// Statements splits a text at its semicolons and leaves out empty statements. The positions of tokens are within the
+// statement's text.
 func Statements(sql string) []Statement {
 	var all []Statement
 	var tokens []Token

@@ -55,7 +55,7 @@ func TestTokens(t *testing.T) {
 	}
 }
 
-// TestTokensAreFast: no text of the length that is read keeps the lexer for long, which nothing interrupts.
+// TestTokensAreFast: no text of the allowed length takes the lexer long, because nothing can interrupt it.
 func TestTokensAreFast(t *testing.T) {
 	const most = 64 << 10
 	for _, part := range []string{"+", "-", "/", "~+", "/\x00+", "/*", "/*/", "--", "--\n", "$a$", "$a", "$", "E'", "'", "''", "\"", "\"\"", "(", "::", ".", "1e", "1.", "1e+", "a.", "\\", "E'\\", "U&'", "é", "\xff", "?", ":a", "$1", "[", "@", "#", "\x00"} {
@@ -82,7 +82,7 @@ func FuzzTokens(f *testing.F) {
 				t.Fatalf("a token from %d to %d after %d, of %d bytes", token.Start, token.End, end, len(sql))
 			}
 			end = token.End
-			// A byte that is no UTF-8 becomes three in lower case.
+			// A byte that is not UTF-8 becomes three bytes in lower case.
 			if len(token.Name()) > 3*len(sql) || len(token.Value()) > 3*len(sql) {
 				t.Fatalf("the token %+v stands for more than there is", token)
 			}

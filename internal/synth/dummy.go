@@ -14,32 +14,31 @@ import (
 
 const (
 	dummyPatients = 1000
-	dummyRows     = 4  // of a patient in a table of which the catalog does not tell
-	dummyMostRows = 50 // likewise, whatever it tells
+	dummyRows     = 4  // rows per patient in a table for which the catalog gives no number
+	dummyMostRows = 50 // the most rows per patient, whatever the catalog says
 	dummyPublic   = 50 // rows of a public table
 	dummyOnly     = 0.7
 	dummyNull     = 0.1
 )
 
-// Dummy is a federation of dummy data to generate: rows that a catalog allows, and nothing else is known of.
+// Dummy is a federation of dummy data to generate: rows that a catalog allows, without any other knowledge.
 type Dummy struct {
-	// Catalog is all that the data are made of: types, bounds, domains, keys, references, the way to the patient and
+	// Catalog is the only source of the data: types, bounds, domains, keys, references, the path to the patient, and
 	// what may be NULL.
 	Catalog *catalog.Catalog
-	// Seed, Hospitals and Patients are as in Config; 0 patients are 1000. Each patient is at one hospital.
+	// Seed, Hospitals and Patients are as in Config; 0 patients means 1000. Each patient is at one hospital.
 	Seed      uint64
 	Hospitals []string
 	Patients  int
-	// Out is a folder, which receives <hospital>/<table>.parquet, and of a table's parts the one file of the hospitals'
-	// table, or a file whose name ends in .duckdb, which becomes a
-	// database of all hospitals' rows, with the column `hospital` where the catalog shows it. What is there already is
-	// replaced.
+	// Out is a folder, or a file whose name ends in .duckdb. A folder receives <hospital>/<table>.parquet; the parts of
+	// a table become the one file of the hospitals' table. A file becomes a database of all hospitals' rows, with the
+	// column `hospital` if the catalog has it. What exists already is replaced.
 	Out string
 }
 
-// Generate writes the data. It calls progress, which may be nil, after each table. A row's values that refer to a
-// patient's row are of the same patient; no date knows of another, and codes mean nothing. The same Dummy gives the
-// same rows in the same order. Errors are as those of the function Generate.
+// Generate writes the data. It calls progress, which may be nil, after each table. Values that refer to a patient's row
+// refer to the same patient. Dates are independent of each other, and codes mean nothing. The same Dummy gives the same
+// rows in the same order. Errors are as those of the function Generate.
 func (d Dummy) Generate(ctx context.Context, progress func(table string, done, total int)) error {
 	conf := Config{Seed: d.Seed, Hospitals: d.Hospitals, Patients: d.Patients, Folder: d.Out}
 	if conf.Patients == 0 {
@@ -54,7 +53,7 @@ func (d Dummy) Generate(ctx context.Context, progress func(table string, done, t
 		return fmt.Errorf("starting the embedded DuckDB: %w", err)
 	}
 	defer db.Close()
-	db.SetMaxOpenConns(1) // temporary tables are a connection's
+	db.SetMaxOpenConns(1) // temporary tables belong to a connection
 	conn, err := session(ctx, db, d.Seed, map[string]any{"patients": conf.Patients, "sites": len(d.Hospitals)})
 	if err != nil {
 		return err
@@ -79,14 +78,14 @@ FROM range(1, getvariable('patients') + 1) AS t(n)`} {
 	return g.folders(ctx, progress)
 }
 
-// dummy is such a federation while it is generated. Of each table there is first a skeleton, which has a row for each
-// of its rows: its number n, the hospital's, the patient's (0 in a public table), its rank among the total of the
-// patient's rows from 0 on, its key k, and the value that leads to its patient.
+// dummy is the state of generating. For each table it first makes a skeleton, which has a row for each of the table's
+// rows: its number n, the hospital's number, the patient's number (0 in a public table), its rank among the patient's
+// rows from 0 on, and their total; its key k; and the value that leads to its patient.
 type dummy struct {
 	Dummy
 	conn   *sql.Conn
 	needed map[string]bool // tables in which every patient has a row
-	made   map[string]bool // skeletons that are there
+	made   map[string]bool // skeletons that exist
 }
 
 func (g *dummy) run(ctx context.Context, what, statement string) error {
@@ -96,7 +95,8 @@ func (g *dummy) run(ctx context.Context, what, statement string) error {
 	return nil
 }
 
-// needed are the private tables that a column refers to which is never NULL, and those on their way to the patient.
+// needed lists the private tables to which a column that is never NULL refers, and the tables on their path to the
+// patient.
 func needed(c *catalog.Catalog) map[string]bool {
 	all := map[string]bool{}
 	for _, t := range c.Tables {
@@ -112,7 +112,7 @@ func needed(c *catalog.Catalog) map[string]bool {
 	return all
 }
 
-// referred is the table that a column refers to, nil: none.
+// referred is the table that a column refers to; nil: none.
 func referred(c *catalog.Catalog, col *catalog.Column) *catalog.Table {
 	name, _, ok := strings.Cut(col.References, ".")
 	if !ok {
@@ -122,7 +122,7 @@ func referred(c *catalog.Catalog, col *catalog.Column) *catalog.Table {
 	return t
 }
 
-// parent is the table through which a private table reaches its patient, nil: it holds the patient's id.
+// parent is the table through which a private table reaches its patient; nil: it has the patient's id itself.
 func parent(c *catalog.Catalog, t *catalog.Table) *catalog.Table {
 	col, ok := t.Column(t.Patient)
 	if !ok {
@@ -131,7 +131,7 @@ func parent(c *catalog.Catalog, t *catalog.Table) *catalog.Table {
 	return referred(c, col)
 }
 
-// key is the column that tells a table's rows apart, nil: several do, or none.
+// key is the column that is the table's key; nil: the key has several columns, or there is none.
 func key(t *catalog.Table) *catalog.Column {
 	if len(t.Key) != 1 {
 		return nil
@@ -142,7 +142,7 @@ func key(t *catalog.Table) *catalog.Column {
 
 func named(prefix string, t *catalog.Table) string { return `"` + prefix + t.Name + `"` }
 
-// skeleton draws a table's rows, after those of the tables that its own hang on.
+// skeleton draws a table's rows, after the rows of the tables that it depends on.
 func (g *dummy) skeleton(ctx context.Context, t *catalog.Table) error {
 	if g.made[t.Name] {
 		return nil
@@ -187,8 +187,8 @@ func patientColumn(t *catalog.Table) *catalog.Column {
 	return col
 }
 
-// rows is the query for a table's rows, of columns site, patient, rank and leads: the value of the table's patient
-// column.
+// rows is the query for a table's rows, with the columns site, patient, rank and leads: the value of the table's
+// patient column.
 func (g *dummy) rows(t *catalog.Table) string {
 	if t.Public {
 		most := dummyPublic
@@ -215,7 +215,7 @@ func (g *dummy) rows(t *catalog.Table) string {
 FROM (SELECT *, unnest(range(%s)) AS rank FROM people)`, id, count)
 	}
 	of := named("rows of ", x)
-	if isKey { // a row of this table is about one of that
+	if isKey { // each row of this table belongs to one row of that table
 		keep := fmt.Sprintf("uniform(n, 0, %s) < %g", purpose, dummyOnly)
 		if g.needed[t.Name] {
 			keep = "true"
@@ -231,7 +231,7 @@ JOIN %s x ON x.patient = d.patient AND x.rank = floor(uniform(d.patient, d.rank,
 		g.count(t, "uniform(patient, 0, "+purpose+")"), of, of, quote("which of "+t.Name))
 }
 
-// count is the expression of how many rows a patient has; u is one that is uniform in [0, 1).
+// count is an SQL expression for the number of rows of a patient; u is an expression that is uniform in [0, 1).
 func (g *dummy) count(t *catalog.Table, u string) string {
 	least := 0
 	if g.needed[t.Name] {
@@ -251,8 +251,7 @@ func (g *dummy) count(t *catalog.Table, u string) string {
 	return fmt.Sprintf("(%d + floor(%s * %d))::BIGINT", least, u, most-least+1)
 }
 
-// meant are the values that columns which refer to a public table are declared to have: it has rows for them. They are
-// sorted.
+// meant are the declared values of columns that refer to a public table, which has rows for them. They are sorted.
 func (g *dummy) meant(x *catalog.Table) []value.Value {
 	var all []value.Value
 	for _, t := range g.Catalog.Tables {
@@ -266,7 +265,7 @@ func (g *dummy) meant(x *catalog.Table) []value.Value {
 	return slices.CompactFunc(all, func(a, b value.Value) bool { return value.Compare(a, b) == 0 })
 }
 
-// numbered is the expression of the n-th key of a table, and how many there are; 0: as many as one likes.
+// numbered is an SQL expression for the n-th key of a table, and the number of keys; 0: any number.
 func (g *dummy) numbered(t *catalog.Table, k *catalog.Column) (expression string, most int64) {
 	if len(k.Domain) > 0 {
 		return "list_extract(" + list(k.Domain) + ", n)", int64(len(k.Domain))
@@ -283,7 +282,7 @@ func (g *dummy) numbered(t *catalog.Table, k *catalog.Column) (expression string
 		first = literal(k.Lower)
 		if k.Type == value.TypeInt {
 			if most = k.Upper.Int64() - k.Lower.Int64() + 1; most < 1 {
-				most = 0 // all of the whole numbers
+				most = 0 // all whole numbers
 			}
 		}
 	}
@@ -299,7 +298,7 @@ func (g *dummy) numbered(t *catalog.Table, k *catalog.Column) (expression string
 	case value.TypeFloat:
 		return "(" + first + " + n - 1)::DOUBLE", most
 	}
-	if t.Part != nil && most == 0 { // the parts are one table
+	if t.Part != nil && most == 0 { // the parts belong to one table
 		parts := g.Catalog.Parts(t.Part.Of)
 		return fmt.Sprintf("(1 + (n - 1) * %d + %d)::BIGINT", len(parts), slices.Index(parts, t)), 0
 	}
@@ -320,7 +319,7 @@ func (g *dummy) whole(t *catalog.Table) string {
 		case !t.Public && strings.EqualFold(col.Name, t.Patient):
 			expression = "r.leads"
 		case t.Part != nil && strings.EqualFold(col.Name, t.Part.Column):
-			only, _ := value.Parse(col.Type, t.Part.Value) // the catalog is checked
+			only, _ := value.Parse(col.Type, t.Part.Value) // the catalog was checked before
 			expression = literal(only)
 		case x != nil && len(col.Domain) == 0 && (x.Public || !t.Public) && key(x) != nil:
 			alias := fmt.Sprintf("x%d", i)
@@ -359,7 +358,8 @@ var kinds = map[value.Type]string{
 	value.TypeBool: "BOOLEAN", value.TypeInt: "BIGINT", value.TypeFloat: "DOUBLE", value.TypeText: "VARCHAR", value.TypeDate: "DATE", value.TypeTimestamp: "TIMESTAMP",
 }
 
-// drawn is the expression of a value that the column allows. Within bounds the middle is likelier than the ends.
+// drawn is an SQL expression for a value that the column allows. Within bounds, the middle is more likely than the
+// ends.
 func drawn(col *catalog.Column, purpose string) string {
 	u := func(k int) string { return fmt.Sprintf("uniform(r.n, %d, %s)", k, quote(purpose)) }
 	switch {
@@ -381,7 +381,7 @@ func drawn(col *catalog.Column, purpose string) string {
 	switch col.Type {
 	case value.TypeBool:
 		return u(0) + " < 0.5"
-	case value.TypeText: // every other is a number, since texts are where hospitals hide numbers
+	case value.TypeText: // every second one is a number, because hospitals often store numbers as texts
 		return fmt.Sprintf("CASE WHEN r.n %% 2 = 0 THEN floor(%s * 100)::BIGINT::VARCHAR ELSE %s || floor(%s * 20)::BIGINT END", u(0), quote(col.Name+" "), u(2))
 	case value.TypeFloat:
 		return fmt.Sprintf("%s + %s * (%s - %s)", literal(lower), middle, literal(upper), literal(lower))
@@ -394,12 +394,12 @@ func drawn(col *catalog.Column, purpose string) string {
 		literal(lower), middle, literal(upper), literal(lower), literal(upper))
 }
 
-// usual are the bounds of what is drawn where the catalog gives none.
+// usual are the bounds of drawn values if the catalog gives none.
 func usual(t value.Type) (lower, upper value.Value) {
 	texts := map[value.Type][2]string{
 		value.TypeInt: {"0", "99"}, value.TypeFloat: {"0", "100"}, value.TypeDate: {"2015-01-01", "2025-12-31"}, value.TypeTimestamp: {"2015-01-01T00:00:00", "2025-12-31T23:59:59"},
 	}[t]
-	lower, _ = value.Parse(t, texts[0]) // a text and a truth value have none, and none is used
+	lower, _ = value.Parse(t, texts[0]) // texts and booleans have none, and need none
 	upper, _ = value.Parse(t, texts[1])
 	return lower, upper
 }

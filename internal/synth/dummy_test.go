@@ -66,8 +66,8 @@ tables:
       b: {type: text, nullable: false, references: unit.unit}
 `
 
-// TestDummyKeepsTheCatalog looks for a value that the catalog does not allow, in the tables of two catalogs: one of its
-// own with everything that can be declared, and OMOP.
+// TestDummyKeepsTheCatalog looks for values that the catalog does not allow, in the tables of two catalogs: one of its
+// own that uses every declaration, and OMOP.
 func TestDummyKeepsTheCatalog(t *testing.T) {
 	own := testcatalog.Parse(t, ward)
 	omop, _ := catalog.Builtin("omop-5.4")
@@ -132,7 +132,7 @@ func TestDummyKeepsTheCatalog(t *testing.T) {
 				if len(col.Domain) > 0 {
 					none("beyond the domain of "+name, where(fmt.Sprintf("NOT list_contains(%s, %s)", list(col.Domain), name)))
 				}
-				if x := referred(c, col); x != nil && (x.Public || !table.Public) { // also where it has a domain
+				if x := referred(c, col); x != nil && (x.Public || !table.Public) { // also if it has a domain
 					none("no row for "+name, where(fmt.Sprintf("%s IS NOT NULL AND %s NOT IN (SELECT %s FROM %s)", name, name, x.Key[0], x.Name)))
 				}
 			}
@@ -140,7 +140,7 @@ func TestDummyKeepsTheCatalog(t *testing.T) {
 	}
 }
 
-// values are those of the parts' column.
+// values lists the values of the parts' column.
 func values(parts []*catalog.Table) (all []value.Value) {
 	for _, t := range parts {
 		all = append(all, value.Text(t.Part.Value))
@@ -148,8 +148,8 @@ func values(parts []*catalog.Table) (all []value.Value) {
 	return all
 }
 
-// TestDummyPatients: what refers to a patient's row is of the same patient, each patient is at one hospital, and the
-// same seed gives the same rows, in a database as in folders.
+// TestDummyPatients: a reference to a patient's row refers to the same patient, and each patient is at one hospital.
+// The same seed gives the same rows, in a database and in folders.
 func TestDummyPatients(t *testing.T) {
 	c := testcatalog.Parse(t, ward)
 	folder := t.TempDir()

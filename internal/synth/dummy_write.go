@@ -38,7 +38,7 @@ func (g *dummy) folders(ctx context.Context, progress func(string, int, int)) er
 	return nil
 }
 
-// sources are the hospitals' tables, in the catalog's order.
+// sources lists the hospitals' tables, in the catalog's order.
 func (g *dummy) sources() (names []string) {
 	for _, t := range g.Catalog.Tables {
 		if !slices.Contains(names, t.Source()) {
@@ -48,7 +48,7 @@ func (g *dummy) sources() (names []string) {
 	return names
 }
 
-// source is the query for the rows of a hospital's table, be it of parts, and what orders them.
+// source is the query for the rows of a hospital's table, which may have parts, and their order.
 func (g *dummy) source(name string) (text, order string) {
 	parts := g.Catalog.Parts(name)
 	if len(parts) == 0 {
@@ -62,7 +62,7 @@ func (g *dummy) source(name string) (text, order string) {
 	return strings.Join(all, "\nUNION ALL "), `"number of row", "` + parts[0].Part.Column + `"`
 }
 
-// database writes one file, which appears under its name only when it is whole.
+// database writes one file. The file gets its name only when it is complete.
 func (g *dummy) database(ctx context.Context, progress func(string, int, int)) error {
 	partial := g.Out + ".partial"
 	defer os.Remove(partial)
@@ -89,7 +89,7 @@ func (g *dummy) database(ctx context.Context, progress func(string, int, int)) e
 			progress(t.Name, i+1, len(g.Catalog.Tables))
 		}
 	}
-	for _, name := range g.sources() { // and what the parts are parts of
+	for _, name := range g.sources() { // with the tables that are divided into parts
 		var parts []string
 		for _, t := range g.Catalog.Parts(name) {
 			parts = append(parts, fmt.Sprintf(`FROM dummy."%s"`, t.Name))

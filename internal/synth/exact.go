@@ -9,17 +9,17 @@ import (
 	"strings"
 )
 
-// Exact answers a query of DuckDB's SQL over the union of a synthetic federation: what no coordinator could tell,
-// beside which a noisy answer can be shown, since nobody in it is real. Each table that the first hospital has is a
-// view of its name over those of all, with a column `hospital` more. Values are as the driver gives them: nil, bool,
-// integers, float64, string, time.Time.
+// Exact answers a query of DuckDB's SQL over the union of a synthetic federation. No coordinator could give this
+// answer. It can be shown beside a noisy one, since nobody in the data is real. Each table of the first hospital is a
+// view of the same name over the tables of all hospitals, with an additional column `hospital`. Values are as the
+// driver gives them: nil, bool, integers, float64, string, time.Time.
 func Exact(ctx context.Context, folder string, hospitals []string, query string) ([][]any, error) {
 	db, err := sql.Open("duckdb", "")
 	if err != nil {
 		return nil, fmt.Errorf("starting the embedded DuckDB: %w", err)
 	}
 	defer db.Close()
-	db.SetMaxOpenConns(1) // a view is of its connection's database
+	db.SetMaxOpenConns(1) // a view belongs to its connection's database
 	if err := unite(ctx, db, folder, hospitals); err != nil {
 		return nil, err
 	}

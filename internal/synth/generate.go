@@ -18,40 +18,38 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// ErrConfig is wrapped by every error about a Config or a benchmark's size
-// that cannot be generated; the message says what to change.
+// ErrConfig is wrapped by every error about a Config, or a benchmark's size, that cannot be generated. The message says
+// what to change.
 var ErrConfig = errors.New("cannot generate this federation")
 
-// MaxPatients is the largest federation: identifiers are 32-bit integers in
-// OMOP, and one hospital's measurements have to be numbered with them.
+// MaxPatients is the size of the largest federation: identifiers are 32-bit integers in OMOP, and must suffice for one
+// hospital's measurements.
 const MaxPatients = 5_000_000
 
 // Config is the federation to generate.
 type Config struct {
-	// Seed decides every value. Any number will do, 0 as well.
+	// Seed decides every value. Any number is valid, also 0.
 	Seed uint64
-	// Hospitals are the folder names, in lower-case letters, digits and hyphens,
-	// without repetition. Empty means rennes, lyon, lille, bordeaux, marseille.
-	// Names other than these get a profile derived from the name.
+	// Hospitals are the folder names, in lower-case letters, digits and hyphens, without repetition. Empty means
+	// rennes, lyon, lille, bordeaux, marseille. Other names get a profile that is derived from the name.
 	Hospitals []string
-	// Patients is the number of distinct people over the whole federation,
-	// at most MaxPatients; each gives about 40 measurements. 0 means 20000.
+	// Patients is the number of distinct people in the whole federation, at most MaxPatients. Each has about 40
+	// measurements. 0 means 20000.
 	Patients int
-	// Folder receives <hospital>/<table>.parquet. It is made if it does not
-	// exist; tables already there are replaced.
+	// Folder receives <hospital>/<table>.parquet. It is created if it does not exist, and existing tables are replaced.
 	Folder string
 }
 
 var defaultHospitals = []string{"rennes", "lyon", "lille", "bordeaux", "marseille"}
 
-// profile is how one hospital differs from the others.
+// profile says how one hospital differs from the others.
 type profile struct {
 	city, department string
 	weight           float64 // relative size
-	tilt             float64 // age: 1 is the French pyramid, below it older
+	tilt             float64 // age: 1 is the French pyramid, lower values are older
 	bmiShift         float64 // kg/m2 added to the mean
-	smoking          float64 // times the national share of smokers
-	stayFactor       float64 // times the length of inpatient stays
+	smoking          float64 // factor on the national share of smokers
+	stayFactor       float64 // factor on the length of inpatient stays
 	missing          float64 // share of measurements without a value
 }
 
@@ -110,18 +108,17 @@ var queries embed.FS
 func query(name string) string {
 	text, err := queries.ReadFile("sql/" + name + ".sql")
 	if err != nil {
-		panic(err) // embedded when built, and named by the code here or by omop54.txt
+		panic(err) // embedded in the binary, and named by the code here or by omop54.txt
 	}
 	return string(text)
 }
 
-// Generate writes the federation. It calls progress, which may be nil, after
-// each table with the number of the hospital's tables done and in all; the
-// calls come from one goroutine at a time, the hospitals interleaved.
+// Generate writes the federation. It calls progress, which may be nil, after each table, with the number of finished
+// tables of the hospital and their total. The calls come from one goroutine at a time, and the hospitals are
+// interleaved.
 //
-// An error about the Config wraps ErrConfig, any other comes from the disk
-// or the engine. When ctx ends, Generate stops and returns its error: the
-// tables finished before then stay, none is left half written.
+// An error about the Config wraps ErrConfig; other errors come from the disk or the engine. When ctx ends, Generate
+// stops and returns its error. The tables that are finished stay, and none is partly written.
 func Generate(ctx context.Context, c Config, progress func(hospital string, done, total int)) error {
 	if err := c.check(); err != nil {
 		return err
@@ -143,8 +140,7 @@ func Generate(ctx context.Context, c Config, progress func(hospital string, done
 		}
 	}
 
-	// A hospital's tables are too small to keep many threads busy at the usual
-	// size, so that hospitals run side by side.
+	// At the usual size, a hospital's tables are too small for many threads, so hospitals run in parallel.
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	var reporting sync.Mutex
@@ -163,7 +159,7 @@ func Generate(ctx context.Context, c Config, progress func(hospital string, done
 	return group.Wait()
 }
 
-// stopped is the context's error where that is why the engine gave up.
+// stopped is the context's error if that is why the engine stopped.
 func stopped(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -171,7 +167,7 @@ func stopped(ctx context.Context, err error) error {
 	return err
 }
 
-// session is a connection whose variables the queries read.
+// session is a connection with the variables that the queries read.
 func session(ctx context.Context, db *sql.DB, seed uint64, variables map[string]any) (*sql.Conn, error) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
@@ -195,8 +191,8 @@ func session(ctx context.Context, db *sql.DB, seed uint64, variables map[string]
 
 func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
 
-// sites is the statement that makes the table of hospitals and their profiles;
-// [low, high) is the part of the unit interval that falls to each.
+// sites is the statement that makes the table of hospitals and their profiles. [low, high) is each hospital's part of
+// the unit interval.
 func sites(hospitals []string) string {
 	total := 0.0
 	for _, name := range hospitals {
@@ -219,7 +215,7 @@ func sites(hospitals []string) string {
 		") AS v(site, name, city, department, low, high, tilt, bmi_shift, smoking, stay_factor, missing)"
 }
 
-// hospital is one folder being written.
+// hospital is one folder that is being written.
 type hospital struct {
 	site   int // from 1, in the order of the Config
 	folder string
@@ -257,7 +253,7 @@ func (h hospital) write(ctx context.Context, db *sql.DB, progress func(done, tot
 	return stopped(ctx, err)
 }
 
-// columnsOf are the names of the columns a query yields.
+// columnsOf lists the names of a query's columns.
 func columnsOf(ctx context.Context, conn *sql.Conn, text string) ([]string, error) {
 	rows, err := conn.QueryContext(ctx, "SELECT * FROM ("+text+") LIMIT 0")
 	if err != nil {
@@ -267,7 +263,7 @@ func columnsOf(ctx context.Context, conn *sql.Conn, text string) ([]string, erro
 	return rows.Columns()
 }
 
-// export writes a query's rows to a Parquet file, which appears under its name only when it is whole.
+// export writes a query's rows to a Parquet file. The file gets its name only when it is complete.
 func export(ctx context.Context, conn *sql.Conn, text, path string) error {
 	partial := path + ".partial"
 	defer os.Remove(partial)

@@ -15,7 +15,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// shared is a federation of 5000 patients that the tests only read.
+// shared is a federation of 5000 patients that tests only read.
 var shared string
 
 func TestMain(m *testing.M) {
@@ -51,7 +51,7 @@ func open(t *testing.T) *sql.DB {
 	return db
 }
 
-// number is the one value of a query; {} stands for the shared federation's folder.
+// number is the only value of a query; {} stands for the shared federation's folder.
 func number(t *testing.T, db *sql.DB, query string) float64 {
 	t.Helper()
 	var x sql.NullFloat64
@@ -114,7 +114,7 @@ func TestSameSeedSameRows(t *testing.T) {
 	}
 }
 
-// The number of columns of each table in the specification of OMOP CDM 5.4.
+// omopColumns is the number of columns of each table in the specification of OMOP CDM 5.4.
 var omopColumns = map[string]int{
 	"location": 12, "care_site": 6, "provider": 13, "concept": 10, "concept_ancestor": 4, "person": 18,
 	"observation_period": 5, "visit_occurrence": 17, "visit_detail": 19,
@@ -240,8 +240,8 @@ func TestPatientsAtTwoHospitals(t *testing.T) {
 	within(t, "visits at the second hospital a shared patient", number(t, db, "SELECT min(places) FROM (SELECT person_id, count(DISTINCT filename) AS places FROM read_parquet('{}/*/visit_occurrence.parquet', filename = true) GROUP BY 1) JOIN "+people+" USING (person_id) WHERE n = 2"), 2, 2)
 }
 
-// The ranges allow several standard deviations at 5000 patients; with a fixed
-// seed the test gives the same answer each time.
+// The ranges allow several standard deviations at 5000 patients. With a fixed seed the test gives the same result each
+// time.
 func TestPlausible(t *testing.T) {
 	db := open(t)
 	const hba1c = `(SELECT value_as_number AS x, d.since <= measurement_date AS diabetes, d.since IS NULL AS never

@@ -9,19 +9,16 @@ import (
 	"path/filepath"
 )
 
-// Measurements writes the benchmark's two tables into folder, which is made
-// if it does not exist.
+// Measurements writes the benchmark's two tables into folder, which is created if it does not exist.
 //
-// measurement.parquet has exactly rows rows: person_id (INTEGER, 1 to
-// patients), measurement_concept_id (INTEGER, 1 to keys, evenly),
-// value_as_number (DOUBLE, 0 to 200 with one decimal) and measurement_date
-// (2019 to 2024). The rows are in person_id order and unevenly spread: person p
-// of P has about 0.8·(rows/P)·(p/P)^(-0.2) of them, so that a bound on a
-// patient's part has something to cut. person.parquet has patients rows:
-// person_id, gender_concept_id and year_of_birth.
+// measurement.parquet has exactly rows rows: person_id (INTEGER, 1 to patients), measurement_concept_id (INTEGER, 1 to
+// keys, evenly), value_as_number (DOUBLE, 0 to 200 with one decimal) and measurement_date (2019 to 2024). The rows are
+// in person_id order and unevenly spread: person p of P has about 0.8·(rows/P)·(p/P)^(-0.2) of them, so that a limit on
+// a patient's contribution has an effect. person.parquet has patients rows: person_id, gender_concept_id and
+// year_of_birth.
 //
-// rows and patients are 1 to 2^31-1, keys 1 to 100000; another size is an error that wraps
-// ErrConfig. The same arguments give the same rows.
+// rows and patients are 1 to 2^31-1, and keys 1 to 100000; other sizes are errors that wrap ErrConfig. The same
+// arguments give the same rows.
 func Measurements(ctx context.Context, folder string, seed uint64, rows, patients int64, keys int) error {
 	switch {
 	case folder == "":
@@ -47,7 +44,7 @@ func Measurements(ctx context.Context, folder string, seed uint64, rows, patient
 	if _, err := conn.ExecContext(ctx, query("macros")); err != nil {
 		return stopped(ctx, fmt.Errorf("defining the draws: %w", err))
 	}
-	// One draw a row: its bits are divided between key, value and date.
+	// There is one draw per row: its bits are divided between key, value and date.
 	measurement := fmt.Sprintf(`
 		SELECT (1 + least(%[2]d - 1, floor(%[2]d * pow(i / %[1]d::DOUBLE, 1.25))))::INTEGER AS person_id,
 			(1 + (b >> 40) %% %[3]d)::INTEGER AS measurement_concept_id,

@@ -15,14 +15,14 @@ type column struct {
 	required   bool
 }
 
-// table is one OMOP table, its columns in the order of the specification.
+// table is one OMOP table, with its columns in the order of the specification.
 type table struct {
 	name    string
 	columns []column
 }
 
-// tables reads the table definitions: a line a table, then an indented line a
-// column with its name, its type, and "required" where OMOP says NOT NULL.
+// tables reads the table definitions: one line per table, and then an indented line per column with its name, its type,
+// and "required" where OMOP says NOT NULL.
 func tables() []table {
 	var all []table
 	for line := range strings.Lines(omop54) {
@@ -39,8 +39,8 @@ func tables() []table {
 	return all
 }
 
-// complete wraps a query that yields some of the table's columns into one that
-// yields all of them, in order and typed, NULL where the query has none.
+// complete wraps a query that yields some of the table's columns into one that yields all of them, in order and with
+// their types, with NULL where the query has none.
 func (t table) complete(query string, yields []string) (string, error) {
 	given := make(map[string]bool, len(yields))
 	for _, name := range yields {

@@ -7,26 +7,26 @@ import (
 	"net/url"
 )
 
-// Config is the part of a daemon's configuration that this package reads; it stands
-// inline there. The zero value shows nothing.
+// Config is the part of a daemon's configuration that this package reads; it is inline there. The zero value shows
+// nothing.
 type Config struct {
 	Metrics Listener `yaml:"metrics"`
 	Tracing Tracing  `yaml:"tracing"`
 	Debug   Listener `yaml:"debug"` // loopback only
 }
 
-// Listener is where something is served over HTTP.
+// Listener is an address where something is served over HTTP.
 type Listener struct {
 	Listen string `yaml:"listen"` // host:port; empty: nowhere
 }
 
-// Tracing is where spans go: to an OTLP collector over gRPC.
+// Tracing is the destination of spans: an OTLP collector over gRPC.
 type Tracing struct {
 	Endpoint string `yaml:"endpoint"` // https://host:port, or http:// on loopback; empty: nowhere
 	CA       string `yaml:"ca"`       // PEM file of the collector's authority; empty: the system's
 }
 
-// Validate lists every problem, one a line.
+// Validate lists every fault, one per line.
 func (c Config) Validate() error {
 	var problems []error
 	if c.Metrics.Listen != "" {
@@ -57,7 +57,7 @@ func (t Tracing) validate() error {
 	return nil
 }
 
-// Loopback tells whether host:port is one that only this machine reaches.
+// Loopback reports whether only this machine can reach host:port.
 func Loopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {

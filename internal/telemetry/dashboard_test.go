@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// The dashboard shows metrics that are, all of them, and panels that do not overlap. That the
-// documented metrics are the daemons' is tested there.
+// The dashboard shows existing metrics, and all of them, and its panels do not overlap. The daemons' tests check that
+// the documented metrics are theirs.
 func TestDashboard(t *testing.T) {
 	text, err := os.ReadFile("../../docs/observability.md")
 	must(t, err)
@@ -40,7 +40,7 @@ func TestDashboard(t *testing.T) {
 		}
 	}
 	must(t, json.Unmarshal(b, &dashboard))
-	// 39 is Grafana 10.4's; later ones migrate it when they load it.
+	// 39 is the version of Grafana 10.4; later releases migrate it when they load it.
 	if dashboard.SchemaVersion != 39 || dashboard.UID == "" || len(dashboard.UID) > 40 || dashboard.Title == "" {
 		t.Errorf("schema %d, uid %q, title %q", dashboard.SchemaVersion, dashboard.UID, dashboard.Title)
 	}
@@ -48,7 +48,7 @@ func TestDashboard(t *testing.T) {
 	if v := dashboard.Templating.List; len(v) != 1 || v[0].Name != "datasource" || v[0].Type != "datasource" || v[0].Query != chosen.Type {
 		t.Errorf("the reader does not choose the data source: %v", v)
 	}
-	// Panels that every Grafana has.
+	// Every Grafana has these panels.
 	core := []string{"row", "stat", "timeseries", "bargauge", "table", "state-timeline"}
 	shown, ids, taken := map[string]bool{}, map[int]bool{}, map[[2]int]string{}
 	name := regexp.MustCompile(`\b(intramuros|process|go)_[a-z_]+`)

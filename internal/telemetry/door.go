@@ -24,9 +24,9 @@ type Doors struct {
 	log     *slog.Logger
 }
 
-// Open serves what the configuration names: at `metrics` /metrics, /healthz, which answers
-// 200, and /readyz, which answers 503 with the text of ready's error; at `debug` the
-// profiles of net/http/pprof. Close must follow.
+// Open serves the configured addresses. At `metrics` there are /metrics, /healthz, which answers 200, and /readyz,
+// which answers 503 with the text of ready's error. At `debug` there are the profiles of net/http/pprof. Close must
+// follow.
 func Open(ctx context.Context, c Config, metrics prometheus.Gatherer, ready func() error, log *slog.Logger) (*Doors, error) {
 	d := &Doors{ended: make(chan struct{}), log: log}
 	var listeners []net.Listener

@@ -14,10 +14,10 @@ import (
 // Build names the running binary.
 type Build struct{ Version, Commit string }
 
-// release is what -ldflags -X gives a build without version control, as the Dockerfile's is; empty: nothing.
+// release is set with -ldflags -X in a build without version control, such as the Dockerfile's; otherwise it is empty.
 var release string
 
-// Running tells what is known of this binary.
+// Running returns what is known of this binary.
 func Running() Build {
 	b := Build{Version: cmp.Or(release, "(devel)")}
 	info, ok := debug.ReadBuildInfo()
@@ -39,15 +39,14 @@ func Running() Build {
 type Extent int
 
 const (
-	// Public shows of the process only what does not depend on the data that it works on.
-	// CPU, memory, network and goroutines of a coordinator tell how many groups the hospitals
-	// found, and when each was ready.
+	// Public shows only those metrics of the process that do not depend on its data. CPU, memory, network and
+	// goroutines of a coordinator reveal how many groups the hospitals found, and when each was ready.
 	Public Extent = iota
-	// Whole shows all of the process: for a custodian, at the hospital.
+	// Whole shows all metrics of the process, for a custodian at the hospital.
 	Whole
 )
 
-// public are the metrics of the process that depend on no data.
+// public lists the metrics of the process that depend on no data.
 var public = []string{"process_start_time_seconds", "process_open_fds", "process_max_fds", "go_info"}
 
 // Gatherer collects a daemon's metrics and those of its process.

@@ -67,7 +67,7 @@ func TestDoors(t *testing.T) {
 			t.Errorf("%d, and there is no %s in\n%s", code, want, text)
 		}
 	}
-	// What depends on the data that a coordinator works on.
+	// These depend on a coordinator's data.
 	for _, private := range []string{"cpu", "memory", "bytes", "goroutines", "network", "gc"} {
 		if strings.Contains(text, private) {
 			t.Errorf("the public metrics tell of %s:\n%s", private, text)
@@ -161,7 +161,7 @@ func (s sink) Export(_ context.Context, r *collector.ExportTraceServiceRequest) 
 	return &collector.ExportTraceServiceResponse{}, nil
 }
 
-// Spans reach a collector over TLS that the configured authority vouches for.
+// Spans reach a collector over TLS, verified with the configured authority.
 func TestTracing(t *testing.T) {
 	dir := t.TempDir()
 	ca, err := pki.CreateAuthority(dir, "test", time.Hour)
@@ -192,7 +192,7 @@ func TestTracing(t *testing.T) {
 	}
 }
 
-// A span crosses from one daemon to the other, and nothing with it.
+// A span passes from one daemon to the other, and nothing else with it.
 func TestTraceContext(t *testing.T) {
 	if md, _ := metadata.FromOutgoingContext(Inject(t.Context())); len(md) != 0 {
 		t.Errorf("without a span: %v", md)

@@ -27,10 +27,9 @@ const Scope = "github.com/intramuros/intramuros"
 // NoTracer makes no spans.
 func NoTracer() trace.Tracer { return noop.NewTracerProvider().Tracer(Scope) }
 
-// StartTracing sends the spans of its tracer to the configured collector; where there is none,
-// the tracer makes none. service is the daemon's kind, instance its name. close sends what
-// is left, until its context ends. A collector that does not answer costs spans and delays
-// nothing.
+// StartTracing returns a tracer whose spans are sent to the configured collector. Without a collector it makes no
+// spans. service is the daemon's kind, and instance its name. closed sends the remaining spans, until its context ends.
+// A collector that does not answer loses spans and delays nothing.
 func StartTracing(ctx context.Context, c Tracing, service, instance string, build Build, log *slog.Logger) (tracer trace.Tracer, closed func(context.Context) error, err error) {
 	if c.Endpoint == "" {
 		return NoTracer(), func(context.Context) error { return nil }, nil
@@ -57,15 +56,14 @@ func StartTracing(ctx context.Context, c Tracing, service, instance string, buil
 	if err != nil {
 		return nil, nil, fmt.Errorf("`tracing`: %w", err)
 	}
-	// The library has one handler of errors a process.
+	// The library has one error handler per process.
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("spans were lost", slog.Any("error", err)) }))
 	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(resource.NewSchemaless(
 		attribute.String("service.name", service), attribute.String("service.instance.id", instance), attribute.String("service.version", build.Version))))
 	return provider.Tracer(Scope), provider.Shutdown, nil
 }
 
-// carrier is W3C trace context in gRPC metadata: the trace and the span, and nothing
-// that somebody could write text into.
+// carrier is W3C trace context in gRPC metadata: only the trace and the span. Nobody can write text into them.
 type carrier metadata.MD
 
 const traceparent = "traceparent"
@@ -88,7 +86,7 @@ func (c carrier) Set(key, value string) {
 // Keys lists the headers.
 func (carrier) Keys() []string { return []string{traceparent} }
 
-// Inject adds the span of ctx to the metadata of calls that are made with it.
+// Inject adds the span of ctx to the metadata of calls with the returned context.
 func Inject(ctx context.Context) context.Context {
 	if !trace.SpanContextFromContext(ctx).IsValid() {
 		return ctx
@@ -98,7 +96,7 @@ func Inject(ctx context.Context) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, traceparent, c.Get(traceparent))
 }
 
-// Extract takes the caller's span from the metadata of a call, as the parent of spans to come.
+// Extract reads the caller's span from the metadata of a call. It becomes the parent of later spans.
 func Extract(ctx context.Context) context.Context {
 	md, ok := metadata.FromIncomingContext(ctx)
 	if !ok {

@@ -1,8 +1,7 @@
-// Package value holds one typed SQL value: what a catalog declares, a fragment
-// carries as a literal, and a release shows.
+// Package value has one typed SQL value, as a catalog declares it, a fragment carries it as a literal, and a release
+// shows it.
 //
-// A Value is comparable with ==, so it can be a map key. A float is finite or
-// NULL: NaN and the infinities do not exist in Intramuros' SQL, because no two
-// engines agree on them. For the same reason a date or timestamp is of the years 1
-// to 9999, or NULL.
+// A Value is comparable with ==, so it can be a map key. A float is finite or NULL: NaN and the infinities do not exist
+// in Intramuros' SQL, because no two engines agree on them. For the same reason a date or timestamp is within the years
+// 1 to 9999, or NULL.
 package value

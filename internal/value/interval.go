@@ -2,8 +2,7 @@ package value
 
 import "math"
 
-// OfOrdinal is the whole number x, or the day or instant that it counts; of another type an int. Beyond the days that
-// there are it is NULL.
+// OfOrdinal is the day or instant with the ordinal x, or an int for other types. It is NULL outside the possible days.
 func OfOrdinal(t Type, x float64) Value {
 	switch t {
 	case TypeDate:
@@ -14,7 +13,7 @@ func OfOrdinal(t Type, x float64) Value {
 	return Int(int64(x))
 }
 
-// Clamp moves a number into [lower, upper]. It stays an int, or a float.
+// Clamp moves a number into [lower, upper]. An int stays an int, and a float stays a float.
 func Clamp(v Value, lower, upper float64) Value {
 	x := math.Max(lower, math.Min(upper, v.Float64()))
 	switch {
@@ -26,8 +25,8 @@ func Clamp(v Value, lower, upper float64) Value {
 	return Float(x)
 }
 
-// Interval writes the ends of an interval in a type, rounded outward, and NULL where it has no end. It is widened to
-// hold v, unless that is NULL.
+// Interval converts the ends of an interval to a type, rounded outward, with NULL for an infinite end. It first widens
+// the interval to contain v, unless v is NULL.
 func Interval(low, high float64, v Value, t Type) (Value, Value) {
 	if !v.IsNull() {
 		low, high = math.Min(low, v.Float64()), math.Max(high, v.Float64())

@@ -23,8 +23,8 @@ const (
 	TypeTimestamp Type = "timestamp" // microseconds since 1970-01-01T00:00:00, no zone, years 1 to 9999
 )
 
-// The first and the last date in days, and timestamp in microseconds: the years
-// that every engine has, and that four digits write.
+// The first and the last date in days, and timestamp in microseconds: the years that every engine supports and that
+// have four digits.
 const (
 	MinDate      = -719_162
 	MaxDate      = 2_932_896
@@ -32,7 +32,7 @@ const (
 	MaxTimestamp = (MaxDate+1)*86_400_000_000 - 1
 )
 
-// ErrType means that a text names no type, or not one of the given type's values.
+// ErrType says that a text is not the name of a type, or not a value of the given type.
 var ErrType = errors.New("not a value of this type")
 
 // ParseType returns the type of that name.
@@ -71,7 +71,7 @@ func Bool(b bool) Value {
 // Int is an integer.
 func Int(i int64) Value { return Value{kind: TypeInt, integer: i} }
 
-// Float is a real number; NaN and the infinities give NULL, and -0 gives 0.
+// Float is a real number. NaN and the infinities give NULL, and -0 gives 0.
 func Float(f float64) Value {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return Null(TypeFloat)
@@ -85,8 +85,7 @@ func Float(f float64) Value {
 // Text is a character string.
 func Text(s string) Value { return Value{kind: TypeText, text: s} }
 
-// Date is the day that many days after 1970-01-01; outside of MinDate to MaxDate
-// it gives NULL.
+// Date is the day that many days after 1970-01-01. Outside MinDate to MaxDate it gives NULL.
 func Date(days int64) Value {
 	if days < MinDate || days > MaxDate {
 		return Null(TypeDate)
@@ -94,8 +93,8 @@ func Date(days int64) Value {
 	return Value{kind: TypeDate, integer: days}
 }
 
-// Timestamp is the instant that many microseconds after 1970-01-01T00:00:00;
-// outside of MinTimestamp to MaxTimestamp it gives NULL.
+// Timestamp is the instant that many microseconds after 1970-01-01T00:00:00. Outside MinTimestamp to MaxTimestamp it
+// gives NULL.
 func Timestamp(microseconds int64) Value {
 	if microseconds < MinTimestamp || microseconds > MaxTimestamp {
 		return Null(TypeTimestamp)
@@ -109,7 +108,7 @@ func (v Value) Type() Type { return v.kind }
 // IsNull reports whether the value is NULL.
 func (v Value) IsNull() bool { return v.null }
 
-// Valid reports whether the value is other than the zero Value.
+// Valid reports whether the value is not the zero Value.
 func (v Value) Valid() bool { return v.kind != "" }
 
 // True reports whether the value is the boolean true; NULL is not.
@@ -118,7 +117,7 @@ func (v Value) True() bool { return v.kind == TypeBool && !v.null && v.integer =
 // Int64 returns an integer's value, a date's days or a timestamp's microseconds.
 func (v Value) Int64() int64 { return v.integer }
 
-// Float64 returns a number as a float64; for other types the ordinal that bounds use.
+// Float64 returns a number as a float64. For other types it is the ordinal that bounds use.
 func (v Value) Float64() float64 {
 	if v.kind == TypeFloat {
 		return v.real
@@ -189,8 +188,8 @@ func Parse(t Type, s string) (Value, error) {
 	return Value{}, fmt.Errorf("%q is no %s: %w", s, t, ErrType)
 }
 
-// Compare orders two values of comparable types: -1, 0 or 1. NULL comes last;
-// an int and a float compare as numbers; texts compare by their bytes.
+// Compare orders two values of comparable types: -1, 0 or 1. NULL comes last. An int and a float compare as numbers,
+// and texts compare by their bytes.
 func Compare(a, b Value) int {
 	switch {
 	case a.null && b.null:
@@ -218,7 +217,7 @@ func Compare(a, b Value) int {
 	return 0
 }
 
-// wire is the JSON form: the type, and the text form unless NULL.
+// wire is the JSON form: the type, and the text form unless the value is NULL.
 type wire struct {
 	Type  Type    `json:"type"`
 	Value *string `json:"value,omitempty"`

@@ -17,16 +17,15 @@ import (
 //go:embed assets
 var shared embed.FS
 
-// policy is the Content-Security-Policy of every file. blob: and data: are for charts that
-// the page itself draws, and saves as pictures.
+// policy is the Content-Security-Policy of every file. blob: and data: are for charts that the page itself draws and
+// saves as pictures.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
 // Site is a handler of static files, by path. Its index.html is at "/".
 type Site struct {
 	files map[string]file
-	// Compressed is the size of all files as they are sent, in bytes: nothing more is loaded
-	// before a page is drawn.
+	// Compressed is the size of all files as they are sent, in bytes. Nothing else is loaded before a page is drawn.
 	Compressed int
 }
 
@@ -35,7 +34,7 @@ type file struct {
 	plain, packed []byte // packed by gzip
 }
 
-// kinds are the types of the files that a Site may have: not those of the machine's tables.
+// kinds are the allowed file types of a Site. They do not depend on the machine's tables.
 var kinds = map[string]string{
 	".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml",
 }
@@ -65,7 +64,7 @@ func (s *Site) add(from fs.FS, name string) error {
 	return s.Add(name, b)
 }
 
-// Add puts in a file that is made when the daemon starts, before the site is served. Its name is such as assets/x.js.
+// Add adds a file that is made when the daemon starts, before the site is served. Its name is like assets/x.js.
 func (s *Site) Add(name string, b []byte) error {
 	f := file{kind: kinds[path.Ext(name)], plain: b}
 	if f.kind == "" {
@@ -90,7 +89,7 @@ func (s *Site) Add(name string, b []byte) error {
 	return nil
 }
 
-// Has tells whether the site has a file at the path.
+// Has reports whether the site has a file at the path.
 func (s *Site) Has(path string) bool {
 	_, ok := s.files[path]
 	return ok
@@ -116,7 +115,7 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.Set("ETag", f.tag)
-	h.Set("Cache-Control", "no-cache") // asks each time whether the binary is another
+	h.Set("Cache-Control", "no-cache") // a browser asks each time whether the binary has changed
 	h.Set("Vary", "Accept-Encoding")
 	if strings.Contains(r.Header.Get("If-None-Match"), f.tag) {
 		w.WriteHeader(http.StatusNotModified)

@@ -65,7 +65,7 @@ func TestSite(t *testing.T) {
 	}
 }
 
-// Nothing may run but files of the site, whatever an answer holds.
+// Only files of the site may run, whatever an answer contains.
 func TestPolicy(t *testing.T) {
 	response := get(t, site(t), "GET", "/")
 	given := response.Header.Get("Content-Security-Policy")

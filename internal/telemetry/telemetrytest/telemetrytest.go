@@ -16,8 +16,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 )
 
-// Scrape gives what Prometheus reads of a collector, without the comments. The test fails where Prometheus' own check
-// of names and help finds fault.
+// Scrape returns the text that Prometheus reads from a collector, without the comments. The test fails if Prometheus'
+// own check of names and help finds a fault.
 func Scrape(t testing.TB, c prometheus.Collector) string {
 	t.Helper()
 	r := prometheus.NewPedanticRegistry()
@@ -50,8 +50,7 @@ func WantLines(t testing.TB, text string, want ...string) {
 
 var description = regexp.MustCompile(`^Desc\{fqName: "(.*?)", help: (".*"), unit: "", constLabels: \{\}, variableLabels: \{(.*)\}\}$`)
 
-// Documented checks that the section of a name, in a file of docs, has a line for each metric of a collector and no
-// other.
+// Documented checks that a section in a documentation file has a line for each metric of a collector, and no others.
 func Documented(t testing.TB, file, name string, c prometheus.Collector) {
 	t.Helper()
 	b, err := os.ReadFile(file)
