@@ -2,5 +2,5 @@
 
 package cputime
 
-// Slowness is how many times as long as usual a program computes.
+// Slowness is the factor by which a program is slower than usual.
 const Slowness = 1

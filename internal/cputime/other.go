@@ -9,5 +9,5 @@ import (
 
 var began = time.Now()
 
-// Used is for how long this process has run: this system does not tell for how long it has computed.
+// Used is how long this process has run, since this system does not report processor time.
 func Used(testing.TB) time.Duration { return time.Since(began) }

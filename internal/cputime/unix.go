@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Used is for how long this process has computed since it began, in user and in system mode, over all processors. The
-// test fails where the system does not tell.
+// Used is the processor time of this process since it began, in user and system mode, over all processors. The test
+// fails if the system does not report it.
 func Used(t testing.TB) time.Duration {
 	t.Helper()
 	var used syscall.Rusage

@@ -1,9 +1,9 @@
-// Package lobby bounds the connections at a door: how many wait on which nobody has signed in, how long they may, and
-// how many one person has of those on which somebody has.
+// Package lobby limits the connections at a door: how many may wait without a sign-in, for how long, and how many
+// signed-in connections one person may have.
 //
-// Contract: of more than MaxWaiting that wait, one goes for each that comes: the oldest of the address that has most,
-// so that a flood from one place sends away its own. A connection is the person's who last signed in on it (a proxy
-// before the door brings many people over one). At most MaxSignedIn are people's, and MaxPersonal one person's; who
-// would be beyond is told so, and the connection waits on. What a door hands on to somebody else who bounds it leaves
-// the lobby.
+// Contract: if more than MaxWaiting wait, each new one replaces another: the oldest from the address that has most. So
+// a flood from one place replaces its own connections. A connection belongs to the person who last signed in on it (a
+// proxy in front of the door brings many people over one connection). At most MaxSignedIn belong to people, and
+// MaxPersonal to one person. A person beyond that is told so, and the connection goes on waiting. A connection that a
+// door passes on to another party that limits it leaves the lobby.
 package lobby

@@ -10,38 +10,39 @@ import (
 )
 
 const (
-	// MaxWaiting is how many connections may be open on which nobody has signed in: a client signs in within a second.
+	// MaxWaiting is the largest number of open connections on which nobody has signed in. A client signs in within a
+	// second.
 	MaxWaiting = 500
-	// MaxSignedIn is how many may be open on which somebody has.
+	// MaxSignedIn is the largest number of open connections on which somebody has signed in.
 	MaxSignedIn = 1000
-	// MaxPersonal is how many of them one person may have.
+	// MaxPersonal is the largest number of them for one person.
 	MaxPersonal = 64
 )
 
 var (
-	// ErrFull says that the door has as many connections as it takes.
+	// ErrFull says that the door accepts no more connections.
 	ErrFull = errors.New("this door has as many connections as it takes")
-	// ErrPersonal says that the person has as many connections as one person may have.
+	// ErrPersonal says that the person may have no more connections.
 	ErrPersonal = fmt.Errorf("you have %d connections here, the most that one person may have", MaxPersonal)
 )
 
-// Lobby is the connections of one door. Its methods may be called from any goroutine.
+// Lobby has the connections of one door. Its methods may be called from any goroutine.
 type Lobby struct {
 	patience time.Duration
 
 	mu       sync.Mutex
 	waiting  map[string]*list.List // of *Guest, oldest first, by the address without its port; no list is empty
 	waits    int
-	people   map[string]int // connections, by name
+	people   map[string]int // number of connections, by name
 	signedIn int
 }
 
-// New makes a lobby. A connection on which nobody signs in within patience is closed; 0: the door sees to that itself.
+// New makes a lobby. It closes a connection on which nobody signs in within patience; 0: the door must do that itself.
 func New(patience time.Duration) *Lobby {
 	return &Lobby{patience: patience, waiting: map[string]*list.List{}, people: map[string]int{}}
 }
 
-// Listen gives a listener whose connections are guests of the lobby. It takes over l.
+// Listen returns a listener whose connections are guests of the lobby. It takes over from.
 func (l *Lobby) Listen(from net.Listener) net.Listener { return listener{from, l} }
 
 type listener struct {
@@ -64,13 +65,13 @@ type Guest struct {
 	from  string // its address, without the port
 
 	// Guarded by lobby.mu.
-	place  *list.Element // among those that wait; nil: it does not
-	person string        // whose it is, where it is somebody's
+	place  *list.Element // among the waiting guests; nil: it does not wait
+	person string        // who signed in; empty: nobody
 	gone   bool
 	timer  *time.Timer // nil: there is none
 }
 
-// Of is the guest under a connection, which may be TLS; nil where it came by no lobby.
+// Of returns the guest under a connection, which may be TLS. It returns nil if the connection came through no lobby.
 func Of(c net.Conn) *Guest {
 	for {
 		switch under := c.(type) {
@@ -84,7 +85,7 @@ func Of(c net.Conn) *Guest {
 	}
 }
 
-// enter takes a connection in, and sends another away where too many wait.
+// enter adds a connection, and closes another one if too many wait.
 func (l *Lobby) enter(c net.Conn) *Guest {
 	g := &Guest{Conn: c, lobby: l, from: c.RemoteAddr().String()}
 	if host, _, err := net.SplitHostPort(g.from); err == nil {
@@ -100,7 +101,7 @@ func (l *Lobby) enter(c net.Conn) *Guest {
 	return g
 }
 
-// wait puts a guest among those that wait. It is called with the lock held.
+// wait adds a guest to those that wait. It must be called with the lock held.
 func (l *Lobby) wait(g *Guest) {
 	if l.waiting[g.from] == nil {
 		l.waiting[g.from] = list.New()
@@ -112,7 +113,7 @@ func (l *Lobby) wait(g *Guest) {
 	}
 }
 
-// surplus takes out who must go, or nobody: nil. It is called with the lock held.
+// surplus removes the guest that must go, or returns nil if none must. It must be called with the lock held.
 func (l *Lobby) surplus() *Guest {
 	if l.waits <= MaxWaiting {
 		return nil
@@ -128,7 +129,7 @@ func (l *Lobby) surplus() *Guest {
 	return out
 }
 
-// remove takes a guest out, whatever it is. It is called with the lock held.
+// remove removes a guest, waiting or signed in. It must be called with the lock held.
 func (l *Lobby) remove(g *Guest) {
 	l.stand(g)
 	if g.person != "" {
@@ -141,7 +142,7 @@ func (l *Lobby) remove(g *Guest) {
 	g.gone = true
 }
 
-// stand takes a guest out of those that wait. It is called with the lock held.
+// stand removes a guest from those that wait. It must be called with the lock held.
 func (l *Lobby) stand(g *Guest) {
 	if g.place == nil {
 		return
@@ -171,8 +172,8 @@ func (g *Guest) tire() {
 	}
 }
 
-// SignIn makes the connection a person's, or returns ErrFull or ErrPersonal and changes nothing. A nil guest is
-// everybody's.
+// SignIn assigns the connection to a person, or returns ErrFull or ErrPersonal and changes nothing. A nil guest accepts
+// everybody.
 func (g *Guest) SignIn(name string) error {
 	if g == nil {
 		return nil
@@ -182,7 +183,7 @@ func (g *Guest) SignIn(name string) error {
 	defer l.mu.Unlock()
 	switch {
 	case g.gone || g.person == name:
-		return nil // it is closed, or theirs
+		return nil // it is closed, or already this person's
 	case l.people[name] >= MaxPersonal:
 		return ErrPersonal
 	case g.person == "" && l.signedIn >= MaxSignedIn:
@@ -195,7 +196,7 @@ func (g *Guest) SignIn(name string) error {
 	return nil
 }
 
-// Leave takes the connection out of the lobby and leaves it open: somebody else bounds it.
+// Leave removes the connection from the lobby and leaves it open, because somebody else limits it.
 func (g *Guest) Leave() {
 	if g == nil {
 		return

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// from is one end of a connection from an address; other is what the client holds.
+// from is one end of a connection from an address. The client has the other end.
 type from struct {
 	net.Conn
 	address string
@@ -22,7 +22,7 @@ type named string
 func (n named) Network() string { return "tcp" }
 func (n named) String() string  { return string(n) }
 
-// came lets a client in, and gives its guest and whether that has been closed since.
+// came lets a client in. It returns its guest, and a function that reports whether that has been closed.
 func came(l *Lobby, address string) (g *Guest, closed func() bool) {
 	own, other := net.Pipe()
 	g = l.enter(from{own, address})
@@ -34,7 +34,7 @@ func came(l *Lobby, address string) (g *Guest, closed func() bool) {
 	}
 }
 
-// TestFloodOfOneAddress: who floods the door sends away its own connections, oldest first.
+// TestFloodOfOneAddress: a flood from one address replaces its own connections, oldest first.
 func TestFloodOfOneAddress(t *testing.T) {
 	l := New(0)
 	_, lone := came(l, "10.0.0.1:4000")
@@ -71,14 +71,14 @@ func TestPeople(t *testing.T) {
 	if closed() {
 		t.Error("who is not let in is closed by the lobby, not told")
 	}
-	if err := guests[0].SignIn("late"); err != nil { // a proxy's, over which somebody else asks
+	if err := guests[0].SignIn("late"); err != nil { // another person asks over the connection of a proxy
 		t.Error(err)
 	}
 	if err := guests[1].SignIn("p0"); err != nil {
 		t.Errorf("again: %v", err)
 	}
 	guests[1].Close()
-	guests[1].Close() // which counts once
+	guests[1].Close() // closing counts only once
 	if err := beyond.SignIn("p0"); err != nil {
 		t.Errorf("after one has gone: %v", err)
 	}
@@ -90,8 +90,8 @@ func TestPeople(t *testing.T) {
 	}
 }
 
-// TestPatience: a connection on which nobody signs in is closed, one on which somebody has is not, and neither is one
-// that was handed on.
+// TestPatience: a connection on which nobody signs in is closed. A signed-in connection stays open, and so does one
+// that was passed on.
 func TestPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(time.Minute)
@@ -116,7 +116,7 @@ func TestPatience(t *testing.T) {
 	})
 }
 
-// TestOf finds the guest under TLS, and nobody where there is none.
+// TestOf finds the guest under TLS, and returns nil if there is none.
 func TestOf(t *testing.T) {
 	l := New(0)
 	g, _ := came(l, "10.0.0.1:1")
@@ -131,7 +131,7 @@ func TestOf(t *testing.T) {
 	}
 }
 
-// over is as tls.Conn.
+// over wraps a connection as tls.Conn does.
 type over struct{ net.Conn }
 
 func (o over) NetConn() net.Conn { return o.Conn }

@@ -1,11 +1,10 @@
-// Package rate bounds how often, how many at once, and with how many bytes each of many
-// callers may ask, so that one who floods a daemon slows down nobody else.
+// Package rate limits each of many callers: how often they ask, how many requests run at the same time, and how many
+// bytes they cause. So a caller who floods a daemon slows down nobody else.
 //
-// Contract: Enter lets in at most AtOnce of one caller's requests at a time, and
-// PerMinute in a minute, of which a burst may come at once. Each Enter that returns nil
-// is ended by one Leave. Take gives each caller a burst of bytes, and again as much as
-// flows in a day. Callers do not influence each other, and one whose allowance is full
-// again takes no memory.
+// Contract: Enter accepts at most AtOnce running requests of one caller, and PerMinute in a minute, of which a burst
+// may come at once. Each Enter that returns nil must be ended by one Leave. Take gives each caller a burst of bytes,
+// and refills it within a day. Callers do not influence each other, and a caller whose allowance is full again uses no
+// memory.
 package rate
 
 import (
@@ -17,19 +16,19 @@ import (
 )
 
 var (
-	// ErrAtOnce says that too many of the caller's requests are under way.
+	// ErrAtOnce says that too many of the caller's requests are running.
 	ErrAtOnce = errors.New("too many are under way at once")
 	// ErrPerMinute says that the caller asked too often.
 	ErrPerMinute = errors.New("too many in a minute")
 )
 
-// Limiter bounds callers' requests. Its methods may be called from any goroutine.
+// Limiter limits callers' requests. Its methods may be called from any goroutine.
 type Limiter struct {
 	callers
 	atOnce int
 }
 
-// New makes a limiter; both numbers are at least 1.
+// New makes a limiter; both numbers must be at least 1.
 func New(perMinute, atOnce int) *Limiter {
 	return &Limiter{callers{limit: rate.Limit(float64(perMinute) / 60), burst: perMinute, of: map[string]*caller{}}, atOnce}
 }
@@ -49,7 +48,7 @@ func (l *Limiter) Enter(who string, now time.Time) error {
 	return nil
 }
 
-// Spent tells whether Enter would return ErrPerMinute. It counts nothing.
+// Spent reports whether Enter would return ErrPerMinute. It counts nothing.
 func (l *Limiter) Spent(who string, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -57,7 +56,7 @@ func (l *Limiter) Spent(who string, now time.Time) bool {
 	return ok && c.TokensAt(now) < 1
 }
 
-// Leave ends a request that Enter let in.
+// Leave ends a request that Enter accepted.
 func (l *Limiter) Leave(who string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -66,23 +65,23 @@ func (l *Limiter) Leave(who string) {
 	}
 }
 
-// Volume bounds the bytes that callers have a daemon write. Its methods may be called from any goroutine.
+// Volume limits the bytes that callers make a daemon write. Its methods may be called from any goroutine.
 type Volume struct{ callers }
 
-// NewVolume gives each caller so many bytes at once, and so many a day; both are at least 1.
+// NewVolume gives each caller so many bytes at once, and so many per day; both must be at least 1.
 func NewVolume(atOnce, perDay int) *Volume {
 	const day = 24 * 60 * 60
 	return &Volume{callers{limit: rate.Limit(float64(perDay) / day), burst: atOnce, of: map[string]*caller{}}}
 }
 
-// Take reports whether the caller may have so many bytes more; then they are counted.
+// Take reports whether the caller may have so many more bytes. If so, they are counted.
 func (v *Volume) Take(who string, bytes int, now time.Time) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.caller(who, now).AllowN(now, bytes)
 }
 
-// callers have a token bucket each.
+// callers has a token bucket for each caller.
 type callers struct {
 	limit rate.Limit
 	burst int
@@ -94,10 +93,10 @@ type callers struct {
 
 type caller struct {
 	*rate.Limiter
-	held int // requests under way
+	held int // running requests
 }
 
-// caller gives a caller's bucket, and forgets those that are full, once a minute.
+// caller returns a caller's bucket. Once a minute it forgets the full buckets.
 func (cs *callers) caller(who string, now time.Time) *caller {
 	if now.Sub(cs.swept) >= time.Minute {
 		cs.swept = now

@@ -34,7 +34,7 @@ func TestLimiter(t *testing.T) {
 	if err := l.Enter("ada", now); err != nil {
 		t.Errorf("a second later: %v", err)
 	}
-	// A clock that goes back gives nothing.
+	// A clock that is set back gives nothing.
 	if err := l.Enter("ada", now.Add(-time.Hour)); err == nil {
 		t.Error("a clock that goes back gives an allowance")
 	}

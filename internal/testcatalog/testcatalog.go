@@ -1,6 +1,6 @@
-// Package testcatalog writes catalogs of tests. The tables that most tests have differ in their columns alone: a
-// person, rows of a person, and rows of these. A test says which columns it adds, as lines of a catalog's YAML; what it
-// has of its own it writes out.
+// Package testcatalog writes catalogs for tests. The tables of most tests differ only in their columns: a person, rows
+// of a person, and rows of these. A test gives the additional columns, as lines of a catalog's YAML. It writes out all
+// other tables.
 package testcatalog
 
 import (
@@ -10,7 +10,7 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 )
 
-// YAML is a catalog of tables under its head, such as "catalog: ward".
+// YAML is a catalog with a head, such as "catalog: ward", and tables.
 func YAML(head string, tables ...string) string {
 	return head + "\ntables:\n" + strings.Join(tables, "")
 }
@@ -25,29 +25,29 @@ func Parse(t testing.TB, yaml string) *catalog.Catalog {
 	return c
 }
 
-// Person is the table person: one row a patient, whose id is the key.
+// Person is the table person: one row per patient, whose id is the key.
 func Person(columns ...string) string {
 	return table("person", []string{"key: id", "patient: id", "one_row_per_patient: true"}, []string{"id: {type: int, nullable: false}"}, columns)
 }
 
 const ofPerson = "id: {type: int, nullable: false, references: person.id}"
 
-// Rows is a table of any number of rows a person, without a key.
+// Rows is a table with any number of rows per person, without a key.
 func Rows(name string, columns ...string) string {
 	return table(name, []string{"patient: id"}, []string{ofPerson}, columns)
 }
 
-// Keyed is a table of rows of a person with a key of its own, which is named as the table is.
+// Keyed is a table of rows of a person, with a key that has the table's name.
 func Keyed(name string, columns ...string) string {
 	return table(name, []string{"key: " + name, "patient: id"}, []string{name + ": {type: int, nullable: false}", ofPerson}, columns)
 }
 
-// Under is a table of rows of a Keyed table's, by whose key they belong to a patient.
+// Under is a table of rows that belong to a row of a Keyed table, and reach their patient by its key.
 func Under(of, name string, columns ...string) string {
 	return table(name, []string{"patient: " + of}, []string{of + ": {type: int, nullable: false, references: " + of + "." + of + "}"}, columns)
 }
 
-// Public is a table of no patient's, of an int key.
+// Public is a public table with an int key.
 func Public(name, key string, columns ...string) string {
 	return table(name, []string{"public: true", "key: " + key}, []string{key + ": {type: int, nullable: false}"}, columns)
 }

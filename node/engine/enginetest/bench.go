@@ -19,7 +19,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// BenchCatalog is that of benchmarks, whose patients have 40 events each.
+// BenchCatalog is the catalog of benchmarks. Each patient has 40 events.
 var BenchCatalog = testcatalog.YAML("catalog: bench",
 	testcatalog.Person("age: {type: int, bounds: [0, 120]}", "grp: {type: int, bounds: [0, 9]}"),
 	testcatalog.Rows("event",
@@ -31,8 +31,8 @@ var BenchCatalog = testcatalog.YAML("catalog: bench",
 	),
 )
 
-// BenchRows is the number of events in the benchmark, of which 40 are a patient's:
-// that of the environment variable BENCH_ROWS, or a million.
+// BenchRows is the number of events in the benchmark, 40 per patient: the value of the environment variable BENCH_ROWS,
+// or a million.
 func BenchRows() int {
 	if n, err := strconv.Atoi(os.Getenv("BENCH_ROWS")); err == nil {
 		return n
@@ -40,8 +40,8 @@ func BenchRows() int {
 	return 1_000_000
 }
 
-// BenchTables are the SELECTs, whose patients have rows in many groups, for any engine with this function of series,
-// that fill the tables person and event.
+// BenchTables returns the SELECTs that fill the tables person and event, for an engine with this function of series.
+// Each patient has rows in many groups.
 func BenchTables(series func(n int) string) map[string]string {
 	n := BenchRows()
 	return map[string]string{
@@ -51,9 +51,9 @@ func BenchTables(series func(n int) string) map[string]string {
 	}
 }
 
-// Benchmark times shapes of fragments, and for each how many times as long it takes
-// through the engine as the same SQL does that is typed into the database. raw runs
-// that SQL, with the key's halves where keyed, and reads all of its answer.
+// Benchmark measures fragments of several shapes. For each it reports the ratio of the time through the engine to the
+// time of the same SQL typed into the database. raw runs that SQL, with the key's halves if keyed, and reads the whole
+// answer.
 func Benchmark(b *testing.B, open func(c *catalog.Catalog) Engine, raw func(ctx context.Context, sql string, keyed bool) error) {
 	c := testcatalog.Parse(b, BenchCatalog)
 	e := open(c)
@@ -93,7 +93,7 @@ func Benchmark(b *testing.B, open func(c *catalog.Catalog) Engine, raw func(ctx 
 			if err != nil {
 				b.Fatal(err)
 			}
-			if i := strings.LastIndex(sql, "\n-- "); i >= 0 { // what the database computes alone
+			if i := strings.LastIndex(sql, "\n-- "); i >= 0 { // the part that the database alone computes
 				sql = sql[i+1:]
 			}
 			run := func() {
@@ -108,7 +108,7 @@ func Benchmark(b *testing.B, open func(c *catalog.Catalog) Engine, raw func(ctx 
 			}
 			run()
 			typed()
-			// In turns, so that what else the machine does slows both.
+			// They run in turns, so that other load on the machine slows both.
 			var through, direct time.Duration
 			b.ResetTimer()
 			for range b.N {

@@ -29,7 +29,7 @@ var wardColumns = map[string][]Column{
 	"kinds": {{"kind", value.TypeText}, {"label", value.TypeText}},
 }
 
-// Ward makes the tables of a small ward at random.
+// ward makes random tables of a small ward.
 func ward(r *rand.Rand) []Table {
 	cell := func(n int, make func() any) any {
 		if r.IntN(n) == 0 {
@@ -56,7 +56,7 @@ func ward(r *rand.Rand) []Table {
 	return tables
 }
 
-// relation gives the rows of a table as those of a relation.
+// relation returns the rows of a table as those of a relation.
 func relation(c *catalog.Catalog, t Table, name string) []row {
 	var rows []row
 	for _, r := range read(c, t) {
@@ -84,8 +84,7 @@ func join(left, right []row, a, b string) []row {
 	return rows
 }
 
-// reference computes every patient's parts in every group, as doc.go of
-// internal/fragment defines them, clipped.
+// reference computes every patient's clipped parts in every group, as doc.go of internal/fragment defines them.
 func reference(f *fragment.Fragment, p *fragment.Proof, rows []row) map[int64]map[string][]int64 {
 	at := func(e *expr.Expr, r row) value.Value {
 		return expr.Evaluate(e, func(c *expr.Expr) value.Value {
@@ -139,12 +138,12 @@ rows:
 	return parts
 }
 
-// sums are what rows add up to in a partial aggregate.
+// sums computes a partial aggregate of rows before clipping.
 func sums(p fragment.Partial, rows []row, at func(*expr.Expr, row) value.Value) []*big.Int {
 	if p.Buckets != nil {
 		return leaves(*p.Buckets, p.Expr, rows, at)
 	}
-	if p.Kind == fragment.PartialBeyond { // what clipping leaves out of it, is of the same rows
+	if p.Kind == fragment.PartialBeyond { // it measures what clipping cuts off the same rows
 		p.Kind = p.Of
 	}
 	n := int64(0)
@@ -189,7 +188,7 @@ func leaves(b fragment.Buckets, e *expr.Expr, rows []row, at func(*expr.Expr, ro
 	return counts
 }
 
-// bounding compares Run with the definition on random small wards.
+// bounding compares Run with the definition on small random wards.
 func (k Kind) bounding(t *testing.T) {
 	c := testcatalog.Parse(t, WardCatalog)
 	r := rand.New(rand.NewPCG(7, 7))
@@ -211,7 +210,7 @@ func (k Kind) bounding(t *testing.T) {
 			f := &fragment.Fragment{Relations: both, Patient: evID, Norm: []fragment.Norm{fragment.L1, fragment.L2}[r.IntN(2)], MaxGroups: 1 + r.IntN(4), MaxRows: 1 + r.IntN(5)}
 			rows := joined
 			choose := keys
-			if r.IntN(4) == 0 { // one row a patient
+			if r.IntN(4) == 0 { // one row per patient
 				f.Relations, f.Patient, rows, choose = both[:1], pID, persons, keys[9:12]
 			}
 			for range r.IntN(3) {
@@ -269,12 +268,12 @@ func (k Kind) bounding(t *testing.T) {
 			}
 		}
 	}
-	if wards >= 5 && clipped < 2*wards { // of fewer, chance decides
+	if wards >= 5 && clipped < 2*wards { // with fewer wards the number depends on chance
 		t.Errorf("only %d patients were clipped; the test tests little", clipped)
 	}
 }
 
-// present leaves out the undeclared groups that do not appear.
+// present removes the undeclared groups that do not appear.
 func present(f *fragment.Fragment, p *fragment.Proof, groups map[string][]int64) {
 	for i := range f.Partials {
 		if p.Selects(f, i) {
@@ -287,7 +286,7 @@ func present(f *fragment.Fragment, p *fragment.Proof, groups map[string][]int64)
 	}
 }
 
-// alone counts the patients of whom less counts than there is.
+// alone counts the patients who are clipped.
 func (k Kind) alone(f *fragment.Fragment, p *fragment.Proof, rows []row) int {
 	wide := *p
 	wide.Unclipped = true
@@ -300,7 +299,7 @@ func (k Kind) alone(f *fragment.Fragment, p *fragment.Proof, rows []row) int {
 	return n
 }
 
-// heavy: a patient of so many rows that the norm is beyond what float64 holds counts as the reference says.
+// heavy: a patient with so many rows that the norm exceeds what float64 holds exactly counts as in the reference.
 func (k Kind) heavy(t *testing.T) {
 	c := testcatalog.Parse(t, WardCatalog)
 	const rows = 350
@@ -319,9 +318,10 @@ func (k Kind) heavy(t *testing.T) {
 	}
 }
 
-// appearing: where a patient makes an undeclared group appear, it holds no more than that patient. Others have rows in
-// it of whom so little is left that they make no group appear; if they counted in it nevertheless, a hospital's answer
-// would change by all of them, and the sum over hospitals, where others make it appear, too.
+// appearing: if one patient makes an undeclared group appear, the group has no more than that patient. Others have rows
+// in it too, but so little is left of them that they make no group appear. If they counted in it nevertheless, one
+// patient would change a hospital's answer by all of them, and also the sum over hospitals if others make the group
+// appear.
 func (k Kind) appearing(t *testing.T) {
 	c := testcatalog.Parse(t, WardCatalog)
 	event := Table{Name: "event", Columns: wardColumns["event"]}
@@ -352,7 +352,7 @@ func (k Kind) appearing(t *testing.T) {
 	}
 }
 
-// texts: groups of texts are told apart and ordered by their bytes.
+// texts: groups of texts are distinguished and ordered by their bytes.
 func (k Kind) texts(t *testing.T) {
 	c := testcatalog.Parse(t, WardCatalog)
 	kinds := Table{Name: "kinds", Columns: wardColumns["kinds"]}
@@ -385,7 +385,7 @@ func (k Kind) texts(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v %s", err, diff)
 	}
-	// As an expression and, since engines may ask an index or another server for it, as a filter.
+	// Try it as an expression and as a filter, for which an engine may use an index or another server.
 	f = &fragment.Fragment{Relations: events, Patient: evID, Norm: fragment.L2, MaxGroups: 1, MaxRows: 1}
 	var counts []int64
 	for i, a := range want {
@@ -406,7 +406,7 @@ func (k Kind) texts(t *testing.T) {
 	}
 }
 
-// empty: no row gives one group without keys, and none with them.
+// empty: without rows there is one group if there are no keys, and no group otherwise.
 func (k Kind) empty(t *testing.T) {
 	c := testcatalog.Parse(t, WardCatalog)
 	e := k.Open(t, c, "a secret of the node, for tests only", Table{Name: "event", Columns: wardColumns["event"]})
@@ -425,7 +425,7 @@ func (k Kind) empty(t *testing.T) {
 	}
 }
 
-// send: its error ends the run and comes back.
+// send: an error of send ends the run and is returned.
 func (k Kind) send(t *testing.T) {
 	c := testcatalog.Parse(t, WardCatalog)
 	e := k.Open(t, c, "a secret of the node, for tests only", Table{Name: "event", Columns: wardColumns["event"]})

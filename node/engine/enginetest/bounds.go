@@ -16,7 +16,7 @@ import (
 	"github.com/intramuros/intramuros/node/engine/compile"
 )
 
-// promised is nastyCatalog with promises that none of its rows keeps: no column is ever NULL, and texts are few.
+// promised is nastyCatalog with promises that its rows break: no column is ever NULL, and texts have few values.
 func promised(t testing.TB) *catalog.Catalog {
 	s := strings.ReplaceAll(nastyCatalog, ", nullable: false", "")
 	s = strings.ReplaceAll(s, "{type: ", "{nullable: false, type: ")
@@ -25,9 +25,9 @@ func promised(t testing.TB) *catalog.Catalog {
 	return testcatalog.Parse(t, s)
 }
 
-// bounds: whatever the rows hold and the catalog promises, what enters a sum is within the bound that is
-// declared of it, and nothing raises. All rows count, also those of which engines give different values.
-// Grids and buckets are those that a planner would choose, which believes the catalog and the filters.
+// bounds: whatever the rows have and the catalog promises, each term of a sum is within its declared bound, and nothing
+// raises an error. All rows count, also those for which engines give different values. Grids and buckets are those of a
+// planner, which believes the catalog and the filters.
 func (k Kind) bounds(t *testing.T) {
 	c := promised(t)
 	one, many := k.nastyTable(150), k.nastyTable(300)
@@ -87,7 +87,7 @@ func (k Kind) bounds(t *testing.T) {
 		}
 		if g.IntN(3) > 0 {
 			f.Relations, relation = []fragment.Relation{{Name: "D", Query: g.derived(f.Relations[0], 1)}}, "D"
-			depth = 2 // a database multiplies what both mention
+			depth = 2 // a database multiplies expressions that both contain
 			if g.IntN(4) == 0 {
 				f.Relations = []fragment.Relation{table, {Name: "D", Query: f.Relations[0].Query, Join: fragment.JoinLeft}}
 				f.Relations[1].On = op(expr.OpAnd, op(expr.OpEqual, idOf("T"), idOf("D")), g.at("D", g.expr(value.TypeBool, 2)))
@@ -122,7 +122,7 @@ func must2(s *fragment.Scope, err error) *fragment.Scope {
 // broken makes fragments over tables that break their promises.
 type broken struct{ generator }
 
-// partial makes a partial aggregate of a number, of which a planner would know these facts.
+// partial makes a partial aggregate of a number for which a planner would know the range f.
 func (g broken) partial(x *expr.Expr, f expr.Range, maxRows int) fragment.Partial {
 	whole := x.Type == value.TypeInt
 	if !f.Bounded() || g.IntN(8) == 0 {
@@ -147,7 +147,7 @@ func (g broken) partial(x *expr.Expr, f expr.Range, maxRows int) fragment.Partia
 	return fragment.Partial{Kind: fragment.PartialSum, Expr: x, Grid: &grid}
 }
 
-// at reads another relation, of one column for each type, in the place of T.
+// at replaces T by another relation, which has one column for each type.
 func (g broken) at(relation string, e *expr.Expr) *expr.Expr {
 	if relation == "T" {
 		return e
@@ -166,7 +166,7 @@ var narrowValues = map[value.Type]func(i int64) value.Value{
 	value.TypeDate: func(i int64) value.Value { return value.Date(18262 - 20*i) }, value.TypeTimestamp: func(i int64) value.Value { return value.Timestamp(i * 1e14) },
 }
 
-// computed is a number: any, or one that cannot fail where what is promised of columns, or their filters, holds.
+// computed is a number: any, or one that cannot fail if the promises about columns, or their filters, hold.
 func (g broken) computed(depth int) *expr.Expr {
 	if g.IntN(2) == 0 {
 		return g.number(1 + g.IntN(depth))
@@ -195,7 +195,7 @@ func (g broken) computed(depth int) *expr.Expr {
 	return op(expr.OpExtract, expr.Literal(value.Text("day")), day)
 }
 
-// believed is a column, or one that is cut by another that is said never to be NULL.
+// believed is a column, or a column that is clamped by another one that is declared never to be NULL.
 func (g broken) believed(t value.Type) *expr.Expr {
 	column := func() *expr.Expr { return expr.Column("T", pick(g.generator, nastyColumns[t]...), t) }
 	if g.IntN(2) == 0 {
@@ -227,7 +227,7 @@ func (g broken) condition() *expr.Expr {
 	return op(expr.OpAnd, op(expr.OpNotEqual, x, integer(0)), op(expr.OpGreaterOrEqual, x, integer(1)), op(expr.OpLess, x, integer(101)))
 }
 
-// derived makes a relation of one column for each type, which are named as their types.
+// derived makes a relation with one column for each type, named like the type.
 func (g broken) derived(from fragment.Relation, depth int) *fragment.Query {
 	if depth > 0 && g.IntN(4) == 0 {
 		how := pick(g.generator, fragment.SetOpUnionAll, fragment.SetOpUnion, fragment.SetOpIntersect, fragment.SetOpExcept)
@@ -260,8 +260,8 @@ func (g broken) derived(from fragment.Relation, depth int) *fragment.Query {
 	return d
 }
 
-// trusted are relations of columns with which arithmetic cannot fail, if it is done after all that their names stand
-// for.
+// trusted lists relations whose columns are safe for arithmetic, provided that the arithmetic comes after the operation
+// in their name.
 func (g broken) trusted(from fragment.Relation) []*fragment.Query {
 	plain := func(names string, narrow bool) *fragment.Query {
 		d := &fragment.Query{Relations: []fragment.Relation{from}, Patient: "id", Columns: []fragment.Output{{Name: "id", Expr: idOf("T")}}}
@@ -269,7 +269,7 @@ func (g broken) trusted(from fragment.Relation) []*fragment.Query {
 		for i, name := range strings.Fields(names) {
 			x := expr.Column("T", name, []value.Type{value.TypeInt, value.TypeFloat, value.TypeDate}[i])
 			d.Columns = append(d.Columns, fragment.Output{Name: string(x.Type), Expr: x})
-			list := []*expr.Expr{x} // which PostgreSQL tests last: it looks longer ones up in a hash table
+			list := []*expr.Expr{x} // PostgreSQL tests a short list last; it looks up longer ones in a hash table
 			for n := range int64(8) {
 				list = append(list, expr.Literal(narrowValues[x.Type](n)))
 			}
@@ -293,7 +293,7 @@ func (g broken) trusted(from fragment.Relation) []*fragment.Query {
 	return []*fragment.Query{plain("i f d", true), joined, both(fragment.SetOpIntersect, known, free), both(fragment.SetOpExcept, known, free), both(fragment.SetOpUnion, known, free)}
 }
 
-// failing lists what can fail of an int, a float and a date.
+// failing lists operations on an int, a float and a date that can fail.
 func (g broken) failing(relation string) []*expr.Expr {
 	n, x, d := expr.Column(relation, "int", value.TypeInt), expr.Column(relation, "float", value.TypeFloat), expr.Column(relation, "date", value.TypeDate)
 	year := func(day *expr.Expr) *expr.Expr {
@@ -307,7 +307,7 @@ func (g broken) failing(relation string) []*expr.Expr {
 	}
 }
 
-// tiny lists functions that raise at 0, of numbers that are not 0 and that an engine may take for 0.
+// tiny lists functions that fail at 0, of numbers that are not 0 but that an engine may treat as 0.
 func (g broken) tiny() []*expr.Expr {
 	number := func(x float64) *expr.Expr { return expr.Literal(value.Float(x)) }
 	column := func(name string) *expr.Expr { return expr.Column("T", name, value.TypeFloat) }

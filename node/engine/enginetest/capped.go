@@ -38,12 +38,12 @@ tables:
       n: {type: int, bounds: [0, 10000]}
 `
 
-// crowd is how many events and stays the patients of the test have; a stay has one vital more than its number modulo
-// 10.
+// crowd is the number of events and of stays of each patient of the test. A stay has one vital more than its number
+// modulo 10.
 var crowd = map[string][2]int{"a": {1200, 3}, "b": {2, 2}, "c": {0, 1}, "d": {150, 0}}
 
-// capped joins relations of one patient in which rows multiply: beyond the limit they are cut, and of
-// patients within it nothing is.
+// capped joins relations in which the rows of one patient multiply: beyond the limit they are cut, and patients within
+// it lose nothing.
 func (k Kind) capped(t *testing.T) {
 	c := testcatalog.Parse(t, cappedCatalog)
 	tables := crowded()
@@ -130,7 +130,7 @@ func (k Kind) cappedJoins() map[string]cappedJoin {
 	}
 }
 
-// sameCut asks twice, once without another patient: which rows stay depends on nothing but a patient's own.
+// sameCut asks twice, once without another patient: the remaining rows depend only on the patient's own.
 func (k Kind) sameCut(t *testing.T, e Engine) {
 	c := testcatalog.Parse(t, cappedCatalog)
 	id := func(name string) *expr.Expr { return expr.Column(name, "id", value.TypeText) }
@@ -150,7 +150,7 @@ func (k Kind) sameCut(t *testing.T, e Engine) {
 			t.Errorf("a row that stays is joined %d times", g[0])
 		}
 	}
-	if low < 400 || low > 599 { // of the first half stay 500, but by a hash
+	if low < 400 || low > 599 { // 500 rows of the first half remain on average, chosen by a hash
 		t.Errorf("of the first 600 rows stay %d: the order is not by a hash", low)
 	}
 	others := crowded()

@@ -12,9 +12,9 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Collations checks that texts compare by their bytes wherever a fragment compares them, in a table whose column ward
-// has a collation to which the wards of all three patients are equal. The statements are of a table stay with a row for
-// each.
+// Collations checks that texts compare by their bytes wherever a fragment compares them. The table's column ward has a
+// collation in which the wards of all three patients are equal. The statements make a table stay with a row for each
+// patient.
 func Collations(t *testing.T, ward string, open func(t testing.TB, c *catalog.Catalog, statements ...string) Verifier) {
 	t.Helper()
 	c := testcatalog.Parse(t, `
@@ -70,11 +70,11 @@ tables:
 			t.Errorf("%s: %v, not %v", tc.name, got, tc.want)
 		}
 	}
-	// Joined with itself by the ward: each row meets one.
+	// Joined with itself by the ward: each row finds one.
 	join := &fragment.Fragment{Version: fragment.Version, Catalog: c.Digest(), Relations: []fragment.Relation{{Name: "s", Table: "stay"}, {Name: "o", Table: "stay", Join: fragment.JoinInner,
 		On: op(expr.OpAnd, op(expr.OpEqual, expr.Column("s", "id", value.TypeInt), expr.Column("o", "id", value.TypeInt)), op(expr.OpEqual, north, of("o")))}},
 		Patient: expr.Column("s", "id", value.TypeInt), Partials: []fragment.Partial{{Kind: fragment.PartialRows}}, Norm: fragment.L2, MaxGroups: 1, MaxRows: 9}
-	// Grouped, and the distinct wards of a patient counted, in a derived relation.
+	// In a derived relation: grouping, and counting the distinct wards of a patient.
 	grouped := &fragment.Query{Patient: "p", Grouped: true, Relations: []fragment.Relation{{Name: "s", Table: "stay"}}, Columns: []fragment.Output{
 		{Name: "p", Expr: expr.Column("s", "id", value.TypeInt)}, {Name: "n", Function: fragment.FunctionDistinct, Expr: north}}}
 	two := &fragment.Fragment{Version: fragment.Version, Catalog: c.Digest(), Relations: []fragment.Relation{{Name: "d", Query: grouped}}, Patient: expr.Column("d", "p", value.TypeInt),

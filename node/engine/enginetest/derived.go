@@ -13,8 +13,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// derived compares derived relations with fragment.Query.Evaluate: groups, windows and
-// combinations, made at random over random wards.
+// derived compares random derived relations over random wards with fragment.Query.Evaluate: groups, windows and set
+// operations.
 func (k Kind) derived(t *testing.T) {
 	c := testcatalog.Parse(t, WardCatalog)
 	g := deriver{rand.New(rand.NewPCG(11, 11))}
@@ -25,7 +25,7 @@ func (k Kind) derived(t *testing.T) {
 		for range 25 {
 			d := g.derived(2)
 			table, err := d.Table("d", c, fragment.NewMemo(expr.NewBudget()))
-			if err != nil { // two orders of rows that neither tells apart, as chance has it
+			if err != nil { // by chance, two different orders of rows with ties
 				refused++
 				continue
 			}
@@ -110,8 +110,8 @@ func values(one bool) *fragment.Query {
 	}}
 }
 
-// deriver makes derived relations at random. All have the columns id (the
-// patient), a (int), b (float), s (text) and f (bool), so that they combine.
+// deriver makes random derived relations. All have the columns id (the patient), a (int), b (float), s (text) and f
+// (bool), so that they can be combined.
 type deriver struct{ *rand.Rand }
 
 func (g deriver) derived(depth int) *fragment.Query {
@@ -122,7 +122,7 @@ func (g deriver) derived(depth int) *fragment.Query {
 		}
 		return d
 	}
-	// What it reads: events, the persons with theirs, or another derived relation.
+	// It reads events, persons with their events, or another derived relation.
 	relations := events
 	id, number, real, text, flag, day := evID, evN, evX, evKind, evUrgent, evDay
 	if depth > 0 && g.IntN(3) == 0 {
@@ -133,7 +133,7 @@ func (g deriver) derived(depth int) *fragment.Query {
 	} else if g.IntN(3) == 0 {
 		relations, id = []fragment.Relation{persons[0], {Name: "e", Table: "event", Join: fragment.JoinLeft, On: op(expr.OpEqual, evID, pID)}}, pID
 	}
-	if g.IntN(4) == 0 { // beside a list of values
+	if g.IntN(4) == 0 { // joined with a list of values
 		list := fragment.Relation{Name: "list", Query: values(g.IntN(2) == 0), Join: fragment.JoinLeft}
 		list.On = op(expr.OpEqual, expr.Column("list", "k", value.TypeText), text)
 		relations = append(relations[:len(relations):len(relations)], list)
@@ -203,7 +203,7 @@ func (g deriver) derived(depth int) *fragment.Query {
 			a, b, s = fragment.Output{Expr: number}, fragment.Output{Expr: real}, fragment.Output{Expr: text}
 		}
 	} else if g.IntN(2) == 0 {
-		s = fragment.Output{Expr: text} // a group of the patient and the text
+		s = fragment.Output{Expr: text} // a group by the patient and the text
 	}
 	a.Name, b.Name, s.Name = "a", "b", "s"
 	d.Columns = []fragment.Output{{Name: "id", Expr: id}, a, b, s}

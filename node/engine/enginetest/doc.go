@@ -1,4 +1,3 @@
-// Package enginetest is the suite that every engine must pass: the same data, the
-// same fragments, and answers that follow from internal/fragment alone. An engine's
-// test fills a database of its own kind and calls Run.
+// Package enginetest is the test suite for all engines: the same data, the same fragments, and answers that follow from
+// internal/fragment alone. An engine's test fills a database of its own kind and calls Run.
 package enginetest

@@ -21,7 +21,7 @@ import (
 // Hospital is the name of every hospital in the suite.
 const Hospital = "St. Mary's"
 
-// Engine is what the suite tests: node.Engine.
+// Engine is the tested interface: node.Engine.
 type Engine interface {
 	Compile(f *fragment.Fragment, p *fragment.Proof) (string, []fragment.Caveat, error)
 	Run(ctx context.Context, f *fragment.Fragment, p *fragment.Proof, alloc memory.Allocator, send func(arrow.Record) error) error
@@ -29,28 +29,27 @@ type Engine interface {
 
 // Kind is a kind of engine under test.
 type Kind struct {
-	// Open opens an engine for the hospital Hospital over a new database that holds the
-	// tables. It is closed with the test.
+	// Open opens an engine for the hospital Hospital over a new database with the tables. It is closed with the test.
 	Open func(t testing.TB, c *catalog.Catalog, key string, tables ...Table) Engine
-	// What the engine's types cannot hold is put into no table.
+	// Tables contain only cells that the engine's types can hold.
 	NoNUL      bool // texts with U+0000
 	NoInfinity bool // infinite dates and timestamps
-	FirstDay   Day  // the first date that it holds, and the last; 0: all that the suite has
+	FirstDay   Day  // the first and the last date that it holds; 0: all dates of the suite
 	LastDay    Day
-	// Narrow: in products and quotients a number nearer to zero than 1e-150 counts as 0,
-	// and arithmetic beyond 8.9e307 gives NULL. Rows that come near are not compared.
+	// Narrow: in products and quotients a number nearer to zero than 1e-150 counts as 0, and arithmetic beyond 8.9e307
+	// gives NULL. Rows near these limits are not compared.
 	Narrow bool
-	// Slow: it takes seconds for a statement of nested operations, and minutes for texts of 65,536 characters. Less deep
-	// nesting and shorter texts are tried.
+	// Slow: it takes seconds for a statement of nested operations, and minutes for texts of 65,536 characters. The
+	// suite then uses less nesting and shorter texts.
 	Slow bool
-	// Queries scales how much is tried; 0: 1, in which all is.
+	// Queries scales the number of queries; 0 means 1, which is all of them.
 	Queries float64
-	// Together is how many statements of random expressions are in flight; 0: 1.
+	// Together is the number of statements of random expressions that run at the same time; 0 means 1.
 	Together int
 }
 
-// Table is a table to fill. A cell is nil, a bool, int64, float64 (NaN and the
-// infinities included), string, Day or Instant, as the column's type is.
+// Table is a table to fill. A cell is nil, a bool, int64, float64 (also NaN and the infinities), string, Day or
+// Instant, according to the column's type.
 type Table struct {
 	Name    string
 	Columns []Column
@@ -116,7 +115,7 @@ const (
 
 func (k Kind) times(n int) int { return max(1, int(float64(n)*k.Queries)) }
 
-// holds reports whether the engine's types hold a cell.
+// holds reports whether the engine's types can hold a cell.
 func (k Kind) holds(cell any) bool {
 	in := func(day int64) bool { return day >= int64(k.FirstDay) && day <= int64(k.LastDay) }
 	switch v := cell.(type) {
@@ -136,7 +135,7 @@ func (k Kind) holds(cell any) bool {
 	return true
 }
 
-// reads gives what a column of the catalog reads a cell as: see package engine.
+// reads returns the value that a column of the catalog reads from a cell: see package engine.
 func reads(c *catalog.Column, cell any) value.Value {
 	var v value.Value
 	switch x := cell.(type) {
@@ -176,7 +175,7 @@ func reads(c *catalog.Column, cell any) value.Value {
 	return v
 }
 
-// nearest gives the bound of a column that is nearest to what is beyond all values.
+// nearest returns the bound of a column for a cell beyond all values.
 func nearest(c *catalog.Column, above bool) value.Value {
 	if above {
 		return c.Upper
@@ -184,7 +183,7 @@ func nearest(c *catalog.Column, above bool) value.Value {
 	return c.Lower
 }
 
-// read gives the rows of a table as the catalog reads them, by column.
+// read returns the rows of a table as the catalog reads them, by column.
 func read(c *catalog.Catalog, t Table) []map[string]value.Value {
 	table, _ := c.Table(t.Name)
 	var rows []map[string]value.Value
@@ -216,7 +215,7 @@ func Partials(t testing.TB, e Engine, c *catalog.Catalog, f *fragment.Fragment) 
 	return got, keys, p
 }
 
-// Length is how long the vector is by which two answers differ, as fragment.Proof.NormLimit counts it.
+// Length is the norm of the difference of two answers, as fragment.Proof.NormLimit counts it.
 func Length(f *fragment.Fragment, p *fragment.Proof, a, b map[string][]int64) float64 {
 	length := 0.0
 	both := maps.Clone(a)

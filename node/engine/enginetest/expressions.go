@@ -19,8 +19,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// expressions compares the engine with expr.Evaluate, value by value and bit by
-// bit, on random expressions over nasty rows. Nothing may raise.
+// expressions compares the engine with expr.Evaluate, value by value and bit by bit, for random expressions over nasty
+// rows. Nothing may raise an error.
 func (k Kind) expressions(t *testing.T) {
 	c := testcatalog.Parse(t, nastyCatalog)
 	table := k.nastyTable(300)
@@ -70,7 +70,7 @@ func (k Kind) expressions(t *testing.T) {
 }
 
 // transcendental: operations that engines do not compute to the last bit, and SQRT, agree with expr.Evaluate to a few
-// units in the last place, whatever the row holds, and nothing raises.
+// units in the last place, whatever the row has, and nothing raises an error.
 func (k Kind) transcendental(t *testing.T) {
 	c := testcatalog.Parse(t, nastyCatalog)
 	table := k.nastyTable(300)
@@ -101,7 +101,7 @@ func (k Kind) transcendental(t *testing.T) {
 	}
 }
 
-// smallest descends into a failing expression.
+// smallest finds the smallest failing part of a failing expression.
 func (k Kind) smallest(t *testing.T, e Engine, rows []map[string]value.Value, x *expr.Expr, err error) (*expr.Expr, error) {
 	for _, a := range x.Args {
 		if err := k.differ(t, e, rows, a); err != nil {
@@ -111,14 +111,14 @@ func (k Kind) smallest(t *testing.T, e Engine, rows []map[string]value.Value, x 
 	return x, err
 }
 
-// differ tells how the engine's values of expressions differ from Evaluate's. They
-// come as keys of groups, beside the row's number.
+// differ reports how the engine's values of expressions differ from Evaluate's. The values come as keys of groups,
+// beside the row's number.
 func (k Kind) differ(t *testing.T, e Engine, rows []map[string]value.Value, exprs ...*expr.Expr) error {
 	t.Helper()
 	return k.compare(t, e, rows, 0, exprs...)
 }
 
-// near is differ with a tolerance, relative to what a number should be.
+// near is differ with a tolerance, relative to the expected number.
 func (k Kind) near(t *testing.T, e Engine, rows []map[string]value.Value, tolerance float64, exprs ...*expr.Expr) error {
 	t.Helper()
 	return k.compare(t, e, rows, tolerance, exprs...)
@@ -169,8 +169,7 @@ func evaluate(x *expr.Expr, row map[string]value.Value) value.Value {
 	})
 }
 
-// extreme reports whether an expression or a part of it comes near the ends of
-// what float64 holds.
+// extreme reports whether an expression or a part of it comes near the limits of float64.
 func extreme(x *expr.Expr, row map[string]value.Value) bool {
 	if v := evaluate(x, row); v.Type() == value.TypeFloat && !v.IsNull() {
 		if m := math.Abs(v.Float64()); m > 8e307 || m > 0 && m < 2e-150 {

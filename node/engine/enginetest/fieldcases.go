@@ -13,9 +13,9 @@ import (
 	"github.com/intramuros/intramuros/node/engine"
 )
 
-// FieldCatalog is the catalog of what was met in hospitals and is no matter of CSV alone. Table letter has, beside what
-// is declared, texts with line feeds and one of three million characters; its weights, days and words are texts in
-// French. Table absent calls the patient otherwise, patient, and has dead.
+// FieldCatalog has the cases found in hospitals that are not specific to CSV. Table letter also has texts with line
+// feeds and one of three million characters, beside its declared columns; its weights, days and words are French texts.
+// Table absent lacks the patient's column: it is called patient there. It has dead.
 const FieldCatalog = `
 catalog: field
 max_groups: 5
@@ -37,7 +37,7 @@ tables:
       dead: {type: bool}
 `
 
-// FieldColumns are the columns of letter as they are at the hospital: id is whole, the others are texts.
+// FieldColumns are the hospital's columns of letter: id is an integer, the others are texts.
 var FieldColumns = []string{"id", "note", "dead", "weight", "day", "smoker", "retired"}
 
 // Letters are the rows of table letter, in that order.
@@ -49,9 +49,8 @@ func Letters() [][]string {
 	}
 }
 
-// FieldCases checks that an engine whose catalog is FieldCatalog reads each letter, says of weights, days and words
-// that they cannot be read as they are, and does not offer the table without the patient: on each engine with the same
-// words.
+// FieldCases checks an engine whose catalog is FieldCatalog, with the same messages on each engine. It must read each
+// letter, report that weights, days and words are unreadable as they are, and not offer the table without the patient.
 func FieldCases(t *testing.T, form string, e Checker, c *catalog.Catalog) {
 	t.Helper()
 	want := [][]string{{"1", "true", "", "", "", "true"}, {"2", "false", "", "", "false", "false"}, {"3", "false", "", "", "false", ""}}
@@ -74,12 +73,12 @@ func FieldCases(t *testing.T, form string, e Checker, c *catalog.Catalog) {
 		"error letter.smoker has 1 values that are words for true in another language, and read as NULL: more than are read as true. Give them in node.yaml, `csv: {true: […], false: […]}`, or read the column by a `select`; or accept the loss by the table's max_unusable",
 		"error letter.weight has 3 values that are no float and read as NULL" + closed,
 		"warning letter.retired has 1 values that are no bool and read as NULL",
-		"warning letter.retired has 1 values that are words for true in another language, and read as NULL", // a stray one closes nothing
+		"warning letter.retired has 1 values that are words for true in another language, and read as NULL", // a single one closes nothing
 		"warning letter.smoker has 1 values that are no bool and read as NULL",
 	}, got); diff != "" {
 		t.Errorf("%s: %s", form, diff)
 	}
-	// What a node asks of a server whose tables it does not read whole closes the same.
+	// The checks for a server whose tables are not read as a whole must refuse the same columns.
 	severe := func(found []engine.Finding) (all []string) {
 		for _, f := range found {
 			if f.Severity == engine.SeverityError {

@@ -66,7 +66,7 @@ func instants(times ...string) []any {
 	return out
 }
 
-// nasty lists, for each type, cells that engines like to get wrong.
+// nasty lists, for each type, cells that engines often handle wrongly.
 var nasty = map[value.Type][]any{
 	value.TypeBool: {nil, true, false},
 	value.TypeInt: {nil, int64(0), int64(1), int64(-1), int64(2), int64(7), int64(-5), int64(100), int64(101), int64(42), int64(math.MaxInt64), int64(math.MinInt64), int64(math.MinInt64 + 1),
@@ -82,7 +82,7 @@ var nasty = map[value.Type][]any{
 	value.TypeTimestamp: instants("1970-01-01", "1969-12-31 23:59:59.999999", "2020-02-29 01:02:03.4", "1899-12-31 23:59:59.999999", "2050-01-01", "9999-12-31 23:59:59.999999", "0001-01-01", "2020-01-31 12:00:00", "2020-03-31 11:59:59.999999", "2019-12-29 23:59:59", "1969-12-31 23:59:58.5"),
 }
 
-// nastyTable fills rows from the lists: each value at least once, then at random.
+// nastyTable fills rows from the lists: each value at least once, and then at random.
 func (k Kind) nastyTable(rows int) Table {
 	r := rand.New(rand.NewPCG(1, 2))
 	table := Table{Name: "t", Columns: []Column{{"id", value.TypeInt}}}
@@ -324,8 +324,8 @@ func (g generator) expr(t value.Type, depth int) *expr.Expr {
 	return must(expr.Cast(sub(pick(g, value.TypeText, value.TypeDate)), t))
 }
 
-// signature picks an operation that gives a type exactly and takes no constants, and types of its arguments. So what is
-// added to package expr is tested; what the cases of expr have of their own comes with arguments that matter to it.
+// signature picks an operation that gives a type exactly and takes no constants, and types of its arguments. So new
+// operations of package expr are tested. Operations with a case of their own in expr get more suitable arguments there.
 func (g generator) signature(t value.Type) (exprtest.Signature, bool) {
 	of := map[expr.Op][]exprtest.Signature{}
 	var ops []expr.Op
@@ -345,7 +345,7 @@ func (g generator) signature(t value.Type) (exprtest.Signature, bool) {
 
 var signatures = exprtest.Signatures()
 
-// near is an int that is often small, as days, months and places are.
+// near is an int that is often small, like days, months and positions.
 func (g generator) near(depth int) *expr.Expr {
 	switch g.IntN(4) {
 	case 0:

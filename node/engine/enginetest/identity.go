@@ -20,20 +20,20 @@ type Verifier interface {
 	Contradictions(ctx context.Context) ([]engine.Finding, error)
 }
 
-// Identity is a column of ids as a database has it, and whether it tells patients apart.
+// Identity is a column of ids in a database, and whether it distinguishes patients.
 type Identity struct {
-	Column string   // of SQL, such as "id BIGINT"
-	Type   string   // of the catalog
-	Values []string // of SQL, one a patient
-	Refuse string   // the finding over the table; empty: there is none, and each value is a patient of its own
+	Column string   // in SQL, such as "id BIGINT"
+	Type   string   // in the catalog
+	Values []string // in SQL, one per patient
+	Refuse string   // the finding for the table; empty: there is none, and each value is a patient
 }
 
-// ID is an Identity by its fields.
+// ID makes an Identity.
 func ID(column, of, refuse string, values ...string) Identity {
 	return Identity{Column: column, Type: of, Values: values, Refuse: refuse}
 }
 
-// SpelledIDs are identities of a column of texts that are to be whole numbers.
+// SpelledIDs are identities of a column of texts that should be integers.
 func SpelledIDs(column string) []Identity {
 	return []Identity{
 		ID(column, "int", "", "'712'", "'-3'", "'0'"),
@@ -49,25 +49,25 @@ func SpelledIDs(column string) []Identity {
 	}
 }
 
-// Unspelled is the finding over texts that are to be whole numbers and are not written as one is.
+// Unspelled is the finding for texts that should be integers but have another spelling.
 const Unspelled = "tells patients apart, and holds values that are no int as one is written (without zeros, a sign, blanks or a point more than it needs): " +
 	"they could be one patient's or several's; mend them, or declare the column as text in all tables of the catalog"
 
-// Mistyped is the finding over a column of a type of the database of which two values could be read as one of the
-// catalog's type.
+// Mistyped is the finding for a column whose database type has different values that could read as the same value of
+// the catalog's type.
 func Mistyped(local, in string) string {
 	return "tells patients apart, and is of type " + local + " here and " + in + " in the catalog: values that differ could be read as one; give a column of whole numbers or texts"
 }
 
-// Identities opens a table of each and checks that no two patients become one: they are counted, by groups of one,
-// or the table is refused.
+// Identities opens a table for each identity, and checks that no two patients become one: either patients are counted,
+// in groups of one, or the table is refused.
 func Identities(t *testing.T, all []Identity, open func(t testing.TB, c *catalog.Catalog, statements ...string) Verifier) {
 	t.Helper()
 	for _, i := range all {
 		t.Run(i.Type+" from "+i.Column, func(t *testing.T) {
 			c := testcatalog.Parse(t, "catalog: ids\ntables:\n  stay:\n    patient: id\n    columns:\n      id: {type: "+i.Type+"}\n      x: {type: int, bounds: [0, 9]}\n")
 			statements := []string{"CREATE TABLE stay (" + i.Column + ", x BIGINT)"}
-			for _, v := range i.Values { // two rows each, so that a patient merged with another is one with more rows
+			for _, v := range i.Values { // two rows each, so that a merged patient has more rows
 				statements = append(statements, "INSERT INTO stay VALUES ("+v+", 1)", "INSERT INTO stay VALUES ("+v+", 1)")
 			}
 			e := open(t, c, statements...)

@@ -11,8 +11,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// lengths compares operations on texts with Evaluate where texts are as long as the limits, a little longer, and far
-// beyond.
+// lengths compares operations on texts with Evaluate for texts whose lengths are at the limits, a little longer, and
+// far beyond.
 func (k Kind) lengths(t *testing.T) {
 	c := testcatalog.Parse(t, nastyCatalog)
 	table := Table{Name: "t", Columns: []Column{{"id", value.TypeInt}, {"s", value.TypeText}, {"u", value.TypeText}}}

@@ -22,8 +22,8 @@ tables:
     columns: {n: {type: int}, s: {type: text}, x: {type: float}, d: {type: date}, ts: {type: timestamp}, b: {type: bool}}
 `
 
-// lookups compares rows of a public table, in many orders, with those that values order, and looks that no patient is
-// read.
+// lookups compares the rows of a public table, in many orders, with rows ordered by package value. It checks that no
+// patient's rows are read.
 func (k Kind) lookups(t *testing.T) {
 	c := testcatalog.Parse(t, vocabularyCatalog)
 	table := Table{Name: "term", Columns: []Column{{"n", value.TypeInt}, {"s", value.TypeText}, {"x", value.TypeFloat}, {"d", value.TypeDate}, {"ts", value.TypeTimestamp}, {"b", value.TypeBool}}}

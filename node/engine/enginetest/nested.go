@@ -11,14 +11,14 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// patience is how long a statement over a handful of rows may take, on a machine that does other things too; see Kind.
+// patience is the time limit of a statement over a few rows, on a machine that is busy with other things; see Kind.
 const (
 	patience     = 5 * time.Second
 	slowPatience = 90 * time.Second
 )
 
-// nested computes what is nested as deep as it may be, within one expression and over levels of derived relations: no
-// engine may take more than its time in proportion, and the values stay right.
+// nested computes expressions with the deepest allowed nesting, within one expression and over levels of derived
+// relations. No engine may take unreasonably long, and the values stay right.
 func (k Kind) nested(t *testing.T) {
 	c := testcatalog.Parse(t, nastyCatalog)
 	table := k.nastyTable(60)
@@ -70,7 +70,7 @@ func (k Kind) nested(t *testing.T) {
 		}
 		d := &fragment.Query{Relations: []fragment.Relation{{Name: "T", Table: "t"}}, Patient: "id", Columns: []fragment.Output{
 			{Name: "id", Expr: expr.Column("T", "id", value.TypeInt)}, {Name: "a", Expr: expr.Column("T", "i", value.TypeInt)}}}
-		levels := map[string]int{"case": 5, "square": 8}[name] // what is larger with columns in place is refused
+		levels := map[string]int{"case": 5, "square": 8}[name] // larger expressions, after replacing columns, are refused
 		if levels == 0 {
 			levels = 9
 		}
@@ -106,8 +106,8 @@ func (k Kind) nested(t *testing.T) {
 	}
 }
 
-// deep nests as many levels of queries as a fragment may have, each with a window that no level around it can be merged
-// with.
+// deep nests as many levels of queries as a fragment may have. Each has a window, so that no level can be merged with
+// the one around it.
 func (k Kind) deep(t *testing.T) {
 	c := testcatalog.Parse(t, WardCatalog)
 	table := Table{Name: "event", Columns: []Column{{"id", value.TypeInt}, {"n", value.TypeInt}}}

@@ -12,8 +12,8 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 )
 
-// OddCatalog is the catalog of a table of values that databases have and the catalog's types have not: amounts with a
-// currency, days and instants without end, and lists.
+// OddCatalog is the catalog of a table with values that databases have and the catalog's types do not: amounts with a
+// currency, infinite days and instants, and lists.
 const OddCatalog = `
 catalog: odd
 max_groups: 5
@@ -30,9 +30,9 @@ tables:
       tags: {type: text}
 `
 
-// OddTypes checks that an engine whose catalog is OddCatalog reads its three rows, with the cost 1234.5 and lists in
-// tags in each: until is never in the second, day and seen, an instant of Paris, are never in the second and for ever
-// ago in the third. list is what the database calls its lists.
+// OddTypes checks that an engine whose catalog is OddCatalog reads its three rows. Each has the cost 1234.5 and lists
+// in tags. until is infinite in the second row. day and seen, an instant of Paris, are infinite in the second row and
+// minus infinite in the third. list is the database's name of its list type.
 func OddTypes(t *testing.T, form, list string, e Checker, c *catalog.Catalog) {
 	t.Helper()
 	want := [][]string{{"1", "1234.5", "2023-07-01T12:00:00", "2023-07-01", "2023-07-02"}, {"2", "1234.5", "", "2100-01-01", "2100-01-01"}, {"3", "1234.5", "2023-07-01T12:00:00", "1900-01-01", "1900-01-01"}}

@@ -22,8 +22,8 @@ tables:
     columns: {bill: {type: int, nullable: false}, event: {type: int, nullable: false}, what: {type: text, nullable: false}, paid: {type: int, bounds: [0, 1000]}}
 `
 
-// parts sums up the bills of each patient, whose visits and drugs have the same numbers: a bill counts for the patient
-// of what it is of, whatever else has that number, and one of neither counts for nobody.
+// parts sums the bills of each patient, whose visits and drugs have the same numbers. A bill counts for the patient of
+// its own visit or drug, whatever else has that number. A bill for neither counts for nobody.
 func (k Kind) parts(t *testing.T) {
 	c := testcatalog.Parse(t, billCatalog)
 	ids := func(name, key string, rows ...[]any) Table {

@@ -19,7 +19,7 @@ import (
 	"github.com/intramuros/intramuros/node/engine"
 )
 
-// Promising is a catalog whose promises Promise keeps, and each of Breaking breaks by the rows of one patient, 4242.
+// Promising is a catalog whose promises Promise keeps. Each of Breaking breaks one with the rows of one patient, 4242.
 var Promising = testcatalog.YAML("catalog: promising",
 	testcatalog.Person("ward: {type: text}", "x: {type: float, bounds: [0, 100]}"),
 	`  visit:
@@ -34,7 +34,7 @@ var Promising = testcatalog.YAML("catalog: promising",
 	testcatalog.Under("visit", "lab", "x: {type: float, bounds: [0, 100]}"),
 )
 
-// The tables of Promising: their columns in SQL, and rows.
+// The tables of Promising: their columns in SQL, and their rows.
 var (
 	PromisingTables = map[string]string{
 		"person": "id BIGINT NOT NULL, ward VARCHAR(10), x DOUBLE PRECISION", "visit": "visit BIGINT NOT NULL, id BIGINT NOT NULL, day BIGINT, x DOUBLE PRECISION",
@@ -53,7 +53,7 @@ var (
 	}
 )
 
-// promising are fragments that rest on promises of the catalog, by what they rest on.
+// promising lists fragments that rely on promises of the catalog, by the promise.
 func promising(t testing.TB, c *catalog.Catalog) map[string]*fragment.Fragment {
 	t.Helper()
 	number := func(relation, name string) *expr.Expr { return expr.Column(relation, name, value.TypeFloat) }
@@ -97,9 +97,9 @@ func promising(t testing.TB, c *catalog.Catalog) map[string]*fragment.Fragment {
 	return all
 }
 
-// Promises runs fragments before and after a change to the data, by one patient who breaks what the catalog promises,
-// with nothing in between: either the answer moves by no more than is declared, or there is none. Before it there is
-// one.
+// Promises runs fragments before and after a change of the data by one patient who breaks the catalog's promises, with
+// nothing in between. After it, either the answer changes by no more than declared, or there is no answer. Before it
+// there must be an answer.
 func Promises(t *testing.T, e Engine, c *catalog.Catalog, change func()) {
 	t.Helper()
 	answer := func(f *fragment.Fragment, p *fragment.Proof) (map[string][]int64, error) {

@@ -17,7 +17,7 @@ import (
 	"github.com/intramuros/intramuros/node/engine"
 )
 
-// Zone is the hospital's time zone in what follows.
+// Zone is the hospital's time zone in these tests.
 const Zone = "Europe/Paris"
 
 // StayCatalog is the catalog of Stays.
@@ -39,8 +39,8 @@ tables:
       dead: {type: bool}
 `
 
-// Stays are the rows of table stay, as every engine must read them from every form in which a hospital may have them:
-// the right values, in the order of the catalog's columns; empty: NULL.
+// Stays are the rows of table stay, as every engine must read them from every form of a hospital's data. They are the
+// right values, in the order of the catalog's columns; empty means NULL.
 var Stays = [][]string{
 	{"1", "007", "Orléans", "74.5", "3", "2023-03-05", "2023-03-05T14:30:00", "true"},
 	{"2", "0712", "", "", "", "", "", ""},
@@ -48,7 +48,7 @@ var Stays = [][]string{
 	{"9223372036854775807", "a b", `L'Haÿ, dit "les Roses"`, "120", "9223372036854775807", "9999-12-31", "2023-07-01T23:59:59.5", "false"},
 }
 
-// StayValues are Stays as a table of texts that the engines' databases understand.
+// StayValues is Stays as a table of texts that the engines' databases understand.
 func StayValues() string {
 	var rows []string
 	for _, r := range Stays {
@@ -69,7 +69,7 @@ type Checker interface {
 	Verify(ctx context.Context) ([]engine.Finding, error)
 }
 
-// Findings are a line each of what an engine finds where its data and its catalog differ.
+// Findings lists the differences between an engine's data and its catalog, one line each.
 func Findings(t testing.TB, e Checker) (lines []string) {
 	t.Helper()
 	found, err := e.Verify(context.Background())
@@ -82,8 +82,7 @@ func Findings(t testing.TB, e Checker) (lines []string) {
 	return lines
 }
 
-// RightValues checks that an engine whose catalog is StayCatalog reads table stay as Stays are, and has nothing to
-// report of it.
+// RightValues checks that an engine whose catalog is StayCatalog reads table stay as Stays, and has no findings for it.
 func RightValues(t *testing.T, form string, e Checker, c *catalog.Catalog) {
 	t.Helper()
 	if diff := cmp.Diff(Stays, readRows(t, e, c, "stay")); diff != "" {
@@ -98,8 +97,8 @@ func RightValues(t *testing.T, form string, e Checker, c *catalog.Catalog) {
 	}
 }
 
-// RawCatalog is the catalog of a table raw, all of whose columns but id are read from one column of texts, v.
-// RawColumns maps them.
+// RawCatalog is the catalog of a table raw. All its columns except id are read from one column of texts, v. RawColumns
+// maps them.
 const RawCatalog = `
 catalog: raw
 max_groups: 5
@@ -119,7 +118,8 @@ tables:
 // RawColumns maps the columns of RawCatalog to v.
 var RawColumns = map[string]string{"b": "v", "i": "v", "f": "v", "d": "v", "at": "v"}
 
-// Raw are texts of a column, and what each of RawCatalog's types reads them as, at a hospital in Zone: b, i, f, d, at.
+// Raw has texts of a column, and the value that each of RawCatalog's types reads, at a hospital in Zone: b, i, f, d,
+// at.
 var Raw = [][6]string{
 	{"true", "true"}, {"T", "true"}, {" yes ", "true"}, {"Y", "true"}, {"FALSE", "false"}, {"n", "false"}, {"f", "false"}, {"no", "false"}, {"oui"}, {"on"}, {""}, {" "},
 	{"1", "true", "1", "1"}, {"0", "false", "0", "0"}, {"-4", "", "-4", "-4"}, {"+5", "", "5", "5"}, {" 12 ", "", "12", "12"}, {"007", "", "7", "7"},
@@ -133,15 +133,15 @@ var Raw = [][6]string{
 	{"2023-03-05T23:30:00Z", "", "", "", "2023-03-06", "2023-03-06T00:30:00"}, {"2023-07-01T16:59:59.5-05:00", "", "", "", "2023-07-01", "2023-07-01T23:59:59.5"},
 	{"2023-07-01 12:00 +0200", "", "", "", "2023-07-01", "2023-07-01T12:00:00"}, {"2023-07-01 12:00+02", "", "", "", "2023-07-01", "2023-07-01T12:00:00"},
 	{"2023-07-01T12:00:00+0200", "", "", "", "2023-07-01", "2023-07-01T12:00:00"}, {"2023-07-01 12:00:00.25 -09", "", "", "", "2023-07-01", "2023-07-01T23:00:00.25"}, {"2023-07-01 12:00:00+16:00"},
-	// 02:30 is skipped in spring: what names no zone stands as it is. In autumn it is there twice, and an offset tells
-	// which.
+	// 02:30 does not exist in spring: a text without a zone is kept as it is. In autumn it occurs twice, and an offset
+	// says which.
 	{"2023-03-26 02:30", "", "", "", "2023-03-26", "2023-03-26T02:30:00"}, {"2023-03-26T02:30:00+01:00", "", "", "", "2023-03-26", "2023-03-26T03:30:00"},
 	{"2023-10-29 02:30 +02:00", "", "", "", "2023-10-29", "2023-10-29T02:30:00"}, {"2023-10-29 02:30+01:00", "", "", "", "2023-10-29", "2023-10-29T02:30:00"},
 	{"2023-07-01 12:00+99:00"}, {"2023-07-01 12:00 Europe/Paris"}, {"2023-07-01 12:00 PM"},
 }
 
-// RawTexts checks that an engine whose catalog is RawCatalog reads the texts of Raw as they stand there. Row i of its
-// table raw has the text i of Raw in v, and the id i.
+// RawTexts checks that an engine whose catalog is RawCatalog reads the texts of Raw as stated there. Row i of its table
+// raw has the text i of Raw in v, and the id i.
 func RawTexts(t *testing.T, form string, e Engine, c *catalog.Catalog) {
 	t.Helper()
 	rows := readRows(t, e, c, "raw")
@@ -164,7 +164,8 @@ func RawTexts(t *testing.T, form string, e Engine, c *catalog.Catalog) {
 	}
 }
 
-// readRows gives all rows of a table whose key is id, by id, read by fragments: a column at a time beside the id.
+// readRows returns all rows of a table whose key is id, sorted by id. It reads them with fragments, one column at a
+// time beside the id.
 func readRows(t *testing.T, e Engine, c *catalog.Catalog, name string) (rows [][]string) {
 	t.Helper()
 	table, _ := c.Table(name)

@@ -29,7 +29,7 @@ hospital_column: true`,
 `,
 )
 
-// KindsCatalog has a column of each type, for tests of how an engine reads its own types as these.
+// KindsCatalog has a column of each type, for tests of how an engine converts its own types.
 const KindsCatalog = `
 catalog: kinds
 tables:
@@ -80,7 +80,7 @@ func grid(lower, upper float64, whole, centered bool, maxRows int) *fragment.Gri
 
 func domain(values ...value.Value) []value.Value { return values }
 
-// Shapes are fragments over WardCatalog, one of each shape that SQL is written in.
+// Shapes are fragments over WardCatalog, one for each shape of the generated SQL.
 func Shapes() map[string]*fragment.Fragment {
 	sex := fragment.Key{Expr: pSex, Domain: domain(value.Text("F"), value.Text("M"))}
 	patients, rows := fragment.Partial{Kind: fragment.PartialPatients}, fragment.Partial{Kind: fragment.PartialRows}
