@@ -260,8 +260,8 @@ func (g broken) derived(from fragment.Relation, depth int) *fragment.Query {
 	return d
 }
 
-// trusted lists relations whose columns are safe for arithmetic, provided that the arithmetic comes after the operation
-// in their name.
+// trusted lists relations whose columns are safe for arithmetic, provided that a database computes the arithmetic after
+// their filters, joins and set operations.
 func (g broken) trusted(from fragment.Relation) []*fragment.Query {
 	plain := func(names string, narrow bool) *fragment.Query {
 		d := &fragment.Query{Relations: []fragment.Relation{from}, Patient: "id", Columns: []fragment.Output{{Name: "id", Expr: idOf("T")}}}
