@@ -195,7 +195,7 @@ func (d *dueProfile) price(q *query) (total dp.Loss, ok bool) {
 		plans = append(plans, of.program.Releases...)
 	}
 	d.cost = cost(plans, q.study.Budget.Accounting)
-	d.part = q.study.Budget.Remaining(total).Fraction
+	d.part = q.study.Budget.Remaining(total).Spent
 	return total, true
 }
 

@@ -242,7 +242,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 			if err != nil {
 				return 0, err
 			}
-			return 1 - left[0].Remaining.Fraction, nil
+			return 1 - left[0].Remaining.Spent, nil
 		}, s.ID)
 	}
 	read(descEntries, "", func() (float64, error) {

@@ -24,7 +24,7 @@ func (c *Coordinator) notices(ctx context.Context) ([]notify.Event, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, l.BudgetNotices(s.ID, s.Approved.Budget.Remaining(charged).Fraction, s.Approved.Budget)...)
+		all = append(all, l.BudgetNotices(s.ID, s.Approved.Budget.Remaining(charged).Spent, s.Approved.Budget)...)
 	}
 	for _, t := range c.terms() {
 		if t.Soon(now) {

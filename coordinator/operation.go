@@ -73,7 +73,7 @@ func (c *Coordinator) Operation(ctx context.Context, who Researcher) (*Operation
 			if err != nil {
 				return 0, err
 			}
-			return 1 - left[0].Remaining.Fraction, nil
+			return 1 - left[0].Remaining.Spent, nil
 		})
 		if err != nil {
 			return nil, internalError(err)

@@ -74,7 +74,7 @@ func permitRows(all []Permit) [][]string {
 		rows = append(rows, []string{
 			p.Hospital, string(p.Status), readable(t.Tables), join(t.Aggregates),
 			fmt.Sprintf("epsilon %s, delta %s; over all studies epsilon %s", number(t.Budget.Epsilon), number(t.Budget.Delta), number(t.Whole.Epsilon)),
-			fmt.Sprintf("%.4g %%; over all studies %.4g %%", 100*(1-p.Left.Fraction), 100*(1-p.Whole.Fraction)),
+			fmt.Sprintf("%.4g %%; over all studies %.4g %%", 100*(1-p.Left.Spent), 100*(1-p.Whole.Spent)),
 			fmt.Sprintf("epsilon %s to %s", number(t.MinEpsilon), number(t.MaxEpsilon)), strings.Join(slices.DeleteFunc([]string{limits, "until " + t.Expires.UTC().Format("2006-01-02")}, func(s string) bool { return s == "" }), "; "),
 		})
 	}

@@ -185,9 +185,9 @@ func (a *Account) rows() [][]string {
 	if a.At != "" {
 		whose += ", at " + a.At
 	}
-	rows := [][]string{{whose, fmt.Sprintf("epsilon %s, delta %s", number(a.Budget.Epsilon), number(a.Budget.Delta)), fmt.Sprintf("%.4g %%", 100*(1-a.Remaining.Fraction))}}
+	rows := [][]string{{whose, fmt.Sprintf("epsilon %s, delta %s", number(a.Budget.Epsilon), number(a.Budget.Delta)), fmt.Sprintf("%.4g %%", 100*(1-a.Remaining.Spent))}}
 	if r := a.Researcher; r != nil {
-		rows = append(rows, []string{"you, in all studies", fmt.Sprintf("epsilon %s, delta %s", number(r.Budget.Epsilon), number(r.Budget.Delta)), fmt.Sprintf("%.4g %%", 100*(1-r.Remaining.Fraction))})
+		rows = append(rows, []string{"you, in all studies", fmt.Sprintf("epsilon %s, delta %s", number(r.Budget.Epsilon), number(r.Budget.Delta)), fmt.Sprintf("%.4g %%", 100*(1-r.Remaining.Spent))})
 	}
 	leaves := "exact sums; the coordinator adds the noise"
 	if a.Sealed {

@@ -251,21 +251,25 @@ type Remaining struct {
 	Rho float64 `json:"rho"`
 	// Delta left for thresholds.
 	Delta float64 `json:"delta"`
-	// Fraction of epsilon or rho that is spent, in [0, 1].
+	// Spent is the part of epsilon or rho that is spent, in [0, 1].
+	Spent float64 `json:"spent"`
+	// Fraction is Spent as well: under its earlier name, which reads like the part that is left. Clients of before read
+	// it.
 	Fraction float64 `json:"fraction"`
 }
 
 // Remaining gives what is left after spent. An invalid budget has nothing left.
 func (b Budget) Remaining(spent Loss) Remaining {
 	if b.Validate() != nil {
-		return Remaining{Fraction: 1}
+		return Remaining{Spent: 1, Fraction: 1}
 	}
 	lossLimit, deltaLimit := b.limits()
 	loss, delta := b.charged(spent)
 	left := toFloat(max(0, lossLimit-loss), lossUnits, false)
-	r := Remaining{Epsilon: left, Delta: toFloat(max(0, deltaLimit-delta), deltaUnits, false), Fraction: 1}
+	r := Remaining{Epsilon: left, Delta: toFloat(max(0, deltaLimit-delta), deltaUnits, false), Spent: 1, Fraction: 1}
 	if loss < lossLimit {
-		r.Fraction = float64(loss) / float64(lossLimit)
+		r.Spent = float64(loss) / float64(lossLimit)
+		r.Fraction = r.Spent
 	}
 	if b.Accounting == ZCDP {
 		r.Rho, r.Epsilon = left, math.Sqrt(2*left)*(1-1e-12)

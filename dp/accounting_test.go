@@ -141,7 +141,7 @@ func TestBudgetValidate(t *testing.T) {
 		if err := b.Check(Loss{}, Loss{1, 1, 0, 0}); !errors.Is(err, ErrBudget) {
 			t.Errorf("%+v allows a charge: %v", b, err)
 		}
-		if r := b.Remaining(Loss{}); r != (Remaining{Fraction: 1}) {
+		if r := b.Remaining(Loss{}); r != (Remaining{Spent: 1, Fraction: 1}) {
 			t.Errorf("%+v: %+v left", b, r)
 		}
 	}
@@ -211,7 +211,7 @@ func TestFilter(t *testing.T) {
 				t.Fatal(err)
 			}
 			now := b.Remaining(spent)
-			if now.Epsilon > left.Epsilon || now.Rho > left.Rho || now.Delta > left.Delta || now.Fraction < left.Fraction || now.Fraction > 1 {
+			if now.Epsilon > left.Epsilon || now.Rho > left.Rho || now.Delta > left.Delta || now.Fraction < left.Fraction || now.Fraction > 1 || now.Spent != now.Fraction {
 				t.Fatalf("%+v: from %+v to %+v", b, left, now)
 			}
 			left = now

@@ -107,7 +107,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	if err != nil {
 		to <- prometheus.NewInvalidMetric(descLeft, err)
 	} else {
-		gauge(descLeft, 1-whole.Fraction, "")
+		gauge(descLeft, 1-whole.Spent, "")
 	}
 	number := map[study.Status]int{}
 	for _, s := range c.studies.All() {
@@ -120,7 +120,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 			to <- prometheus.NewInvalidMetric(descLeft, err)
 			continue
 		}
-		gauge(descLeft, 1-left.Fraction, s.ID)
+		gauge(descLeft, 1-left.Spent, s.ID)
 	}
 	for status, n := range number {
 		gauge(descStudies, float64(n), string(status))

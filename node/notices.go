@@ -118,5 +118,5 @@ func (s *service) spent(ctx context.Context, scope string, b dp.Budget) (float64
 	if err != nil {
 		return 0, err
 	}
-	return b.Remaining(charged).Fraction, nil
+	return b.Remaining(charged).Spent, nil
 }

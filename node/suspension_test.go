@@ -57,7 +57,7 @@ func TestHold(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 	// What ran is charged, what waited is not.
-	if left := st.Remaining; left.Fraction < 0.02 || left.Fraction > 0.03 { // 0.25²/2 of a rho of 1.3
+	if left := st.Remaining; left.Spent < 0.02 || left.Spent > 0.03 { // 0.25²/2 of a rho of 1.3
 		t.Errorf("%+v is left", left)
 	}
 	h.stop()

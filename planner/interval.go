@@ -146,6 +146,7 @@ func (g group) interval(r *reading) (low, high float64) {
 	if i := q.used[0]; len(q.used) == 1 && g.fit.of(i) == nil && q.Bottom.IsConstant() && q.Bottom.Constant == 1 { // a count or a sum
 		weight := q.terms[0].Numerator
 		center, half := q.Top.Constant+weight*g.noisy(i), math.Abs(weight)*g.plan.noise[i].HalfWidth(r.confidence)
+		center = math.Max(r.bounds.Lower, math.Min(r.bounds.Upper, center)) // see estimate.Clipped
 		if low, high = math.Max(r.bounds.Lower, center-half), math.Min(r.bounds.Upper, center+half); low < high {
 			return low, high
 		}

@@ -150,6 +150,7 @@ func remainingText(study string, r dp.Remaining) string {
 
 // leftText says what is left of whose budget.
 func leftText(whose string, r dp.Remaining) string {
+	// Fraction, since earlier coordinators do not tell Spent.
 	s := fmt.Sprintf("left of %s: %s %%, the price of one query of epsilon %s", whose, short(math.Floor(1000*(1-r.Fraction))/10), short(r.Epsilon))
 	if r.Delta > 0 {
 		s += ", delta " + short(r.Delta)

@@ -36,8 +36,9 @@ func SquareBuckets(low, high float64) fragment.Buckets {
 	return b
 }
 
-// Bin reads one count of a histogram, with its interval. A histogram is a tree of one level.
+// Bin reads one count of a histogram, with its interval. A histogram is a tree of one level. The interval of a count
+// below 0 is that of 0 (see Clipped).
 func (t Tree) Bin(i int, confidence float64) (n, low, high float64) {
 	n, half := t.Counts[i], t.Noise.HalfWidth(confidence)
-	return n, n - half, n + half
+	return n, math.Max(0, n) - half, math.Max(0, n) + half
 }

@@ -111,18 +111,24 @@ func (q Quotient) Over(y Quotient) (Quotient, bool) {
 	return Quotient{}, false
 }
 
-// Clipped is Fieller's interval of a quotient, clipped to public bounds. Noise may move a number so far beyond a bound
-// that nothing of the interval is left. An interval of width zero would claim exactness, so a third of the half-width
-// is kept, which is about the noise's scale.
+// Clipped is Fieller's interval of a quotient, within public bounds. Noise may move the quotient beyond a bound. It is
+// then taken to be at the bound, and the interval reaches as far from there as it does from where noise put it: a
+// shorter one would claim more than was promised. It holds what the cut interval holds, and more.
 func Clipped(r dp.Ratio, confidence, lower, upper float64) (low, high float64) {
 	low, high = r.Interval(confidence, lower, upper)
-	if low < high {
+	center := r.Numerator / r.Denominator
+	if center >= lower && center <= upper && low <= high {
 		return low, high
 	}
 	wideLow, wideHigh := r.Interval(confidence, math.Inf(-1), math.Inf(1))
-	beyond := (wideHigh - wideLow) / 6
-	if math.IsInf(beyond, 0) || math.IsNaN(beyond) {
+	switch {
+	case math.IsInf(wideHigh-wideLow, 0) || math.IsNaN(center+wideHigh-wideLow):
+		if low < high {
+			return low, high
+		}
 		return lower, upper
+	case center < lower:
+		return lower, math.Min(upper, lower+wideHigh-center)
 	}
-	return math.Max(lower, low-beyond), math.Min(upper, high+beyond)
+	return math.Max(lower, upper-(center-wideLow)), upper
 }

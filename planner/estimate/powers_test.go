@@ -56,7 +56,12 @@ func TestClipped(t *testing.T) {
 	if low, high := Clipped(of(5), 0.95, 0, math.Inf(1)); low != 0 || math.Abs(high-24.6) > 0.5 {
 		t.Errorf("5 of counts is in [%g, %g]", low, high)
 	}
-	if low, high := Clipped(of(-60), 0.95, 0, math.Inf(1)); low != 0 || !(high > 0) { // far below what can be
-		t.Errorf("-60 of counts is in [%g, %g], which claims to be exact", low, high)
+	for _, beyond := range []float64{-1, -18, -60} { // what cannot be is as wide as promised, from where it can
+		if low, high := Clipped(of(beyond), 0.95, 0, math.Inf(1)); low != 0 || math.Abs(high-19.6) > 0.5 {
+			t.Errorf("%v of counts is in [%g, %g], which claims more than ± 19.6", beyond, low, high)
+		}
+		if low, high := Clipped(of(100-beyond), 0.95, 0, 100); high != 100 || math.Abs(low-80.4) > 0.5 {
+			t.Errorf("%v of at most 100 is in [%g, %g], which claims more than ± 19.6", 100-beyond, low, high)
+		}
 	}
 }

@@ -103,7 +103,7 @@ export function build(state) {
       const tiny = of.part > 0 && of.part < 0.001;
       const words = (x) => (tiny && x === of.part ? `< ${percent(0.001)}` : percent(x));
       const after = Math.max(0, of.left - of.part);
-      parts.push(meter(left.fraction, of.part, t('cost.meter', { spent: percent(left.fraction), share: words(of.part) })));
+      parts.push(meter(left.spent, of.part, t('cost.meter', { spent: percent(left.spent), share: words(of.part) })));
       if (!of.enough) parts.push(h('div', { class: 'notice bad' }, icon('warn'), h('span', {}, t('cost.tooMuch', { left: percent(of.left) }))));
       else {
         const more = Math.floor(after / of.part + 1e-9);

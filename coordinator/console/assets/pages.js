@@ -25,7 +25,7 @@ const AGAIN = 15_000; // milliseconds between two looks at who is up
 
 /** gauge is what is left of a budget, as a ring. */
 function gauge(remaining) {
-  const left = 1 - remaining.fraction;
+  const left = 1 - remaining.spent;
   const round = 2 * Math.PI * 62;
   return s('svg', { class: 'gauge', viewBox: '0 0 160 160', width: 180, height: 180, role: 'img', 'aria-label': `${percent(left)} ${t('budget.left')}` },
     s('circle', { class: 'gauge-ground', cx: 80, cy: 80, r: 62 }),
@@ -44,7 +44,7 @@ function falling(charges, width) {
   const sx = (i) => left + i / (charges.length + 0.5) * (width - left - 12);
   const sy = (v) => 10 + (1 - v) * (high - 10 - bottom);
   let d = `M${left} ${sy(1)}`;
-  charges.forEach((c, i) => { d += `H${sx(i + 1).toFixed(1)}V${sy(1 - c.remaining.fraction).toFixed(1)}`; });
+  charges.forEach((c, i) => { d += `H${sx(i + 1).toFixed(1)}V${sy(1 - c.remaining.spent).toFixed(1)}`; });
   d += `H${width - 12}`;
   return s('svg', { class: 'chart', viewBox: `0 0 ${width} ${high}`, width, height: high, role: 'img', 'aria-label': t('budget.chart', { n: charges.length, first: time(first), last: time(last) }) },
     [0, 0.25, 0.5, 0.75, 1].map((v) => [s('line', { class: v === 0 ? 'axis' : 'grid', x1: left, x2: width - 12, y1: sy(v), y2: sy(v) }), s('text', { class: 'tick', x: left - 7, y: sy(v) + 4, 'text-anchor': 'end' }, percent(v))]),
@@ -66,10 +66,10 @@ export function budget(state) {
         h('dl', { class: 'facts' }, fact(t('budget.total'), `ε ${number(b.budget.epsilon)}, δ ${number(b.budget.delta)} (${b.budget.accounting})`), fact(t('budget.perQuery'), `ε ${number(b.max_epsilon)}`), fact(t('budget.least'), `ε ${number(b.min_epsilon)}`), fact(t('budget.leaves'), t(b.sealed ? 'budget.sealed' : 'budget.open')),
           fact(t('budget.delta'), number(b.remaining.delta)), fact(t('budget.expires'), day(b.expires)),
           b.at ? fact(t('budget.at'), b.at) : '',
-          b.researcher ? fact(t('budget.mine'), `${percent(1 - b.researcher.remaining.fraction)} / ε ${number(b.researcher.budget.epsilon)}`) : ''))),
+          b.researcher ? fact(t('budget.mine'), `${percent(1 - b.researcher.remaining.spent)} / ε ${number(b.researcher.budget.epsilon)}`) : ''))),
       h('section', { class: 'card stack', 'aria-labelledby': 'history-title' }, h('h2', { id: 'history-title' }, t('budget.history')), charges.length ? [falling(charges, width),
         h('div', { class: 'table', tabindex: 0, role: 'region', 'aria-label': t('budget.table') }, h('table', {}, h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, t('budget.when')), h('th', { scope: 'col' }, t('budget.who')), h('th', { scope: 'col', class: 'n' }, t('budget.cost')), h('th', { scope: 'col', class: 'n' }, t('budget.after')))),
-          h('tbody', {}, recent.map((c) => h('tr', {}, h('td', {}, time(c.time)), h('td', {}, c.researcher), h('td', { class: 'n' }, number(c.epsilon)), h('td', { class: 'n' }, percent(1 - c.remaining.fraction)))))))] : h('p', { class: 'muted' }, t('budget.none'))));
+          h('tbody', {}, recent.map((c) => h('tr', {}, h('td', {}, time(c.time)), h('td', {}, c.researcher), h('td', { class: 'n' }, number(c.epsilon)), h('td', { class: 'n' }, percent(1 - c.remaining.spent)))))))] : h('p', { class: 'muted' }, t('budget.none'))));
   }, state)];
 }
 
@@ -84,7 +84,7 @@ function permit(state, p, narrowest) {
   const scope = tables.length === 0 ? '' : tables.length === 1 && tables[0][0] === '*' && tables[0][1].includes('*') ? t('permit.every')
     : h('details', {}, h('summary', {}, t(tables.length === 1 ? 'permit.table' : 'permit.tables', { n: tables.length })), h('ul', { class: 'small' }, tables.map(([name, columns]) => h('li', {}, h('span', { class: 'mono' }, name === '*' ? t('permit.others') : name), ': ', columns.includes('*') ? t('permit.all') : columns.join(', ')))));
   return [head_, narrowest ? h('span', { class: 'chip warn' }, t('permit.narrowest')) : '', h('dl', { class: 'facts narrow' },
-    fact('permit.study', `${percent(1 - x.study.remaining.fraction)} / ε ${number(x.study.budget.epsilon)}`), fact('permit.whole', `${percent(1 - x.whole.remaining.fraction)} / ε ${number(x.whole.budget.epsilon)}`),
+    fact('permit.study', `${percent(1 - x.study.remaining.spent)} / ε ${number(x.study.budget.epsilon)}`), fact('permit.whole', `${percent(1 - x.whole.remaining.spent)} / ε ${number(x.whole.budget.epsilon)}`),
     fact('permit.query', `ε ${number(x.min_epsilon)} – ${number(x.max_epsilon)}`), scope ? fact('permit.scope', scope) : '', x.aggregates.length ? fact('permit.aggregates', x.aggregates.map((a) => t(`request.${a}`)).join(', ')) : '',
     x.max_rows ? fact('permit.limits', t('permit.rows', { rows: number(x.max_rows), groups: number(x.max_groups) })) : '', fact('budget.expires', day(x.expires)))];
 }

@@ -17,9 +17,9 @@ export function problem(error) {
 export function share(cost, remaining) {
   const pure = cost.accounting === 'pure';
   const left = pure ? remaining.epsilon : remaining.rho;
-  const total = remaining.fraction < 1 ? left / (1 - remaining.fraction) : Infinity;
+  const total = remaining.spent < 1 ? left / (1 - remaining.spent) : Infinity;
   const part = (pure ? cost.epsilon : cost.rho) / total;
-  return { part, left: 1 - remaining.fraction, enough: part <= 1 - remaining.fraction + 1e-12 && cost.delta <= remaining.delta + 1e-15 || pure && part <= 1 - remaining.fraction };
+  return { part, left: 1 - remaining.spent, enough: part <= 1 - remaining.spent + 1e-12 && cost.delta <= remaining.delta + 1e-15 || pure && part <= 1 - remaining.spent };
 }
 
 /** meter is a bar of a budget: what would be left, then what this takes; the rest is spent. */

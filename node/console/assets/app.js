@@ -336,7 +336,7 @@ function studyCard(st, waits) {
   const last = st.last_act && acted(st.last_act);
   return h('article', { class: `card study ${waits ? 'waits' : ''}`, 'aria-label': d.title },
     h('div', { class: 'row' }, h('span', { class: 'title' }, d.title), h('span', { class: 'mono muted' }, st.id), h('span', { class: 'chip' }, t('study.version', { n: d.version })), h('span', { class: `chip right ${chip}` }, t(expired ? 'status.expired' : `status.${st.status}`))),
-    !waits && st.remaining ? h('div', { class: 'row small', css: { 'margin-top': '10px' } }, h('div', { class: 'grow' }, meter(st.remaining.fraction)), h('span', { class: 'muted' }, t('study.left', { left: percent(1 - st.remaining.fraction), epsilon: number(d.budget.epsilon) }))) : '',
+    !waits && st.remaining ? h('div', { class: 'row small', css: { 'margin-top': '10px' } }, h('div', { class: 'grow' }, meter(st.remaining.spent)), h('span', { class: 'muted' }, t('study.left', { left: percent(1 - st.remaining.spent), epsilon: number(d.budget.epsilon) }))) : '',
     mine ? waitsFor(st) : '', waits ? '' : closed(st),
     !waits && st.failures && !st.failed ? h('div', { class: 'row small' }, h('span', {}, t(st.failures === 1 ? 'failures.one' : 'failures.some', { n: number(st.failures), allowed: number(st.failures_allowed) })), failuresOf(st)) : '',
     !waits && st.status === 'suspended' ? h('p', { class: 'small', css: { 'margin-top': '10px' } }, t('suspended.terms')) : '',
@@ -408,7 +408,7 @@ function render() {
     h('div', { class: `card head ${st.hold.on ? 'stopped' : ''}` },
       h('div', { class: 'stack' }, h('div', {}, h('h1', {}, st.hospital), h('p', { class: 'muted small' }, t('head.data', { version: st.data_version.slice(0, 12), engine: st.engine }))),
         st.hold.on ? h('div', {}, h('h2', {}, t('hold.on')), h('p', {}, t('hold.since', { time: time(st.hold.since) })), st.hold.by ? h('p', {}, t('hold.by', { who: st.hold.by })) : '', st.hold.reason ? h('p', { class: 'words' }, t('hold.reason', { reason: st.hold.reason })) : '', (st.hold.signed || []).length ? h('p', {}, t('hold.signed', { who: st.hold.signed.join(', ') })) : '') : '',
-        h('div', {}, h('p', {}, h('strong', {}, t('head.left', { left: percent(1 - st.remaining.fraction) })), ' ', h('span', { class: 'muted small' }, t('head.budget', { epsilon: number(st.budget.epsilon), delta: number(st.budget.delta), accounting: st.budget.accounting }))), meter(st.remaining.fraction)), place),
+        h('div', {}, h('p', {}, h('strong', {}, t('head.left', { left: percent(1 - st.remaining.spent) })), ' ', h('span', { class: 'muted small' }, t('head.budget', { epsilon: number(st.budget.epsilon), delta: number(st.budget.delta), accounting: st.budget.accounting }))), meter(st.remaining.spent)), place),
       h('div', { class: 'brake' }, st.hold.on ? h('button', { type: 'button', class: 'main', onclick: () => release(place) }, t('hold.release')) : [h('button', { type: 'button', class: 'danger', onclick: stop }, t('hold.stop')), h('p', { class: 'muted small' }, t('hold.words'))])),
     h('div', { class: 'sections' },
       h('section', { 'aria-labelledby': 'waits-title' }, h('h2', { id: 'waits-title' }, t('waits.title')), waiting.length ? waiting.map((x) => studyCard(x, true)) : h('p', { class: 'muted' }, t('waits.none'))),
