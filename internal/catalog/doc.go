@@ -13,22 +13,22 @@
 //	catalog: eicu                # the schema's name
 //	description: ...
 //	extends: omop-5.4            # optional: start from a built-in catalog
-//	max_sites: 3                 # at how many hospitals one patient may be; absent: at every node asked
-//	hospital_column: true        # may queries use the virtual column `hospital`? default false
-//	max_groups: 5                # groups a patient may be in who counts in full; default 5
-//	max_rows: 10                 # rows in all of a patient who counts in full; default 10
+//	max_sites: 3                 # number of hospitals at which a patient may be; absent: all asked nodes
+//	hospital_column: true        # whether queries may use the virtual column `hospital`; default false
+//	max_groups: 5                # number of groups in which a patient counts in full; default 5
+//	max_rows: 10                 # number of rows of a patient that count in full; default 10
 //	tables:
 //	  patient:
 //	    description: one unit stay
 //	    key: patientunitstayid   # the column, or list of columns, that identifies a row
 //	    patient: uniquepid       # the column that leads to the patient
-//	    expected_patients: 2000  # about how many there are in the federation; public, for expected errors only
-//	    typical_rows: 3          # about how many rows a patient has who has many; likewise
+//	    expected_patients: 2000  # rough number in the federation; public, and only used for expected errors
+//	    typical_rows: 3          # number of rows of a patient with many rows; also only for expected errors
 //	    columns:
 //	      patientunitstayid: {type: int, nullable: false}
 //	      uniquepid: {type: text, nullable: false}
 //	      age: {type: int, bounds: [0, 120], description: years at admission}
-//	      gender: {type: text, nullable: false, domain: [Female, Male], steady: true}  # a patient has one
+//	      gender: {type: text, nullable: false, domain: [Female, Male], steady: true}  # one value per patient
 //	  vitalaperiodic:
 //	    patient: patientunitstayid
 //	    max_rows: 50

@@ -81,7 +81,7 @@ func (p *Proof) NormLimit(f *Fragment) int64 { return int64(p.Groups) * f.Weight
 // Clip says how one block of partial aggregates is clipped.
 type Clip struct {
 	Norm  Norm
-	Limit int64 // what N may be
+	Limit int64 // bound of N
 	// most is the bound of u: a power of two such that the N of one group fits into 64 bits
 	most int64
 }
@@ -157,7 +157,7 @@ func (c Clip) Factor(norm *big.Int) int64 {
 }
 
 // Clip is the reference implementation of clipping. groups has the sums of one patient's rows in each group, before
-// units, f.Width() integers each. The result is what a node adds up of the patient.
+// units, f.Width() integers each. The result is what a node adds up for the patient.
 func (p *Proof) Clip(f *Fragment, groups [][]*big.Int) [][]int64 {
 	single := p.Single(f)
 	parts := make([][]*big.Int, len(groups))

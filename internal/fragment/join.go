@@ -16,7 +16,7 @@ type joined struct {
 	index   map[string]int // of a relation in a row
 	sources []Rows
 	names   []map[string]int
-	columns map[*expr.Expr]int // where a column of a relation is in it, once it was read
+	columns map[*expr.Expr]int // index of a column in its relation, cached when it is first read
 	rows    []joinedRow
 }
 

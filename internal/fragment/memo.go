@@ -14,7 +14,7 @@ type assumptions struct {
 	catalog *catalog.Catalog
 	// enforced: only what the SQL itself makes true; see NewEnforced.
 	enforced  bool
-	noDomains bool // the domains of columns are not asked for
+	noDomains bool // the domains of columns are not needed
 	budget    *budget
 	// hospitals are the possible values of the column hospital; nil if they are not known.
 	hospitals []value.Value
@@ -56,8 +56,8 @@ type budget struct {
 // that it can have, up to MaxGrown. An engine computes a few thousand rows at once, and keeps them all.
 const maxTexts = 1 << 19
 
-// over refuses what would take too long to check. A query counts again at each level above it, and at each place that
-// reads it.
+// over refuses a fragment that would take too long to check. A query counts again at each level above it, and at each
+// place that reads it.
 func (b *budget) over() error {
 	if !b.Spent() {
 		return nil
@@ -85,7 +85,7 @@ type Multiplicity func(table string, columns []string) (float64, error)
 // each time that it is read.
 type Memo struct {
 	budget *expr.Budget // of a statement; nil: each scope has one of its own
-	most   Multiplicity // tells of public tables; nil: nothing is known of them
+	most   Multiplicity // about public tables; nil: nothing is known of them
 	kept   map[memoKey]*derivation
 }
 
@@ -100,7 +100,7 @@ type memoKey struct {
 // derivation holds the properties of a query.
 type derivation struct {
 	*properties
-	query  Query            // as it was, but for the queries within
+	query  Query            // a copy, without the queries in it
 	tables []*catalog.Table // that its relations read; nil for a query
 	within []*derivation    // of the queries that it reads
 	levels int              // of queries, it among them

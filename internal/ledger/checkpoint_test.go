@@ -74,7 +74,7 @@ func TestCheckpoint(t *testing.T) {
 	}
 }
 
-// copyTo makes a backup.
+// backup copies the ledger's file.
 func backup(t *testing.T, l *Ledger) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "backup")

@@ -27,7 +27,7 @@ type Config struct {
 type Pool[S, Q, R any] struct {
 	config Config
 	setup  S
-	seats  chan struct{} // one for each process that there may be, taken while it works or is replaced
+	seats  chan struct{} // one for each allowed process, taken while the process works or is replaced
 
 	mu     sync.Mutex
 	idle   []*process[S, Q, R]
@@ -35,7 +35,7 @@ type Pool[S, Q, R any] struct {
 
 	ctx    context.Context //nolint:containedctx // of the replacements, until Close
 	cancel context.CancelFunc
-	busy   sync.WaitGroup // replacements, and processes until they are reaped
+	busy   sync.WaitGroup // replacements, and processes that have not been reaped yet
 	ended  map[Reason]*atomic.Uint64
 }
 

@@ -8,14 +8,14 @@ import (
 	"syscall"
 )
 
-// program is this one, even if its file has been replaced since.
+// program is the running program, even if its file has been replaced since.
 func program() (string, error) { return "/proc/self/exe", nil }
 
-// tied has the kernel kill the child with this process.
+// tied makes the kernel kill the child when this process ends.
 func tied() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
 
-// restrict makes a worker the first to go where memory runs out, and leaves no image of it on the disk. Where a system
-// forbids either, the worker works all the same.
+// restrict makes the kernel kill a worker first if memory runs out, and prevents a core dump. The worker also works if
+// a system forbids these settings.
 func restrict() {
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0o600)
 	_ = syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{})
@@ -27,16 +27,16 @@ type usage struct{ statm *os.File }
 func openUsage(pid int) *usage {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/statm", pid))
 	if err != nil {
-		return &usage{} // it is gone
+		return &usage{} // the process is gone
 	}
 	return &usage{f}
 }
 
-// bytes is what the process holds in memory for itself alone: without files, and so without the program; 0 once it is
-// gone.
+// bytes is the private memory of the process: without files, and so without the program. It is 0 after the process has
+// ended.
 func (u *usage) bytes() int64 {
 	var b [256]byte
-	n, _ := u.statm.ReadAt(b[:], 0) // at the file's end there is io.EOF
+	n, _ := u.statm.ReadAt(b[:], 0) // the end of the file gives io.EOF
 	fields := strings.Fields(string(b[:n]))
 	if len(fields) < 3 {
 		return 0

@@ -9,12 +9,12 @@ import (
 
 func program() (string, error) { return os.Executable() }
 
-// tied: a child ends with the pipe.
+// tied does nothing: a child ends when its pipe is closed.
 func tied() *syscall.SysProcAttr { return nil }
 
 func restrict() {}
 
-// usage knows nothing here: memory is not watched.
+// usage is unknown here: memory is not watched.
 type usage struct{}
 
 func openUsage(int) *usage { return &usage{} }
