@@ -100,14 +100,14 @@ func ask(t *testing.T, q planner.Query, accounting dp.Accounting, others, patien
 					sums[g][i] += x
 				}
 			}
-			site := total.sibling()
+			site := total.emptyCopy()
 			b := array.NewRecordBuilder(memory.NewGoAllocator(), p.Fragment.Schema())
 			for g, x := range sums {
 				keys := []value.Value{value.Text(g)}
 				fragment.AppendRow(b, keys[:len(p.Fragment.Keys)], x)
 			}
 			record := b.NewRecord()
-			must(t, site.take(record))
+			must(t, site.addRecord(record))
 			record.Release()
 			b.Release()
 			must(t, total.merge(site))

@@ -39,7 +39,7 @@ func TestOvertakenCheckpoints(t *testing.T) {
 	}
 	keep := func(shown ledger.Checkpoint, known *ledger.Checkpoint) string {
 		t.Helper()
-		if err := d.keep(t.Context(), map[string]ledger.Checkpoint{"a": shown}, map[string]*ledger.Checkpoint{"a": known}, 0); err != nil {
+		if err := d.keepCheckpoints(t.Context(), map[string]ledger.Checkpoint{"a": shown}, map[string]*ledger.Checkpoint{"a": known}, 0); err != nil {
 			t.Fatal(err)
 		}
 		d.custody.mu.Lock()
@@ -58,7 +58,7 @@ func TestOvertakenCheckpoints(t *testing.T) {
 			t.Errorf("checkpoint %d, asked when %d was known: %q", step.shown, step.known, alarm)
 		}
 	}
-	if now := d.known(t.Context(), "a"); now == nil || now.Sequence != made[2].Sequence {
+	if now := d.keptCheckpoint(t.Context(), "a"); now == nil || now.Sequence != made[2].Sequence {
 		t.Errorf("%v is kept, not the latest", now)
 	}
 }
@@ -91,7 +91,7 @@ func TestWhatVouchesIsKept(t *testing.T) {
 				} else {
 					wantCode(t, err, x.want)
 				}
-				if f.known(t.Context(), "a") == nil {
+				if f.keptCheckpoint(t.Context(), "a") == nil {
 					t.Error("no checkpoint is kept")
 				}
 			})

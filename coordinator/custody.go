@@ -76,7 +76,7 @@ func (c *Coordinator) Run(ctx context.Context) {
 		if err := c.studies.Collect(ctx, study.Inbox(c.config.Ledger)); err != nil && ctx.Err() == nil {
 			c.log.Error("records of studies cannot be taken", slog.Any("error", err))
 		}
-		c.touch(ctx)
+		c.exchangeDue(ctx)
 		select {
 		case <-ctx.Done():
 			return
@@ -85,9 +85,9 @@ func (c *Coordinator) Run(ctx context.Context) {
 	}
 }
 
-// touch exchanges with the hospitals whose turn it is: new ones, and those last asked a while ago or before a new
+// exchangeDue exchanges with the hospitals whose turn it is: new ones, and those last asked a while ago or before a new
 // study.
-func (c *Coordinator) touch(ctx context.Context) {
+func (c *Coordinator) exchangeDue(ctx context.Context) {
 	present, _ := c.Federation().split()
 	var due []*part
 	there := map[string]bool{}
@@ -107,7 +107,7 @@ func (c *Coordinator) touch(ctx context.Context) {
 	each(due, func(p *part) {
 		within, cancel := context.WithTimeout(ctx, exchangeTime)
 		defer cancel()
-		err := c.meet(within, p.hospital)
+		err := c.exchangeWith(within, p.hospital)
 		c.custody.mu.Lock()
 		defer c.custody.mu.Unlock()
 		e := exchange{asked: time.Now()}
@@ -119,13 +119,13 @@ func (c *Coordinator) touch(ctx context.Context) {
 	})
 }
 
-// meet sends a hospital studies and checkpoints, and receives its own.
-func (c *Coordinator) meet(ctx context.Context, h Hospital) error {
+// exchangeWith sends a hospital studies and checkpoints, and receives its own.
+func (c *Coordinator) exchangeWith(ctx context.Context, h Hospital) error {
 	own, err := c.ledger.Checkpoint(ctx, c.custody.key)
 	if err != nil {
 		return err
 	}
-	before := c.known(ctx, h.Name)
+	before := c.keptCheckpoint(ctx, h.Name)
 	offer := study.Offer{Proposals: c.studies.Proposals(), Checkpoint: &own, Known: before}
 	body, err := json.Marshal(offer)
 	if err != nil {
@@ -143,16 +143,16 @@ func (c *Coordinator) meet(ctx context.Context, h Hospital) error {
 	c.custody.statuses[h.Name], c.custody.held[h.Name], c.custody.programs[h.Name] = state.Studies, state.Terms, state.Program
 	c.custody.mu.Unlock()
 	if state.Known != nil {
-		c.reflect(ctx, *state.Known)
+		c.checkOwnLedger(ctx, *state.Known)
 	}
 	if state.Checkpoint == nil {
 		return invalidAnswer(errors.New("no checkpoint"))
 	}
-	return c.keep(ctx, map[string]ledger.Checkpoint{h.Name: *state.Checkpoint}, map[string]*ledger.Checkpoint{h.Name: before}, keepEvery)
+	return c.keepCheckpoints(ctx, map[string]ledger.Checkpoint{h.Name: *state.Checkpoint}, map[string]*ledger.Checkpoint{h.Name: before}, keepEvery)
 }
 
-// known is the latest checkpoint of a hospital's ledger that is kept here.
-func (c *Coordinator) known(ctx context.Context, hospital string) *ledger.Checkpoint {
+// keptCheckpoint is the latest checkpoint of a hospital's ledger that is kept here.
+func (c *Coordinator) keptCheckpoint(ctx context.Context, hospital string) *ledger.Checkpoint {
 	k, ok, err := c.ledger.Kept(ctx, nodeOwner(hospital))
 	if err != nil || !ok {
 		return nil
@@ -162,20 +162,20 @@ func (c *Coordinator) known(ctx context.Context, hospital string) *ledger.Checkp
 
 func nodeOwner(hospital string) string { return "node " + hospital }
 
-// keep writes down the checkpoints that fresh returns.
-func (c *Coordinator) keep(ctx context.Context, shown map[string]ledger.Checkpoint, known map[string]*ledger.Checkpoint, age time.Duration) error {
-	fresh := c.fresh(shown, known, age)
+// keepCheckpoints writes down the checkpoints that fresh returns.
+func (c *Coordinator) keepCheckpoints(ctx context.Context, shown map[string]ledger.Checkpoint, known map[string]*ledger.Checkpoint, age time.Duration) error {
+	fresh := c.newerCheckpoints(shown, known, age)
 	if len(fresh) == 0 {
 		return nil
 	}
 	return c.ledger.Keep(ctx, fresh...)
 }
 
-// fresh compares hospitals' checkpoints with the ones they showed before. It returns those to be written down: where
+// newerCheckpoints compares hospitals' checkpoints with the ones they showed before. It returns those to be written down: where
 // the kept one is older than age. The first checkpoint of a hospital tells its key, since it came over a connection
 // that the hospital's certificate authenticates. known are the checkpoints that were kept when the hospitals were
 // asked. A slow answer may be older than what is kept by now; that is no lie.
-func (c *Coordinator) fresh(shown map[string]ledger.Checkpoint, known map[string]*ledger.Checkpoint, age time.Duration) []ledger.Checkpoint {
+func (c *Coordinator) newerCheckpoints(shown map[string]ledger.Checkpoint, known map[string]*ledger.Checkpoint, age time.Duration) []ledger.Checkpoint {
 	var fresh []ledger.Checkpoint
 	for hospital, s := range shown {
 		before := known[hospital]
@@ -206,8 +206,8 @@ func (c *Coordinator) fresh(shown map[string]ledger.Checkpoint, known map[string
 	return fresh
 }
 
-// reflect compares the checkpoint that a hospital keeps of this coordinator's ledger with the ledger.
-func (c *Coordinator) reflect(ctx context.Context, kept ledger.Checkpoint) {
+// checkOwnLedger compares the checkpoint that a hospital keeps of this coordinator's ledger with the ledger.
+func (c *Coordinator) checkOwnLedger(ctx context.Context, kept ledger.Checkpoint) {
 	if kept.Verify(c.custody.key.Public().(ed25519.PublicKey)) != nil {
 		return // nobody can stop this coordinator with a forgery
 	}

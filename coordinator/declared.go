@@ -26,13 +26,13 @@ func newDeclared(f *fragment.Fragment, places *fragment.Places) *declared {
 	return &declared{places: places, width: f.Width(), held: new(atomic.Int64), most: maxIntegers}
 }
 
-func (d *declared) sibling() exact {
+func (d *declared) emptyCopy() exact {
 	return &declared{places: d.places, width: d.width, held: d.held, most: d.most}
 }
 
-// take adds a record batch of one hospital. It leaves out groups outside the declared domains, which could not be
+// addRecord adds a record batch of one hospital. It leaves out groups outside the declared domains, which could not be
 // released.
-func (d *declared) take(record arrow.Record) error {
+func (d *declared) addRecord(record arrow.Record) error {
 	return d.places.ReadRecord(record, func(place int, partials []int64) error {
 		if !d.all && len(d.noted) == cap(d.noted) {
 			if err := d.grow(max(64, len(d.noted))); err != nil {

@@ -64,9 +64,9 @@ func TestDeclaredIsMerged(t *testing.T) {
 			}
 		}
 		for range rand.IntN(5) {
-			site, fails := total.sibling(), rand.IntN(4) == 0
+			site, fails := total.emptyCopy(), rand.IntN(4) == 0
 			for range rand.IntN(4) {
-				if err := site.take(recordOf(t, f, func(add func([]value.Value, []int64)) {
+				if err := site.addRecord(recordOf(t, f, func(add func([]value.Value, []int64)) {
 					for range rand.IntN(1 + rand.IntN(2*n*n)) {
 						key, partials := [2]int64{rand.Int64N(int64(n) + 1), rand.Int64N(int64(n) + 1)}, make([]int64, width)
 						for i := range partials {
@@ -118,28 +118,28 @@ func TestDeclaredIsBounded(t *testing.T) {
 	})
 	total := newDeclared(f, f.Places())
 	total.most = 15_000
-	one := total.sibling()
-	must(t, one.take(few))
+	one := total.emptyCopy()
+	must(t, one.addRecord(few))
 	if held := total.held.Load(); held > 500 {
 		t.Errorf("100 of 10000 groups are held as %d integers", held)
 	}
 	for range 1000 {
-		must(t, one.take(few))
+		must(t, one.addRecord(few))
 	}
 	if held := total.held.Load(); held != 10_000 {
 		t.Errorf("10000 groups are held as %d integers", held)
 	}
-	two := total.sibling()
+	two := total.emptyCopy()
 	var err error
 	for err == nil {
-		err = two.take(few)
+		err = two.addRecord(few)
 	}
 	if !errors.Is(err, errTooManyGroups) {
 		t.Error(err)
 	}
 	one.drop()
 	for range 100 {
-		must(t, two.take(few))
+		must(t, two.addRecord(few))
 	}
 }
 

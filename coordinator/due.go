@@ -39,8 +39,8 @@ type firsts struct {
 	until  map[studyTable]time.Time // failed, and not tried again until then
 }
 
-// turn waits until nobody else takes first profiles under the study. leave must follow.
-func (f *firsts) turn(ctx context.Context, study string) (leave func(), err error) {
+// lock waits until nobody else takes first profiles under the study. leave must follow.
+func (f *firsts) lock(ctx context.Context, study string) (leave func(), err error) {
 	f.mu.Lock()
 	if f.turns == nil {
 		f.turns = map[string]chan struct{}{}
@@ -84,8 +84,8 @@ func (f *firsts) tries(t studyTable, now time.Time) bool {
 	return f.failed[t] < mostFailed && !now.Before(f.until[t])
 }
 
-// lacks reports whether a table has no profile, and may get its first.
-func (c *Coordinator) lacks(t studyTable) bool {
+// needsFirstProfile reports whether a table has no profile, and may get its first.
+func (c *Coordinator) needsFirstProfile(t studyTable) bool {
 	_, has := c.profiles.of(t.Study, t.Table)
 	return !has && c.firsts.tries(t, c.now())
 }
@@ -117,7 +117,9 @@ func (q *query) due(ctx context.Context) (dueProfiles, error) {
 	if err != nil {
 		return nil, err
 	}
-	tables = slices.DeleteFunc(tables, func(t *catalog.Table) bool { return !q.reads(t.Name) || !q.c.lacks(studyTable{q.name, t.Name}) })
+	tables = slices.DeleteFunc(tables, func(t *catalog.Table) bool {
+		return !q.reads(t.Name) || !q.c.needsFirstProfile(studyTable{q.name, t.Name})
+	})
 	if len(tables) == 0 { // as soon as all have their profiles
 		return nil, nil
 	}
@@ -206,13 +208,13 @@ func (all dueProfiles) sentences() []string {
 		lines = append(lines, fmt.Sprintf(
 			"no profile of %s is there yet: one is taken before, once for everyone in the study. It costs %s, "+
 				"beside the question's own price; limits that are not given, and errors, then follow from it",
-			d.table.Name, d.told()))
+			d.table.Name, d.priceText()))
 	}
 	return lines
 }
 
-// told is the price in four digits, and the part of the study's budget that it is.
-func (d *dueProfile) told() string {
+// priceText is the price in four digits, and the part of the study's budget that it is.
+func (d *dueProfile) priceText() string {
 	rho := ""
 	if d.cost.Accounting == dp.ZCDP {
 		rho = fmt.Sprintf(" (rho %.4g)", d.cost.Rho)

@@ -102,7 +102,7 @@ func (q *query) explain(ctx context.Context) (*Explanation, error) {
 	for _, a := range left {
 		e.Allowed = e.Allowed && a.Budget.Check(a.spent, loss) == nil
 	}
-	if err := e.narrow(ctx, q, left[0], loss); err != nil {
+	if err := e.applyBudgets(ctx, q, left[0], loss); err != nil {
 		return nil, err
 	}
 	if len(left) > 1 {
@@ -110,7 +110,7 @@ func (q *query) explain(ctx context.Context) (*Explanation, error) {
 	}
 	said, asked := caveats{}, map[string]bool{}
 	for i := range q.program.Releases {
-		if err := e.release(ctx, q.of(i), said, asked); err != nil {
+		if err := e.release(ctx, q.forRelease(i), said, asked); err != nil {
 			return nil, err
 		}
 	}
@@ -127,9 +127,9 @@ func (q *query) explain(ctx context.Context) (*Explanation, error) {
 	return e, nil
 }
 
-// narrow applies the budgets of the hospitals that would be asked. The least that one of them has left is what is left.
+// applyBudgets applies the budgets of the hospitals that would be asked. The least that one of them has left is what is left.
 // A hospital that has too little would not answer.
-func (e *Explanation) narrow(ctx context.Context, q *query, own Balance, loss dp.Loss) error {
+func (e *Explanation) applyBudgets(ctx context.Context, q *query, own Balance, loss dp.Loss) error {
 	all, err := q.limits(ctx, own)
 	if err != nil {
 		return err

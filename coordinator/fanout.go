@@ -23,9 +23,9 @@ import (
 const fanOut = 1024
 
 var (
-	errPrice  = errors.New("the hospital's price differs")
-	errSilent = errors.New("the hospital has fallen silent")
-	errLate   = fmt.Errorf("the query's time is nearly up: %w", context.DeadlineExceeded)
+	errPriceTooHigh = errors.New("the hospital's price differs")
+	errNoProgress   = errors.New("the hospital has fallen silent")
+	errDeadline     = fmt.Errorf("the query's time is nearly up: %w", context.DeadlineExceeded)
 )
 
 // lookAfter is how long a late hospital may be silent before it is asked whether it is there.
@@ -39,10 +39,10 @@ type part struct {
 	reservation string             // the node's; empty until it has prepared
 	caveats     []fragment.Caveat  // what it says of how it reads the tables
 	answered    bool               // executed to the end: nothing can be given back
-	shown       *ledger.Checkpoint // of the hospital's ledger, after its charge
-	heard       atomic.Int64       // batches of its answer that have come
+	checkpoint  *ledger.Checkpoint // of the hospital's ledger, after its charge
+	batches     atomic.Int64       // batches of its answer that have come
 	sums        sums
-	line        *conversing // on which it waits to be told something
+	line        *nodeStream // on which it waits to be told something
 	absent      *Absence    // why the hospital is out
 }
 
@@ -60,24 +60,24 @@ func each(parts []*part, do func(*part)) {
 	all.Wait()
 }
 
-// lateness watches the hospitals that are late with a step of a query. So a silent hospital does not hold up an answer
+// deadlines watches the hospitals that are late with a step of a query. So a silent hospital does not hold up an answer
 // for which the others suffice.
-type lateness struct {
+type deadlines struct {
 	nodes  *nodes
 	enough chan struct{} // closed once as many as are required have done the step
 	needed atomic.Int64  // how many of them are not done
 }
 
-func (q *query) lateness() *lateness {
-	l := &lateness{nodes: &q.c.nodes, enough: make(chan struct{})}
+func (q *query) lateness() *deadlines {
+	l := &deadlines{nodes: &q.c.nodes, enough: make(chan struct{})}
 	l.needed.Store(int64(q.required))
 	return l
 }
 
 // do runs one hospital's step. Once enough others have finished theirs, the hospital is asked from time to time whether
-// it is there. If it does not respond, the step ends with errSilent. A step that would leave too little of ctx's time
-// to release the answers of the others ends with errLate.
-func (l *lateness) do(ctx context.Context, p *part, step func(context.Context) error) error {
+// it is there. If it does not respond, the step ends with errNoProgress. A step that would leave too little of ctx's time
+// to release the answers of the others ends with errDeadline.
+func (l *deadlines) do(ctx context.Context, p *part, step func(context.Context) error) error {
 	within, cut := context.WithCancelCause(ctx)
 	defer cut(nil)
 	asking, done := context.WithCancel(within)
@@ -99,7 +99,7 @@ func (l *lateness) do(ctx context.Context, p *part, step func(context.Context) e
 		}
 		return nil
 	}
-	if why := context.Cause(within); errors.Is(why, errSilent) || errors.Is(why, errPeer) || errors.Is(why, errLate) {
+	if why := context.Cause(within); errors.Is(why, errNoProgress) || errors.Is(why, errPeer) || errors.Is(why, errDeadline) {
 		return why
 	}
 	return err
@@ -107,23 +107,23 @@ func (l *lateness) do(ctx context.Context, p *part, step func(context.Context) e
 
 // watch asks a hospital whether it is there until asking ends. It returns why the hospital's step must end, or nil if
 // the step has ended.
-func (l *lateness) watch(asking context.Context, p *part) error {
+func (l *deadlines) watch(asking context.Context, p *part) error {
 	late := make(<-chan time.Time)
 	if deadline, ok := asking.Deadline(); ok {
 		left := time.Until(deadline)
 		late = time.After(left - min(time.Second, left/10)) // what is left is for the release
 	}
-	heard := p.heard.Load()
+	heard := p.batches.Load()
 	for {
 		select {
 		case <-asking.Done():
 			return nil
 		case <-late:
-			return errLate
+			return errDeadline
 		case <-time.After(lookAfter):
 		}
 		silent := l.nodes.ping(asking, p.hospital)
-		now := p.heard.Load() // a batch is as good as a word
+		now := p.batches.Load() // a batch is as good as a word
 		switch {
 		case asking.Err() != nil:
 			return nil
@@ -136,22 +136,22 @@ func (l *lateness) watch(asking context.Context, p *part) error {
 
 // prepare asks every hospital to check, price and reserve. A reservation at a hospital that is cut off expires there.
 func (q *query) prepare(ctx context.Context, loss dp.Loss) {
-	ctx, end := q.course.step(ctx, phasePrepare)
+	ctx, end := q.timeline.step(ctx, phasePrepare)
 	defer end("")
 	late := q.lateness()
 	each(q.parts, func(p *part) {
 		within, cancel := context.WithTimeout(ctx, q.c.config.PrepareTimeout)
 		defer cancel()
-		within, end := q.course.step(within, phasePrepare+" at a hospital", attrHospital.String(p.hospital.Name))
+		within, end := q.timeline.step(within, phasePrepare+" at a hospital", attrHospital.String(p.hospital.Name))
 		defer func() { end(p.absent.code()) }()
 		err := late.do(within, p, func(ctx context.Context) error {
-			prepared, err := q.c.nodes.prepare(withCheckpoint(ctx, study.MetadataKnown, q.c.known(ctx, p.hospital.Name)), p.hospital, p.request)
+			prepared, err := q.c.nodes.prepare(withCheckpoint(ctx, study.MetadataKnown, q.c.keptCheckpoint(ctx, p.hospital.Name)), p.hospital, p.request)
 			if err != nil {
 				return err
 			}
 			p.reservation, p.hospital.DataVersion, p.caveats = prepared.Reservation, prepared.DataVersion, prepared.Caveats
 			if prepared.Loss != loss {
-				return errPrice
+				return errPriceTooHigh
 			}
 			return nil
 		})
@@ -171,7 +171,7 @@ func (q *query) execute(ctx context.Context) (sums, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, end := q.course.step(ctx, phaseExecute)
+	ctx, end := q.timeline.step(ctx, phaseExecute)
 	defer end("")
 	ctx, stop := context.WithCancel(withCheckpoint(ctx, study.MetadataCheckpoint, &own))
 	defer stop()
@@ -185,16 +185,16 @@ func (q *query) execute(ctx context.Context) (sums, error) {
 	late := q.lateness()
 	each(q.parts, func(p *part) {
 		// Nothing counts of a hospital that fails half-way: half an answer would look like a whole one.
-		ctx, end := q.course.step(ctx, phaseExecute+" at a hospital", attrHospital.String(p.hospital.Name))
+		ctx, end := q.timeline.step(ctx, phaseExecute+" at a hospital", attrHospital.String(p.hospital.Name))
 		defer func() { end(p.absent.code()) }()
 		p.sums = anew()
 		err := ctx.Err()
 		if err == nil {
 			q.progress.report(p, StateRunning)
 			err = late.do(ctx, p, func(ctx context.Context) (err error) {
-				p.shown, err = q.c.nodes.execute(ctx, p.hospital, p.reservation, func(r arrow.Record) error {
-					p.heard.Add(1)
-					return p.sums.take(r)
+				p.checkpoint, err = q.c.nodes.execute(ctx, p.hospital, p.reservation, func(r arrow.Record) error {
+					p.batches.Add(1)
+					return p.sums.addRecord(r)
 				})
 				if c, ok := p.sums.(*covered); ok && err == nil {
 					err = c.whole()
@@ -233,7 +233,7 @@ func (q *query) collectors() (total sums, one func() sums) {
 		return newCovered(q.plan, groups), func() sums { return newCovered(q.plan, groups) }
 	}
 	m := newExact(q.plan.Fragment)
-	return m, func() sums { return m.sibling() }
+	return m, func() sums { return m.emptyCopy() }
 }
 
 // newExact is for a fragment's answers. What is declared is listed whole.

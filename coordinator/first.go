@@ -59,7 +59,7 @@ func (c *Coordinator) firstProfiles(ctx context.Context, who Researcher, req par
 	}
 	within, cancel := context.WithTimeout(ctx, c.config.QueryTimeout/2)
 	defer cancel()
-	leave, err := c.firsts.turn(within, req.Study)
+	leave, err := c.firsts.lock(within, req.Study)
 	if err != nil {
 		if ctx.Err() != nil {
 			return done, q.explainFailure(ctx, ctx.Err())
@@ -95,7 +95,7 @@ func (q *query) permitted(ctx context.Context, d *dueProfile) (bool, error) {
 		}
 		for i := range of.program.Releases {
 			would := map[string]bool{}
-			if err := (&Explanation{}).release(ctx, of.of(i), caveats{}, would); err != nil {
+			if err := (&Explanation{}).release(ctx, of.forRelease(i), caveats{}, would); err != nil {
 				return false, err
 			}
 			if len(would) < of.required {
@@ -110,7 +110,7 @@ func (q *query) permitted(ctx context.Context, d *dueProfile) (bool, error) {
 // failed.
 func (q *query) takeFirst(ctx context.Context, d *dueProfile) (note string, err error) {
 	c, t := q.c, studyTable{q.name, d.table.Name}
-	if !c.lacks(t) {
+	if !c.needsFirstProfile(t) {
 		return "", nil
 	}
 	if permitted, err := q.permitted(ctx, d); !permitted || err != nil {
@@ -132,7 +132,7 @@ func (q *query) takeFirst(ctx context.Context, d *dueProfile) (note string, err 
 		return "", c.keepProfile(lasting, p)
 	case err == nil:
 		c.log.Info("first profile taken", slog.String("study", t.Study), slog.String("table", t.Table), slog.String("researcher", q.who.Name))
-		return fmt.Sprintf("a profile of %s was taken before, once for everyone in the study, and charged by itself: %s", t.Table, d.told()), c.keepProfile(lasting, p)
+		return fmt.Sprintf("a profile of %s was taken before, once for everyone in the study, and charged by itself: %s", t.Table, d.priceText()), c.keepProfile(lasting, p)
 	}
 	c.log.Warn("first profile failed", slog.String("study", t.Study), slog.String("table", t.Table), slog.Bool("charged", charged), slog.Any("error", err))
 	if charged || ctx.Err() == nil {
@@ -142,6 +142,6 @@ func (q *query) takeFirst(ctx context.Context, d *dueProfile) (note string, err 
 		return "", nil
 	}
 	c.firsts.fail(t)
-	note = fmt.Sprintf("the profile of %s failed after it was charged, at most %s; it is tried once more at most", t.Table, d.told())
+	note = fmt.Sprintf("the profile of %s failed after it was charged, at most %s; it is tried once more at most", t.Table, d.priceText())
 	return note, c.keepAs(lasting, failedFirstForm, t)
 }

@@ -32,8 +32,8 @@ type Copy interface {
 // query.
 func (c *Coordinator) Serve(own Copy) { c.public = own }
 
-// copiesAsked is the number of hospitals whose copies are compared at once.
-const copiesAsked = 5
+// copiesPerTable is the number of hospitals whose copies are compared at once.
+const copiesPerTable = 5
 
 // tooManyRows is the error of a lookup with more rows than the limit.
 func tooManyRows(tables []string) *Error {
@@ -55,7 +55,7 @@ func (q *query) lookups(ctx context.Context, releases []released) ([]fragment.Ro
 	if len(q.program.Lookups) == 0 {
 		return nil, nil
 	}
-	ctx, end := q.course.step(ctx, phaseLookup)
+	ctx, end := q.timeline.step(ctx, phaseLookup)
 	defer end("")
 	var cells [][]planner.Cell
 	for _, r := range releases {
@@ -137,12 +137,12 @@ func (q *query) agreed(ctx context.Context, r *fragment.Reading) (fragment.Found
 	// the same answer.
 	parts := slices.Clone(q.parts)
 	slices.SortFunc(parts, func(a, b *part) int { return cmp.Compare(a.hospital.Name, b.hospital.Name) })
-	if n := len(parts); n > copiesAsked {
+	if n := len(parts); n > copiesPerTable {
 		first := int(key[0]) % n
 		parts = append(parts[first:], parts[:first]...)
 	}
 	var absent []Absence
-	for asked := range slices.Chunk(parts, copiesAsked) {
+	for asked := range slices.Chunk(parts, copiesPerTable) {
 		votes, without := q.askCopies(ctx, asked, body)
 		if ctx.Err() != nil {
 			return fragment.Found{}, source{}, ctx.Err()
@@ -160,8 +160,8 @@ func (q *query) agreed(ctx context.Context, r *fragment.Reading) (fragment.Found
 	return fragment.Found{}, source{}, q.tooFew(CodeHospitalMissing, append(absent, q.missing...))
 }
 
-// vote is the response of one hospital that has the tables.
-type vote struct {
+// answerGroup is the response of one hospital that has the tables.
+type answerGroup struct {
 	hospital string
 	found    fragment.Found
 	digest   [sha256.Size]byte
@@ -173,7 +173,7 @@ const noSource = "NODE_SOURCE"
 
 // askCopies asks hospitals for rows. Hospitals that have no copy to compare, or are too old to show it, are returned
 // separately.
-func (q *query) askCopies(ctx context.Context, parts []*part, body []byte) (votes []vote, without []Absence) {
+func (q *query) askCopies(ctx context.Context, parts []*part, body []byte) (votes []answerGroup, without []Absence) {
 	var mu sync.Mutex
 	each(parts, func(p *part) {
 		v := q.askCopy(ctx, p.hospital, body)
@@ -185,13 +185,13 @@ func (q *query) askCopies(ctx context.Context, parts []*part, body []byte) (vote
 		}
 		votes = append(votes, v)
 	})
-	slices.SortFunc(votes, func(a, b vote) int { return cmp.Compare(a.hospital, b.hospital) })
+	slices.SortFunc(votes, func(a, b answerGroup) int { return cmp.Compare(a.hospital, b.hospital) })
 	return votes, without
 }
 
-func (q *query) askCopy(ctx context.Context, h Hospital, body []byte) vote {
-	v := vote{hospital: h.Name}
-	if _, v.absent = h.says(fragment.LookupSince); v.absent != nil {
+func (q *query) askCopy(ctx context.Context, h Hospital, body []byte) answerGroup {
+	v := answerGroup{hospital: h.Name}
+	if _, v.absent = h.wireVersion(fragment.LookupSince); v.absent != nil {
 		return v
 	}
 	var err error
@@ -207,7 +207,7 @@ func (q *query) askCopy(ctx context.Context, h Hospital, body []byte) vote {
 }
 
 // majority returns the rows that more than half of the hospitals hold.
-func majority(votes []vote, tables []string) (fragment.Found, source, error) {
+func majority(votes []answerGroup, tables []string) (fragment.Found, source, error) {
 	same := map[[sha256.Size]byte][]string{}
 	var away []Absence
 	many := 0

@@ -11,9 +11,9 @@ import (
 
 // More than half of the hospitals that have a copy must hold the same rows, those included that do not answer.
 func TestMajority(t *testing.T) {
-	votes := func(said string) (all []vote) { // "aab-" : two hold a, one b, and one is away; "+": more rows than leave
+	votes := func(said string) (all []answerGroup) { // "aab-" : two hold a, one b, and one is away; "+": more rows than leave
 		for i, c := range said {
-			v := vote{hospital: string(rune('A' + i)), digest: sha256.Sum256([]byte(string(c)))}
+			v := answerGroup{hospital: string(rune('A' + i)), digest: sha256.Sum256([]byte(string(c)))}
 			text := string(c)
 			v.found.Rows = [][]*string{{&text}}
 			switch c {

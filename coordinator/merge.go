@@ -28,16 +28,16 @@ type cell struct {
 
 // sums adds up what hospitals answer.
 type sums interface {
-	take(arrow.Record) error // one record of one hospital
-	merge(sums) error        // all of another hospital's, which is not used again
-	drop()                   // forgets what does not count
+	addRecord(arrow.Record) error // one record of one hospital
+	merge(sums) error             // all of another hospital's, which is not used again
+	drop()                        // forgets what does not count
 }
 
 // exact adds up partial aggregates, exactly.
 type exact interface {
 	sums
-	sibling() exact // empty, for one hospital's answer; what all hold is bounded together
-	list() []cell   // in an order that depends on the keys only
+	emptyCopy() exact // empty, for one hospital's answer; what all hold is bounded together
+	list() []cell     // in an order that depends on the keys only
 }
 
 // merger adds up partial aggregates by group key, where not all keys declare their domains.
@@ -64,14 +64,14 @@ func newMerger(f *fragment.Fragment) *merger {
 	return m
 }
 
-// sibling returns an empty merger for the same fragment.
-func (m *merger) sibling() exact {
+// emptyCopy returns an empty merger for the same fragment.
+func (m *merger) emptyCopy() exact {
 	return &merger{fragment: m.fragment, domains: m.domains, held: m.held, most: m.most, cells: map[string]*cell{}}
 }
 
-// take adds a record batch of one hospital. It leaves out groups outside the declared domains, which could not be
+// addRecord adds a record batch of one hospital. It leaves out groups outside the declared domains, which could not be
 // released.
-func (m *merger) take(record arrow.Record) error {
+func (m *merger) addRecord(record arrow.Record) error {
 	return fragment.ReadRecord(m.fragment, record, m.add)
 }
 

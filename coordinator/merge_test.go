@@ -61,11 +61,11 @@ func TestMergersShareOneLimit(t *testing.T) {
 		}
 		return nil
 	}
-	one, two := total.sibling().(*merger), total.sibling().(*merger)
+	one, two := total.emptyCopy().(*merger), total.emptyCopy().(*merger)
 	if err := errors.Join(fill(one, 0, 150), fill(two, 0, 150)); err != nil {
 		t.Fatal(err)
 	}
-	if err := fill(total.sibling().(*merger), 0, 150); !errors.Is(err, errTooManyGroups) {
+	if err := fill(total.emptyCopy().(*merger), 0, 150); !errors.Is(err, errTooManyGroups) {
 		t.Errorf("a third hospital's groups: %v", err)
 	}
 	if err := total.merge(one); err != nil || len(total.cells) != 150 || len(one.cells) != 0 {
@@ -84,7 +84,7 @@ func TestLongKeys(t *testing.T) {
 	groups := func(length int, keys ...fragment.Key) (n int) {
 		m := newMerger(&fragment.Fragment{Keys: keys, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}})
 		m.most = 1000
-		m = m.sibling().(*merger)
+		m = m.emptyCopy().(*merger)
 		for n = range 2000 {
 			var values []value.Value
 			for range keys {

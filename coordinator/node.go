@@ -136,7 +136,7 @@ func (n *nodes) client(h Hospital) (flight.Client, *watchedPeer, error) {
 		return nil, nil, err
 	}
 	peer := watchPeer(conf)
-	address, options := n.way(h)
+	address, options := n.dialOptions(h)
 	conn, err := grpc.NewClient(address, append(options,
 		grpc.WithTransportCredentials(peer),
 		grpc.WithConnectParams(grpc.ConnectParams{
@@ -170,9 +170,9 @@ func (n *nodes) ends() map[string]time.Time {
 	return all
 }
 
-// way returns a hospital's address and dial options. A line that the hospital made has keepalive pings, because nothing
+// dialOptions returns a hospital's address and dial options. A line that the hospital made has keepalive pings, because nothing
 // else shows that a firewall between has forgotten the connection.
-func (n *nodes) way(h Hospital) (address string, options []grpc.DialOption) {
+func (n *nodes) dialOptions(h Hospital) (address string, options []grpc.DialOption) {
 	if !h.outward {
 		return h.address, slices.Clone(n.dial)
 	}
@@ -181,9 +181,9 @@ func (n *nodes) way(h Hospital) (address string, options []grpc.DialOption) {
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time.Second, PermitWithoutStream: true}))
 }
 
-// anew makes the next call reconnect, if the hospital no longer accepts the certificate with which the connection was
+// redialIfRenewed makes the next call reconnect, if the hospital no longer accepts the certificate with which the connection was
 // made. That may have been renewed since.
-func (n *nodes) anew(h Hospital, err error) {
+func (n *nodes) redialIfRenewed(h Hospital, err error) {
 	s, ok := grpcStatus(err)
 	if !ok || s.Code() != codes.PermissionDenied || !strings.HasPrefix(s.Message(), "NODE_PEER") {
 		return
@@ -196,7 +196,7 @@ func (n *nodes) anew(h Hospital, err error) {
 	}
 }
 
-// ping asks a hospital whether it is there. Any response means yes. Otherwise errSilent or errPeer says why not.
+// ping asks a hospital whether it is there. Any response means yes. Otherwise errNoProgress or errPeer says why not.
 func (n *nodes) ping(ctx context.Context, h Hospital) error {
 	ctx, cancel := context.WithTimeout(ctx, pingTime)
 	defer cancel()
@@ -208,7 +208,7 @@ func (n *nodes) ping(ctx context.Context, h Hospital) error {
 	case errors.Is(err, errPeer):
 		return err
 	}
-	return errSilent
+	return errNoProgress
 }
 
 func (n *nodes) close() {
@@ -276,7 +276,7 @@ const tries = 4
 // remade at once, so the action is repeated. Every action may be repeated. A reservation that nobody heard of expires.
 func (n *nodes) act(ctx context.Context, h Hospital, action string, body []byte) ([]byte, error) {
 	for try := 1; ; try++ {
-		b, err := n.once(ctx, h, action, body)
+		b, err := n.actOnce(ctx, h, action, body)
 		if !h.outward || try == tries || !broke(err) {
 			return b, err
 		}
@@ -294,8 +294,8 @@ func broke(err error) bool {
 	return ok && s.Code() == codes.Unavailable && !refusal.MatchString(s.Message()) && !errors.Is(err, errPeer)
 }
 
-// once runs an action over the current connection.
-func (n *nodes) once(ctx context.Context, h Hospital, action string, body []byte) ([]byte, error) {
+// actOnce runs an action over the current connection.
+func (n *nodes) actOnce(ctx context.Context, h Hospital, action string, body []byte) ([]byte, error) {
 	ctx, cancel := context.WithCancel(ctx) // ends the stream on every way out
 	defer cancel()
 	client, peer, err := n.client(h)
@@ -313,7 +313,7 @@ func (n *nodes) once(ctx context.Context, h Hospital, action string, body []byte
 			return result, nil
 		}
 		if err != nil {
-			n.anew(h, err)
+			n.redialIfRenewed(h, err)
 			return nil, peer.check(err)
 		}
 		if result = append(result, r.Body...); len(result) > maxAction {
@@ -331,7 +331,7 @@ func (n *nodes) execute(ctx context.Context, h Hospital, reservation string, tak
 	asked := ctx
 	ctx, cancel := detached(asked)
 	defer cancel() // ends the stream on every way out
-	defer n.telling(ctx, asked, cancel, h, reservation)()
+	defer n.propagateCancel(ctx, asked, cancel, h, reservation)()
 	client, peer, err := n.client(h)
 	if err != nil {
 		return nil, err
@@ -361,8 +361,8 @@ func detached(asked context.Context) (context.Context, context.CancelFunc) {
 	return context.WithCancel(ctx)
 }
 
-// telling ends an execution with asked. If asked is canceled, it tells the hospital first. stop ends the watch.
-func (n *nodes) telling(ctx, asked context.Context, cancel context.CancelFunc, h Hospital, reservation string) (stop func()) {
+// propagateCancel ends an execution with asked. If asked is canceled, it tells the hospital first. stop ends the watch.
+func (n *nodes) propagateCancel(ctx, asked context.Context, cancel context.CancelFunc, h Hospital, reservation string) (stop func()) {
 	told := make(chan struct{})
 	stopTelling := context.AfterFunc(asked, func() {
 		defer close(told)
@@ -417,9 +417,9 @@ func absence(name string, err error) Absence {
 		a.Code, a.Why = absentCertificate, "shows a certificate that has expired; its operator issues a new one, which is taken without a restart"
 	case errors.Is(err, errPeer):
 		a.Code, a.Why = absentCertificate, "shows a certificate that is revoked, out of its time, or another's"
-	case errors.Is(err, errSilent):
+	case errors.Is(err, errNoProgress):
 		a.Code, a.Why = absentUnreachable, "cannot be reached: it has fallen silent"
-	case errors.Is(err, errPrice):
+	case errors.Is(err, errPriceTooHigh):
 		a.Code, a.Why = absentPrice, "prices the query differently; the versions may differ"
 	case errors.Is(err, context.DeadlineExceeded), isStatus && s.Code() == codes.DeadlineExceeded:
 		a.Code, a.Why = absentTimeout, "did not answer in time"

@@ -48,7 +48,7 @@ func (c *Coordinator) Outline(ctx context.Context, who Researcher, req Request) 
 		return &Outline{Columns: columns, Confidence: c.config.Confidence}, nil
 	}
 	if question.statement != nil && len(question.statement.Parameters) > 0 && len(req.Parameters) == 0 {
-		parameters, question.Parameters = c.suppose(who, question)
+		parameters, question.Parameters = c.inferParameters(who, question)
 	}
 	q, err := c.plan(who, question)
 	if err != nil && parameters != nil && slices.ContainsFunc(dependent, func(c planner.Code) bool { return errors.Is(err, Code(c)) }) {
@@ -109,7 +109,7 @@ func (q *query) forewarn(ctx context.Context, before func(*Outline)) error {
 // answered reports whether all releases of the query are stored.
 func (q *query) answered(ctx context.Context) (bool, error) {
 	for i := range q.program.Releases {
-		if ok, err := q.c.ledger.Answered(ctx, q.of(i).cellsKey()); !ok || err != nil {
+		if ok, err := q.c.ledger.Answered(ctx, q.forRelease(i).cellsKey()); !ok || err != nil {
 			return false, err
 		}
 	}
@@ -142,19 +142,19 @@ var samples = []struct {
 // noValue is a text that can be read as no other type, and a list of one text.
 var noValue = value.Text("{x}")
 
-// supposing looks for types that the parameters of a query may have.
-type supposing struct {
+// typeInference looks for types that the parameters of a query may have.
+type typeInference struct {
 	parameters []Parameter
 	values     map[string]value.Value
 	found      []bool
 	plan       func() error // with these values
 }
 
-// suppose finds types of parameters, and values of these types, with which the query can be planned: one type for all,
+// inferParameters finds types of parameters, and values of these types, with which the query can be planned: one type for all,
 // or else one for each while the others are NULL. Where a text takes the type of what it is compared with, that is the
 // type.
-func (c *Coordinator) suppose(who Researcher, req parsedRequest) ([]Parameter, map[string]value.Value) {
-	s := supposing{values: map[string]value.Value{}}
+func (c *Coordinator) inferParameters(who Researcher, req parsedRequest) ([]Parameter, map[string]value.Value) {
+	s := typeInference{values: map[string]value.Value{}}
 	req.Parameters = s.values
 	s.plan = func() error {
 		_, err := c.plan(who, req)
@@ -165,9 +165,9 @@ func (c *Coordinator) suppose(who Researcher, req parsedRequest) ([]Parameter, m
 		s.parameters = append(s.parameters, Parameter{name, value.TypeText, list})
 	}
 	s.found = make([]bool, len(s.parameters))
-	if s.oneForAll() {
+	if s.inferCommon() {
 		for i := range s.parameters[:min(len(s.parameters), maxSupposed)] {
-			if wanted := s.wanted(i); wanted != "" {
+			if wanted := s.expectedType(i); wanted != "" {
 				s.parameters[i].Type = wanted
 			}
 		}
@@ -176,14 +176,14 @@ func (c *Coordinator) suppose(who Researcher, req parsedRequest) ([]Parameter, m
 	for _, p := range s.parameters {
 		s.values[p.Name] = value.Null(value.TypeText)
 	}
-	if s.each() {
-		s.each() // with what the first round has found, more may be found
+	if s.inferEach() {
+		s.inferEach() // with what the first round has found, more may be found
 	}
 	return s.parameters, s.values
 }
 
-// oneForAll finds one type for all parameters, if there is one.
-func (s *supposing) oneForAll() bool {
+// inferCommon finds one type for all parameters, if there is one.
+func (s *typeInference) inferCommon() bool {
 	for _, sample := range samples {
 		for i, p := range s.parameters {
 			s.parameters[i].Type, s.values[p.Name] = sample.of, sample.value(i)
@@ -195,20 +195,20 @@ func (s *supposing) oneForAll() bool {
 	return false // and texts they are, as long as nothing else is found
 }
 
-// each finds a type for each parameter that has none. again reports whether it found some but not all.
-func (s *supposing) each() (again bool) {
+// inferEach finds a type for each parameter that has none. again reports whether it found some but not all.
+func (s *typeInference) inferEach() (again bool) {
 	some, all := false, true
 	for i := range s.parameters[:min(len(s.parameters), maxSupposed)] {
-		s.found[i] = s.found[i] || s.one(i)
+		s.found[i] = s.found[i] || s.infer(i)
 		some, all = some || s.found[i], all && s.found[i]
 	}
 	return some && !all
 }
 
-// one finds a type for one parameter, and a value unless the value is what is refused.
-func (s *supposing) one(i int) bool {
+// infer finds a type for one parameter, and a value unless the value is what is refused.
+func (s *typeInference) infer(i int) bool {
 	p := &s.parameters[i]
-	wanted := s.wanted(i)
+	wanted := s.expectedType(i)
 	for _, sample := range samples {
 		if wanted != "" && wanted != sample.of {
 			continue
@@ -225,8 +225,8 @@ func (s *supposing) one(i int) bool {
 	return wanted != ""
 }
 
-// wanted is the type as which a text is read in the parameter's place, or empty if there is none.
-func (s *supposing) wanted(i int) value.Type {
+// expectedType is the type as which a text is read in the parameter's place, or empty if there is none.
+func (s *typeInference) expectedType(i int) value.Type {
 	name := s.parameters[i].Name
 	before := s.values[name]
 	s.values[name] = noValue

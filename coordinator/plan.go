@@ -89,7 +89,7 @@ func (c *Coordinator) plan(who Researcher, req parsedRequest) (*query, error) {
 			q.missing = append(q.missing, *a)
 			continue
 		}
-		version, old := h.says(least)
+		version, old := h.wireVersion(least)
 		if old != nil {
 			q.missing = append(q.missing, *old)
 			continue

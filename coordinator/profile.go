@@ -448,7 +448,7 @@ func (c *Coordinator) profiled(name string) (*catalog.Catalog, map[string]planne
 		if len(p.Steps) > 0 {
 			ladders[t.Name] = p.Steps.With(p.Hidden)
 		}
-		p.keyed(ladders)
+		p.addLadders(ladders)
 		for column, b := range p.Bounds {
 			likely[t.Name+"."+column] = planner.Likely{Lower: b[0], Upper: b[1], Taken: p.Taken.Format(time.DateOnly)}
 		}
@@ -456,8 +456,8 @@ func (c *Coordinator) profiled(name string) (*catalog.Catalog, map[string]planne
 	return &copied, likely, ladders
 }
 
-// keyed adds what is known by the table's usual key, as planner.Federation has it.
-func (p Profile) keyed(ladders map[string]estimate.Ladder) {
+// addLadders adds what is known by the table's usual key, as planner.Federation has it.
+func (p Profile) addLadders(ladders map[string]estimate.Ladder) {
 	if len(p.Groups) > 0 {
 		ladders[planner.LadderOfGroups(p.Table, p.Key)] = p.Groups
 	}

@@ -121,7 +121,7 @@ func TestProfileByKey(t *testing.T) {
 	}
 	p.byKey([][]planner.Estimate{row(1, 900, 7), row(2, 10, 7), row(4, 500, 8)})
 	ladders := map[string]estimate.Ladder{}
-	p.keyed(ladders)
+	p.addLadders(ladders)
 	if l := ladders[planner.LadderOfRows("finding", "term", "7")]; len(l) == 0 || l[0] != (estimate.Step{Rows: 1, Patients: 900}) || len(ladders) != 3 {
 		t.Errorf("known are %v", ladders)
 	}

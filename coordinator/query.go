@@ -39,11 +39,11 @@ type query struct {
 	missing  []Absence
 	caveats  caveats // of the hospitals that answered the release, or had answered the stored one
 	progress *reporter
-	course   *timeline
+	timeline *timeline
 	charged  bool     // hospitals may have computed: nothing comes back
 	sources  []source // of public rows that were read
-	// vouched are the hospitals' checkpoints that must be on the disk before anything is released.
-	vouched []ledger.Checkpoint
+	// checkpoints are the hospitals' checkpoints that must be on the disk before anything is released.
+	checkpoints []ledger.Checkpoint
 }
 
 // Query answers one query, and charges the study for it, unless the same answer
@@ -113,7 +113,7 @@ func (c *Coordinator) answer(
 	if err != nil {
 		return nil, err
 	}
-	q.course = course
+	q.timeline = course
 	course.planned(q)
 	q.progress = newReporter(ticks, progress)
 	defer q.progress.drop()
@@ -131,7 +131,7 @@ func (c *Coordinator) answer(
 	if q.charged { // the time it took may depend on the data
 		if canceled := ticks.Wait(ctx, tick); canceled != nil {
 			for _, r := range releases {
-				r.keepVouched(ctx)
+				r.keepHospitalCheckpoints(ctx)
 			}
 			return nil, q.explainFailure(ctx, canceled)
 		}
@@ -197,7 +197,7 @@ func (q *query) releases(ctx context.Context, ticks grid.Ticks) ([]released, err
 				return all, err
 			}
 		}
-		one := q.of(i)
+		one := q.forRelease(i)
 		cells, stored, err := one.run(ctx)
 		q.charged = q.charged || one.charged
 		if err != nil {
@@ -208,8 +208,8 @@ func (q *query) releases(ctx context.Context, ticks grid.Ticks) ([]released, err
 	return all, nil
 }
 
-// of is the query for its i-th release alone.
-func (q *query) of(i int) *query {
+// forRelease is the query for its i-th release alone.
+func (q *query) forRelease(i int) *query {
 	one := *q
 	one.plan, one.parts, one.missing = q.program.Releases[i], nil, slices.Clone(q.missing)
 	one.charged = false // what another release was charged keeps no reservation of this one

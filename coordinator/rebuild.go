@@ -32,7 +32,7 @@ func (c *Coordinator) Rebuild(ctx context.Context, without []string, by, reason 
 			return nil, fmt.Errorf("there is no hospital %q to leave out", name)
 		}
 	}
-	hospitals, err := c.gather(ctx, without)
+	hospitals, err := c.waitForHospitals(ctx, without)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +40,7 @@ func (c *Coordinator) Rebuild(ctx context.Context, without []string, by, reason 
 	found := map[string]paid{}
 	var ahead *ledger.Checkpoint
 	for _, h := range hospitals {
-		known, err := c.vouched(ctx, h)
+		known, err := c.checkpointAt(ctx, h)
 		if err != nil {
 			return nil, fmt.Errorf("hospital %s: %w", h.Name, err)
 		}
@@ -70,8 +70,8 @@ type paid struct {
 	hospitals []string
 }
 
-// gather waits until every hospital except those left out can be asked.
-func (c *Coordinator) gather(ctx context.Context, without []string) (here []Hospital, err error) {
+// waitForHospitals waits until every hospital except those left out can be asked.
+func (c *Coordinator) waitForHospitals(ctx context.Context, without []string) (here []Hospital, err error) {
 	for {
 		here, missing := c.Federation().split()
 		here = slices.DeleteFunc(here, func(h Hospital) bool { return slices.Contains(without, h.Name) })
@@ -87,10 +87,10 @@ func (c *Coordinator) gather(ctx context.Context, without []string) (here []Hosp
 	}
 }
 
-// vouched returns the checkpoint of this ledger that a hospital keeps, or nil if there is none that this coordinator
+// checkpointAt returns the checkpoint of this ledger that a hospital keeps, or nil if there is none that this coordinator
 // signed.
-func (c *Coordinator) vouched(ctx context.Context, h Hospital) (*ledger.Checkpoint, error) {
-	body, err := json.Marshal(study.Offer{Known: c.known(ctx, h.Name)})
+func (c *Coordinator) checkpointAt(ctx context.Context, h Hospital) (*ledger.Checkpoint, error) {
+	body, err := json.Marshal(study.Offer{Known: c.keptCheckpoint(ctx, h.Name)})
 	if err != nil {
 		return nil, err
 	}

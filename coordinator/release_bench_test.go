@@ -99,9 +99,9 @@ func addedUp(b testing.TB, p *planner.Plan, records []arrow.Record) exact {
 	b.Helper()
 	total := newExact(p.Fragment)
 	for range 5 {
-		site := total.sibling()
+		site := total.emptyCopy()
 		for _, r := range records {
-			if err := site.take(r); err != nil {
+			if err := site.addRecord(r); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -123,7 +123,7 @@ func merged(b testing.TB, p *planner.Plan, hospitals, groups int) *merger {
 	total := newMerger(p.Fragment)
 	partials := make([]int64, p.Fragment.Width())
 	for range hospitals {
-		site := total.sibling().(*merger)
+		site := total.emptyCopy().(*merger)
 		for k := range int64(groups) {
 			if err := site.add([]value.Value{value.Int(k)}, partials); err != nil {
 				b.Fatal(err)

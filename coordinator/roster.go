@@ -80,9 +80,9 @@ func (c *Coordinator) Federation() Federation {
 	return f
 }
 
-// says returns the wire version in which a request that needs at least version least is written for the hospital, or
+// wireVersion returns the wire version in which a request that needs at least version least is written for the hospital, or
 // why the hospital cannot be asked.
-func (h Hospital) says(least int) (version int, a *Absence) {
+func (h Hospital) wireVersion(least int) (version int, a *Absence) {
 	if h.wire.Most < least {
 		return 0, &Absence{
 			Name: h.Name, Code: absentOld,

@@ -77,19 +77,19 @@ func (q *query) run(ctx context.Context) (cells []planner.Cell, stored bool, err
 func (q *query) compute(ctx context.Context) (cells []planner.Cell, err error) {
 	known := map[string]*ledger.Checkpoint{}
 	for _, p := range q.parts {
-		known[p.hospital.Name] = q.c.known(ctx, p.hospital.Name)
+		known[p.hospital.Name] = q.c.keptCheckpoint(ctx, p.hospital.Name)
 	}
 	sums, err := q.execute(ctx)
 	shown := map[string]ledger.Checkpoint{}
 	for _, p := range q.parts {
-		if p.shown != nil {
-			shown[p.hospital.Name] = *p.shown
+		if p.checkpoint != nil {
+			shown[p.hospital.Name] = *p.checkpoint
 		}
 	}
-	q.vouched = q.c.fresh(shown, known, 0)
+	q.checkpoints = q.c.newerCheckpoints(shown, known, 0)
 	defer func() {
 		if err != nil {
-			q.keepVouched(ctx)
+			q.keepHospitalCheckpoints(ctx)
 		}
 	}()
 	before := len(q.missing)
@@ -121,9 +121,9 @@ func (q *query) compute(ctx context.Context) (cells []planner.Cell, err error) {
 	return slices.DeleteFunc(cells, func(c planner.Cell) bool { return ofAbsent(q.plan.Fragment.Keys, c.Keys, answered) }), err
 }
 
-// keepVouched stores the checkpoints of the hospitals' ledgers if no answer does.
-func (q *query) keepVouched(ctx context.Context) {
-	if err := q.c.ledger.Keep(context.WithoutCancel(ctx), q.vouched...); err != nil {
+// keepHospitalCheckpoints stores the checkpoints of the hospitals' ledgers if no answer does.
+func (q *query) keepHospitalCheckpoints(ctx context.Context) {
+	if err := q.c.ledger.Keep(context.WithoutCancel(ctx), q.checkpoints...); err != nil {
 		q.c.log.Error("the hospitals' checkpoints were not kept", slog.String("query", q.id), slog.Any("error", err))
 	}
 }

@@ -38,7 +38,7 @@ func newCovered(p *planner.Plan, groups [][]value.Value) *covered {
 	return &covered{groups: groups, size: len(groups) * p.Fragment.Released()}
 }
 
-func (c *covered) take(r arrow.Record) (err error) {
+func (c *covered) addRecord(r arrow.Record) (err error) {
 	c.vector, err = fragment.ReadCovered(r, c.vector, c.size)
 	return err
 }
@@ -125,13 +125,13 @@ func (q *query) talk(ctx context.Context, stop context.CancelFunc) (sums, error)
 		}
 	}()
 	cover, groups := q.plan.Cover, q.plan.Fragment.Groups()
-	ok := c.step(ctx, func(step context.Context, p *part) (err error) {
+	ok := c.forEach(ctx, func(step context.Context, p *part) (err error) {
 		q.progress.report(p, StateRunning)
-		p.line, err = q.c.nodes.converse(ctx, step, p.hospital, p.reservation, func(l *conversing) (err error) {
+		p.line, err = q.c.nodes.converse(ctx, step, p.hospital, p.reservation, func(l *nodeStream) (err error) {
 			if !cover.Names {
-				return l.hearMember(p.hospital.Name)
+				return l.receiveMember(p.hospital.Name)
 			}
-			if l.names, err = q.plan.Fragment.ReadNames(l.hear); errors.Is(err, fragment.ErrRecord) {
+			if l.names, err = q.plan.Fragment.ReadNames(l.receive); errors.Is(err, fragment.ErrRecord) {
 				return invalidAnswer(err)
 			}
 			return err
@@ -143,12 +143,12 @@ func (q *query) talk(ctx context.Context, stop context.CancelFunc) (sums, error)
 			c.stop()
 			return nil, errTooManyNames
 		}
-		ok = c.step(ctx, func(step context.Context, p *part) error {
+		ok = c.forEach(ctx, func(step context.Context, p *part) error {
 			return p.line.within(step, func() error {
-				if err := fragment.WriteNames(groups, p.line.say); err != nil || !cover.Masked() {
+				if err := fragment.WriteNames(groups, p.line.send); err != nil || !cover.Masked() {
 					return err
 				}
-				return p.line.hearMember(p.hospital.Name)
+				return p.line.receiveMember(p.hospital.Name)
 			})
 		})
 	}
@@ -167,12 +167,12 @@ func (c *conversation) in() []*part {
 	return slices.DeleteFunc(slices.Clone(c.parts), func(p *part) bool { return p.absent != nil })
 }
 
-// step has each hospital that still takes part do something, and reports whether enough are left. If not, the others
+// forEach has each hospital that still takes part do something, and reports whether enough are left. If not, the others
 // are told to stop.
-func (c *conversation) step(ctx context.Context, do func(step context.Context, p *part) error) bool {
+func (c *conversation) forEach(ctx context.Context, do func(step context.Context, p *part) error) bool {
 	late := c.lateness()
 	each(c.in(), func(p *part) {
-		within, end := c.course.step(ctx, phaseExecute+" at a hospital", attrHospital.String(p.hospital.Name))
+		within, end := c.timeline.step(ctx, phaseExecute+" at a hospital", attrHospital.String(p.hospital.Name))
 		defer func() { end(p.absent.code()) }()
 		err := ctx.Err()
 		if err == nil {
@@ -223,12 +223,12 @@ func (c *conversation) union() [][]value.Value {
 // answered receives the vectors of hospitals that cover by themselves.
 func (c *conversation) answered(ctx context.Context, total *covered) error {
 	var mu sync.Mutex // of total
-	c.step(ctx, func(step context.Context, p *part) error {
+	c.forEach(ctx, func(step context.Context, p *part) error {
 		vector := newCovered(c.plan, total.groups)
 		if err := p.line.within(step, func() (err error) {
-			p.shown, err = p.line.finish(func(r arrow.Record) error {
-				p.heard.Add(1)
-				return vector.take(r)
+			p.checkpoint, err = p.line.finish(func(r arrow.Record) error {
+				p.batches.Add(1)
+				return vector.addRecord(r)
 			})
 			return err
 		}); err != nil {
@@ -262,9 +262,9 @@ func (c *conversation) sealed(ctx context.Context, total *covered) error {
 	var broken error
 	each(done, func(p *part) {
 		vector := newCovered(c.plan, total.groups)
-		err := p.line.say(ticket)
+		err := p.line.send(ticket)
 		if err == nil {
-			p.shown, err = p.line.finish(vector.take)
+			p.checkpoint, err = p.line.finish(vector.addRecord)
 		}
 		mu.Lock()
 		defer mu.Unlock()
@@ -342,8 +342,8 @@ func (q *query) lostAtSeal(hospital string) *Absence {
 	return &Absence{Name: hospital, Code: absentLost, Why: fmt.Sprintf("was lost while a query was sealed, which cost the query; it is asked again in %d minutes", int(wait/time.Minute)+1)}
 }
 
-// conversing is a hospital that computes for a query, and waits for a message.
-type conversing struct {
+// nodeStream is a hospital that computes for a query, and waits for a message.
+type nodeStream struct {
 	member seal.Member     // as it said that it is done
 	names  [][]value.Value // of the groups that it has
 	stream flight.FlightService_DoExchangeClient
@@ -354,23 +354,23 @@ type conversing struct {
 
 // converse runs a reservation until first has received its message, or step ends. The stream ends with query, or when
 // it is closed.
-func (n *nodes) converse(query, step context.Context, h Hospital, reservation string, first func(*conversing) error) (*conversing, error) {
+func (n *nodes) converse(query, step context.Context, h Hospital, reservation string, first func(*nodeStream) error) (*nodeStream, error) {
 	ctx, cancel := detached(query)
 	client, peer, err := n.client(h)
 	if err != nil {
 		cancel()
 		return nil, err
 	}
-	l := &conversing{peer: peer}
+	l := &nodeStream{peer: peer}
 	l.within = func(step context.Context, do func() error) error {
-		defer n.telling(ctx, step, cancel, h, reservation)()
+		defer n.propagateCancel(ctx, step, cancel, h, reservation)()
 		return do()
 	}
 	if err := l.within(step, func() error {
 		if l.stream, err = client.DoExchange(telemetry.Inject(ctx)); err != nil {
 			return peer.check(err)
 		}
-		if err := l.say([]byte(reservation)); err != nil {
+		if err := l.send([]byte(reservation)); err != nil {
 			return err
 		}
 		return first(l)
@@ -378,20 +378,20 @@ func (n *nodes) converse(query, step context.Context, h Hospital, reservation st
 		cancel()
 		return nil, err
 	}
-	quiet := n.telling(ctx, query, cancel, h, reservation)
+	quiet := n.propagateCancel(ctx, query, cancel, h, reservation)
 	l.close = func() { quiet(); cancel() }
 	return l, nil
 }
 
-// say sends the hospital a message. If that fails, hear returns why.
-func (l *conversing) say(b []byte) error {
+// send sends the hospital a message. If that fails, hear returns why.
+func (l *nodeStream) send(b []byte) error {
 	if err := l.stream.Send(&flight.FlightData{AppMetadata: b}); err != nil && !errors.Is(err, io.EOF) {
 		return l.peer.check(err)
 	}
 	return nil
 }
 
-func (l *conversing) hear() ([]byte, error) {
+func (l *nodeStream) receive() ([]byte, error) {
 	d, err := l.stream.Recv()
 	if err != nil {
 		return nil, l.peer.check(err)
@@ -399,8 +399,8 @@ func (l *conversing) hear() ([]byte, error) {
 	return d.GetAppMetadata(), nil
 }
 
-func (l *conversing) hearMember(name string) error {
-	b, err := l.hear()
+func (l *nodeStream) receiveMember(name string) error {
+	b, err := l.receive()
 	if err != nil {
 		return err
 	}
@@ -411,7 +411,7 @@ func (l *conversing) hearMember(name string) error {
 }
 
 // finish receives the hospital's vector at the end of the conversation, with the checkpoint of the node's ledger.
-func (l *conversing) finish(take func(arrow.Record) error) (*ledger.Checkpoint, error) {
+func (l *nodeStream) finish(take func(arrow.Record) error) (*ledger.Checkpoint, error) {
 	if err := l.stream.CloseSend(); err != nil {
 		return nil, l.peer.check(err)
 	}

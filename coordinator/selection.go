@@ -43,8 +43,8 @@ func (s Selection) String() string {
 	return s.names
 }
 
-// asks reports whether the selection includes a hospital.
-func (s Selection) asks(name string) bool {
+// includes reports whether the selection includes a hospital.
+func (s Selection) includes(name string) bool {
 	return s == Selection{} || slices.Contains(strings.Split(s.names, ", "), name) != s.but
 }
 
@@ -64,7 +64,7 @@ func (s Selection) of(hospitals []string, sealed bool) ([]string, error) {
 			return nil, wrong(fmt.Sprintf("the study asks no hospital %q", name), "its hospitals are "+strings.Join(hospitals, ", "))
 		}
 	}
-	asked := slices.DeleteFunc(slices.Clone(hospitals), func(h string) bool { return !s.asks(h) })
+	asked := slices.DeleteFunc(slices.Clone(hospitals), func(h string) bool { return !s.includes(h) })
 	if len(asked) == 0 {
 		return nil, wrong("no hospital is left to ask", "its hospitals are "+strings.Join(hospitals, ", "))
 	}

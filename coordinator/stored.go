@@ -89,7 +89,7 @@ func (q *query) store(ctx context.Context, cells []planner.Cell) ([]planner.Cell
 	if err != nil {
 		return nil, err
 	}
-	err = q.c.ledger.Release(ctx, key, b, entry, q.vouched...)
+	err = q.c.ledger.Release(ctx, key, b, entry, q.checkpoints...)
 	if errors.Is(err, ledger.ErrAnswerExists) {
 		cells, _, err = q.storedCells(ctx, key)
 	}

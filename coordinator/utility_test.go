@@ -198,7 +198,7 @@ func (w *utilityWorld) profile() {
 		if ladders[table.Name] = p.Steps.With(p.Hidden); len(p.Steps) > 0 {
 			w.t.Logf("%s: %+v; %s: %+v, %+v", table.Name, p.Steps, p.Key, p.Groups, p.OfGroup)
 		}
-		p.keyed(ladders)
+		p.addLadders(ladders)
 	}
 	w.federation.Ladders = ladders
 }
@@ -317,8 +317,8 @@ func (w *utilityWorld) sums(program *planner.Program) []exact {
 	for _, p := range program.Releases {
 		total := newExact(p.Fragment)
 		for _, e := range w.engines {
-			site := total.sibling()
-			must(w.t, e.Run(w.t.Context(), p.Fragment, p.Proof, memory.DefaultAllocator, site.take))
+			site := total.emptyCopy()
+			must(w.t, e.Run(w.t.Context(), p.Fragment, p.Proof, memory.DefaultAllocator, site.addRecord))
 			must(w.t, total.merge(site))
 		}
 		all = append(all, total)

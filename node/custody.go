@@ -92,9 +92,9 @@ func openStudies(ctx context.Context, c Config, place study.Place, book *ledger.
 	return studies, studies.Collect(ctx, study.Inbox(c.Ledger))
 }
 
-// whole refuses if a checkpoint that this node has signed shows that a part of its ledger is missing. known is the
+// checkComplete refuses if a checkpoint that this node has signed shows that a part of its ledger is missing. known is the
 // checkpoint that the coordinator keeps; nil: none.
-func (c *custody) whole(ctx context.Context, book *ledger.Ledger, known *ledger.Checkpoint) error {
+func (c *custody) checkComplete(ctx context.Context, book *ledger.Ledger, known *ledger.Checkpoint) error {
 	c.state.mu.Lock()
 	defer c.state.mu.Unlock()
 	if c.state.broken != nil {
@@ -187,7 +187,7 @@ func (s *service) exchange(ctx context.Context, body []byte) (*study.State, erro
 		}
 	}
 	// The answer is sent in any case. If a part is missing, the next query is refused.
-	_ = s.custody.whole(ctx, s.ledger, offer.Known)
+	_ = s.custody.checkComplete(ctx, s.ledger, offer.Known)
 	own, err := s.ledger.Checkpoint(ctx, s.custody.key)
 	if err != nil {
 		return nil, refuse(CodeLedger, err)

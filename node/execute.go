@@ -78,7 +78,7 @@ func (s *service) execute(ctx context.Context, id pki.Identity, reserved string,
 	came := s.now()
 	ticks := grid.Ticks{Grid: grid.Default, Started: time.Now(), Timeout: s.limits.QueryTimeout}
 	s.metrics.waiting.Inc()
-	approval, rest, err := s.turn(ctx, r.request.Study)
+	approval, rest, err := s.acquireSlot(ctx, r.request.Study)
 	s.metrics.waiting.Dec()
 	if err != nil {
 		s.giveBack(ctx, reserved)
@@ -87,7 +87,7 @@ func (s *service) execute(ctx context.Context, id pki.Identity, reserved string,
 	defer s.studies.End(r.request.Study)
 	defer rest()
 	s.metrics.waited.Observe(s.now().Sub(came).Seconds())
-	if err := s.still(ctx, r); err != nil {
+	if err := s.recheck(ctx, r); err != nil {
 		s.giveBack(ctx, reserved)
 		return err
 	}
@@ -124,7 +124,7 @@ func (s *service) execute(ctx context.Context, id pki.Identity, reserved string,
 	if out.covered && err != nil {
 		err = late(ctx, ticks, err)
 	}
-	s.ask(ctx, out, ticks)
+	s.verifyAtTick(ctx, out, ticks)
 	s.metrics.computed.Observe(out.took.Seconds())
 	if !out.covered {
 		s.metrics.groups.Add(float64(out.rows))
@@ -137,9 +137,9 @@ func (s *service) execute(ctx context.Context, id pki.Identity, reserved string,
 	return nil
 }
 
-// turn waits until the study's allowance has room for a failure, and then for its turn to run. The caller must end
+// acquireSlot waits until the study's allowance has room for a failure, and then for its turn to run. The caller must end
 // both.
-func (s *service) turn(ctx context.Context, id string) (approval int, rest func(), err error) {
+func (s *service) acquireSlot(ctx context.Context, id string) (approval int, rest func(), err error) {
 	if approval, err = s.studies.Begin(ctx, id, s.limits.FailuresAllowed); errors.Is(err, study.ErrFailures) {
 		return 0, nil, refuse(CodeFailures, err)
 	}
@@ -165,8 +165,8 @@ func (t slots) take(ctx context.Context) (rest func(), err error) {
 	}
 }
 
-// still refuses a prepared query that may no longer run: its study may have been closed, or its terms may have changed.
-func (s *service) still(ctx context.Context, r reservation) error {
+// recheck refuses a prepared query that may no longer run: its study may have been closed, or its terms may have changed.
+func (s *service) recheck(ctx context.Context, r reservation) error {
 	version, err := s.version(ctx)
 	if err != nil {
 		return err
@@ -187,37 +187,37 @@ func (s *service) still(ctx context.Context, r reservation) error {
 	return err
 }
 
-// same refuses if the data changed during the computation. What left may then come from data that was never compared
+// checkUnchanged refuses if the data changed during the computation. What left may then come from data that was never compared
 // with the catalog, which the proofs use. A coordinator releases nothing from a hospital that ends with an error.
-func (s *service) same(ctx context.Context, version string, out *countingWriter) error {
+func (s *service) checkUnchanged(ctx context.Context, version string, out *countingWriter) error {
 	now, err := s.version(ctx)
 	if err == nil && now != version {
-		out.then = s.verifyAnew
+		out.then = s.requestVerification
 		err = refuse(CodeData, errors.New("the data changed while it was computed"))
 	}
 	return err
 }
 
-// verifyAnew asks Serve to compare the data with the catalog.
-func (s *service) verifyAnew() {
+// requestVerification asks Serve to compare the data with the catalog.
+func (s *service) requestVerification() {
 	select {
 	case s.unverified <- struct{}{}:
 	default: // it was asked already
 	}
 }
 
-// distrust asks Serve to compare the data with the catalog although its version is the same. The version may be a label
+// requireVerification asks Serve to compare the data with the catalog although its version is the same. The version may be a label
 // that nobody changed. Until then nothing is prepared.
-func (s *service) distrust() {
+func (s *service) requireVerification() {
 	old := s.verified.Load()
 	// if this fails, somebody else has just verified or distrusted
 	s.verified.CompareAndSwap(old, &verified{wrong: old.wrong})
-	s.verifyAnew()
+	s.requestVerification()
 }
 
-// ask requests a new verification of the data if an execution found it necessary. Others notice at once, because their
+// verifyAtTick requests a new verification of the data if an execution found it necessary. Others notice at once, because their
 // requests are refused. So for covered answers it is done at a tick, even if nobody waits for the answer any more.
-func (s *service) ask(ctx context.Context, out *countingWriter, ticks grid.Ticks) {
+func (s *service) verifyAtTick(ctx context.Context, out *countingWriter, ticks grid.Ticks) {
 	if out.then == nil {
 		return
 	}
@@ -236,7 +236,7 @@ func (s *service) stream(ctx context.Context, r reservation, out *countingWriter
 		err = out.close()
 	}
 	if err == nil {
-		err = s.same(ctx, r.version, out)
+		err = s.checkUnchanged(ctx, r.version, out)
 	}
 	return err
 }
@@ -256,7 +256,7 @@ func (s *service) run(ctx context.Context, r reservation, out *countingWriter, t
 		}
 		var contradiction interface{ Contradiction() bool }
 		if errors.As(err, &contradiction) && contradiction.Contradiction() {
-			out.then = s.distrust
+			out.then = s.requireVerification
 			return refuse(CodeData, errors.New(class(err)))
 		}
 		return refuse(CodeEngine, errors.New(class(err)))

@@ -29,7 +29,7 @@ const onTime = 2 * time.Second
 func (s *service) conclude(ctx context.Context, id pki.Identity, x study.Execution, r reservation, out *countingWriter, err error) error {
 	var told *refusal
 	if err != nil {
-		told = s.told(ctx, err)
+		told = s.classify(ctx, err)
 		told.recorded = true
 	}
 	if err == nil || s.excused(ctx, told.Code) {
@@ -50,8 +50,8 @@ func (s *service) conclude(ctx context.Context, id pki.Identity, x study.Executi
 	return told
 }
 
-// told gives an error the code under which the coordinator hears of it.
-func (s *service) told(ctx context.Context, err error) *refusal {
+// classify gives an error the code under which the coordinator hears of it.
+func (s *service) classify(ctx context.Context, err error) *refusal {
 	var refused *refusal
 	if !errors.As(err, &refused) {
 		refused = refuse(CodeEngine, errors.New(class(err)))

@@ -52,7 +52,7 @@ func (s *service) lookup(ctx context.Context, id pki.Identity, l *fragment.Looku
 	if err := s.suspension.released(); err != nil {
 		return nil, err
 	}
-	if err := s.custody.whole(ctx, s.ledger, known(ctx)); err != nil {
+	if err := s.custody.checkComplete(ctx, s.ledger, known(ctx)); err != nil {
 		return nil, err
 	}
 	document, err := s.permit(ctx, who, now)
@@ -92,7 +92,7 @@ func (s *service) lookup(ctx context.Context, id pki.Identity, l *fragment.Looku
 	case err != nil:
 		return nil, err
 	case now != version:
-		s.verifyAnew()
+		s.requestVerification()
 		return nil, refuse(CodeData, errors.New("the data changed while it was read"))
 	}
 	s.recordLookup(ctx, id, l, len(found.Rows))

@@ -20,7 +20,7 @@ func (s *service) prepare(ctx context.Context, id pki.Identity, r *fragment.Requ
 	if err := s.suspension.released(); err != nil {
 		return nil, err
 	}
-	if err := s.custody.whole(ctx, s.ledger, known(ctx)); err != nil {
+	if err := s.custody.checkComplete(ctx, s.ledger, known(ctx)); err != nil {
 		return nil, err
 	}
 	// The researcher must be allowed to ask here, so that nobody else can use up their rate.
@@ -98,7 +98,7 @@ func (s *service) version(ctx context.Context) (string, error) {
 func (s *service) verifiedVersion(ctx context.Context, over *verified) (string, error) {
 	v, err := s.version(ctx)
 	if err == nil && v != over.version {
-		s.verifyAnew()
+		s.requestVerification()
 		err = refuse(CodeData, nil)
 	}
 	return v, err

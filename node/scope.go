@@ -34,10 +34,10 @@ type scope struct {
 	document *study.Document
 }
 
-// shown describes a relation's columns, as far as the study may read them.
-type shown map[string]shows
+// columnKinds describes a relation's columns, as far as the study may read them.
+type columnKinds map[string]columnKind
 
-type shows struct {
+type columnKind struct {
 	kind     string // what it identifies: patientKind, or a key as table.column; empty if it is no identifier
 	unlisted string // the identifier that it shows and the study does not list, as table.column; or ""
 	null     bool   // always NULL
@@ -90,8 +90,8 @@ func aggregate(k fragment.PartialKind) study.Aggregate {
 }
 
 // relations checks relations and their joins, and returns what their columns show.
-func (s scope) relations(all []fragment.Relation) (map[string]shown, error) {
-	out := map[string]shown{}
+func (s scope) relations(all []fragment.Relation) (map[string]columnKinds, error) {
+	out := map[string]columnKinds{}
 	for _, r := range all {
 		var err error
 		if r.Query != nil {
@@ -110,15 +110,15 @@ func (s scope) relations(all []fragment.Relation) (map[string]shown, error) {
 }
 
 // table returns what the columns of a table show.
-func (s scope) table(name string) (shown, error) {
+func (s scope) table(name string) (columnKinds, error) {
 	t, ok := s.catalog.Table(name)
 	if !ok {
 		return nil, fmt.Errorf("there is no table %s", name)
 	}
-	out := shown{}
+	out := columnKinds{}
 	if t.Public {
 		for _, c := range t.Columns {
-			out[strings.ToLower(c.Name)] = shows{}
+			out[strings.ToLower(c.Name)] = columnKind{}
 		}
 		return out, nil
 	}
@@ -128,7 +128,7 @@ func (s scope) table(name string) (shown, error) {
 	}
 	for _, c := range t.Columns {
 		named := slices.ContainsFunc(listed, func(l string) bool { return strings.EqualFold(l, c.Name) })
-		is := shows{kind: s.kind(t, c)}
+		is := columnKind{kind: s.kind(t, c)}
 		if is.kind != "" && !named {
 			is.unlisted = strings.ToLower(t.Name + "." + c.Name)
 		}
@@ -164,7 +164,7 @@ func (s scope) kind(t *catalog.Table, c *catalog.Column) string {
 }
 
 // derived checks a derived relation and returns what its columns show.
-func (s scope) derived(d *fragment.Query) (shown, error) {
+func (s scope) derived(d *fragment.Query) (columnKinds, error) {
 	if len(d.Inputs) > 0 {
 		return s.combined(d)
 	}
@@ -175,7 +175,7 @@ func (s scope) derived(d *fragment.Query) (shown, error) {
 	if err := s.conditions(d.Filter, relations); err != nil {
 		return nil, err
 	}
-	out := shown{}
+	out := columnKinds{}
 	for i := range d.Columns {
 		is, err := s.output(&d.Columns[i], relations)
 		if err != nil {
@@ -187,7 +187,7 @@ func (s scope) derived(d *fragment.Query) (shown, error) {
 }
 
 // output checks a column of a derived relation and returns what it shows.
-func (s scope) output(o *fragment.Output, relations map[string]shown) (is shows, err error) {
+func (s scope) output(o *fragment.Output, relations map[string]columnKinds) (is columnKind, err error) {
 	check := s.value
 	switch o.Function {
 	case "":
@@ -221,8 +221,8 @@ func (s scope) output(o *fragment.Output, relations map[string]shown) (is shows,
 }
 
 // combined checks a set operation, whose inputs are compared column by column.
-func (s scope) combined(d *fragment.Query) (shown, error) {
-	var out shown
+func (s scope) combined(d *fragment.Query) (columnKinds, error) {
+	var out columnKinds
 	names := outputs(d)
 	for _, input := range d.Inputs {
 		other, err := s.derived(input)
@@ -265,7 +265,7 @@ func outputs(d *fragment.Query) []string {
 }
 
 // conditions checks a filter or a join condition. Two identifiers of one kind may be compared for equality.
-func (s scope) conditions(e *expr.Expr, relations map[string]shown) error {
+func (s scope) conditions(e *expr.Expr, relations map[string]columnKinds) error {
 	kind := func(e *expr.Expr) string {
 		if e.Op != expr.OpColumn {
 			return ""
@@ -285,7 +285,7 @@ func (s scope) conditions(e *expr.Expr, relations map[string]shown) error {
 }
 
 // plain allows an identifier itself, but not a value computed from one. nil is allowed.
-func (s scope) plain(e *expr.Expr, relations map[string]shown) error {
+func (s scope) plain(e *expr.Expr, relations map[string]columnKinds) error {
 	c, when := standing(e)
 	if c == nil {
 		return s.value(e, relations)
@@ -310,7 +310,7 @@ func standing(e *expr.Expr) (column, when *expr.Expr) {
 }
 
 // value checks an expression whose value may show or depend on what it reads.
-func (s scope) value(e *expr.Expr, relations map[string]shown) error {
+func (s scope) value(e *expr.Expr, relations map[string]columnKinds) error {
 	switch {
 	case e == nil:
 		return nil
@@ -333,7 +333,7 @@ func (s scope) value(e *expr.Expr, relations map[string]shown) error {
 }
 
 // reads checks that the study may read every column of an expression.
-func (s scope) reads(e *expr.Expr, relations map[string]shown) (err error) {
+func (s scope) reads(e *expr.Expr, relations map[string]columnKinds) (err error) {
 	if e == nil {
 		return nil
 	}

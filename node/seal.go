@@ -89,7 +89,7 @@ func (s *service) exactly(ctx context.Context, r reservation, out *countingWrite
 	if err := s.run(ctx, r, out, take); err != nil {
 		return err
 	}
-	return s.same(ctx, r.version, out)
+	return s.checkUnchanged(ctx, r.version, out)
 }
 
 // drawing is the grid on which masked numbers leave after the members are known. How long a draw of the noise takes
@@ -309,8 +309,8 @@ type conversation struct {
 	flight.FlightService_DoExchangeServer
 }
 
-// hear returns the coordinator's next message.
-func (c conversation) hear(ctx context.Context) ([]byte, error) {
+// receive returns the coordinator's next message.
+func (c conversation) receive(ctx context.Context) ([]byte, error) {
 	type said struct {
 		data *flight.FlightData
 		err  error
@@ -331,7 +331,7 @@ func (c conversation) hear(ctx context.Context) ([]byte, error) {
 	}
 }
 
-func (c conversation) say(b []byte) error {
+func (c conversation) send(b []byte) error {
 	if err := c.Send(&flight.FlightData{AppMetadata: b}); err != nil {
 		return refuse(CodeCanceled, errors.New("the stream broke"))
 	}
@@ -339,10 +339,10 @@ func (c conversation) say(b []byte) error {
 }
 
 func (c conversation) names(ctx context.Context, f *fragment.Fragment, own [][]value.Value) ([][]value.Value, error) {
-	if err := fragment.WriteNames(own, c.say); err != nil {
+	if err := fragment.WriteNames(own, c.send); err != nil {
 		return nil, err
 	}
-	groups, err := f.ReadNames(func() ([]byte, error) { return c.hear(ctx) })
+	groups, err := f.ReadNames(func() ([]byte, error) { return c.receive(ctx) })
 	if errors.Is(err, fragment.ErrRecord) {
 		return nil, refuse(CodeSealed, err)
 	}
@@ -354,10 +354,10 @@ func (c conversation) members(ctx context.Context, own seal.Member) ([]seal.Memb
 	if err != nil {
 		return nil, refuse(CodeRequest, err)
 	}
-	if err := c.say(b); err != nil {
+	if err := c.send(b); err != nil {
 		return nil, err
 	}
-	if b, err = c.hear(ctx); err != nil {
+	if b, err = c.receive(ctx); err != nil {
 		return nil, err
 	}
 	all, err := seal.ParseMembers(b)

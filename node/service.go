@@ -140,7 +140,7 @@ func (s *service) DoAction(a *flight.Action, stream flight.FlightService_DoActio
 
 // failed logs an error and records it if it refuses a query. It returns what the coordinator gets.
 func (s *service) failed(ctx context.Context, what string, id pki.Identity, r *fragment.Request, err error) error {
-	refused := s.told(ctx, err)
+	refused := s.classify(ctx, err)
 	s.outcome(ctx, what, r, string(refused.Code))
 	attrs := []any{slog.String("action", what), slog.String("code", string(refused.Code)), slog.String("peer", id.String())}
 	if r != nil {

@@ -56,7 +56,7 @@ func (p *Plan) shown(cells []Cell, fit *fitted) ([]groupRow, error) {
 }
 
 func (p *Plan) answer(rows []groupRow, confidence float64) *Answer {
-	readings := make([]*reading, len(p.Columns))
+	readings := make([]*releasedExpr, len(p.Columns))
 	for i, c := range p.Columns {
 		if c.Ranged() {
 			readings[i] = p.prepareFitted(c.expr, confidence, fitOf(rows))

@@ -33,18 +33,18 @@ func (b *builder) measure() {
 		of, alone = b.measurable()
 	}
 	asked, places := slices.Clone(b.fragment.Partials), len(b.plan.places)
-	if b.buy(of, alone, b.clamps()) == nil {
+	if b.addMeasuring(of, alone, b.clamps()) == nil {
 		return
 	}
 	// the fragment with its measurements may be too large
 	b.fragment.Partials, b.plan.places = asked, b.plan.places[:places]
-	if err := b.buy(of, alone, nil); err != nil {
+	if err := b.addMeasuring(of, alone, nil); err != nil {
 		b.Invalid(err, b.syntax.At)
 	}
 }
 
-// buy adds the measuring partial aggregates; of is -1 if clipping is not measured. An error comes from the proof.
-func (b *builder) buy(of int, alone bool, clamps []clampCount) error {
+// addMeasuring adds the measuring partial aggregates; of is -1 if clipping is not measured. An error comes from the proof.
+func (b *builder) addMeasuring(of int, alone bool, clamps []clampCount) error {
 	p, f := b.plan, b.fragment
 	p.measured, p.clamped = nil, nil
 	if of < 0 && len(clamps) == 0 {
@@ -182,7 +182,7 @@ func (p *Plan) bias(cells []Cell, confidence float64) string {
 
 // biases say how much clipping left out and how much CLAMP moved, as measured.
 func (p *Plan) biases(cells []Cell, confidence float64) []string {
-	all := p.moves(cells, confidence)
+	all := p.clampWarnings(cells, confidence)
 	if bias := p.bias(cells, confidence); bias != "" {
 		all = append([]string{bias}, all...)
 	}

@@ -456,7 +456,7 @@ func clampsAreTold(t *testing.T, sql string, accounting dp.Accounting, maxRows i
 				cells[0].Noisy[k] = exact[k] + int64(math.Round(p.noise[i].Quantile(math.Max(r.Float64(), 1e-15))))
 			}
 		}
-		m := p.moved(p.clamped[0], cells, 0.95)
+		m := p.readMoved(p.clamped[0], cells, 0.95)
 		if math.IsNaN(m.Share) && math.Abs(m.Amount-moved) <= m.HalfWidth || m.Low <= moved/all && moved/all <= m.High {
 			covered++
 		}

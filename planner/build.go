@@ -16,7 +16,7 @@ import (
 
 // planRelease plans one release, without its price. alone tells that it is the whole query.
 func planRelease(q Query, fed Federation, syntax *syntax.Query, within *relational.Scope, alone bool) *builder {
-	rows := within.Taken(syntax)
+	rows := within.TakeRows(syntax)
 	if rows == nil {
 		rows = relational.New(fed.vocabulary(), within.Extend(syntax.With), nil)
 		rows.Read(syntax.Select)

@@ -32,16 +32,16 @@ func (b *builder) centre() {
 			}
 		}
 	}
-	b.forget()
+	b.dropUnreadPartials()
 }
 
 // shift measures a sum, or a count of values that nothing else reads, from the middle of its bounds if that is better.
 func (b *builder) shift(a *Aggregate, i int) {
 	p := b.fragment.Partials[a.Partials[0]]
-	if p.Kind == fragment.PartialValues && b.readers(a.Partials[0]) > 1 {
+	if p.Kind == fragment.PartialValues && b.countReaders(a.Partials[0]) > 1 {
 		return
 	}
-	p, facts, n := b.ofEach(p)
+	p, facts, n := b.countedSum(p)
 	if n < 0 || !b.divides(i, n) {
 		return
 	}
@@ -54,9 +54,9 @@ func (b *builder) shift(a *Aggregate, i int) {
 	a.scale, a.center = []float64{grid.Number(1), 1}, []float64{grid.Number(float64(grid.Center)), 0}
 }
 
-// ofEach returns a partial aggregate as a sum over the rows that partial n counts, and what is known of the summed
+// countedSum returns a partial aggregate as a sum over the rows that partial n counts, and what is known of the summed
 // value. n is -1 if nothing counts those rows. A count of values is a sum of ones and zeros.
-func (b *builder) ofEach(p fragment.Partial) (sum fragment.Partial, facts expr.Range, n int) {
+func (b *builder) countedSum(p fragment.Partial) (sum fragment.Partial, facts expr.Range, n int) {
 	is := func(want fragment.Partial) int { return slices.IndexFunc(b.fragment.Partials, want.Equal) }
 	rows, at := is(fragment.Partial{Kind: fragment.PartialRows}), b.syntax.At
 	missing := func() *expr.Expr { return scalar.Apply(at, expr.OpIsNull, p.Expr) }
@@ -82,8 +82,8 @@ func (b *builder) ofEach(p fragment.Partial) (sum fragment.Partial, facts expr.R
 	return p, facts, -1
 }
 
-// readers is the number of aggregates that read a partial aggregate.
-func (b *builder) readers(partial int) (n int) {
+// countReaders is the number of aggregates that read a partial aggregate.
+func (b *builder) countReaders(partial int) (n int) {
 	for _, a := range b.plan.Aggregates {
 		if slices.Contains(a.Partials, partial) {
 			n++
@@ -120,8 +120,8 @@ func (b *builder) divides(aggregate, n int) bool {
 	return !slices.ContainsFunc(all, func(e *expr.Expr) bool { return !by(e) })
 }
 
-// forget removes the partial aggregates that nothing reads any more.
-func (b *builder) forget() {
+// dropUnreadPartials removes the partial aggregates that nothing reads any more.
+func (b *builder) dropUnreadPartials() {
 	read := make([]bool, len(b.fragment.Partials))
 	for _, a := range b.plan.Aggregates {
 		for _, i := range a.Partials {

@@ -115,8 +115,8 @@ func (b *builder) countOf(sums []*expr.Expr, partials []fragment.Partial) int {
 	})
 }
 
-// moved reads how many values a clamp moved.
-func (p *Plan) moved(c clampCount, cells []Cell, confidence float64) bias.Part {
+// readMoved reads how many values a clamp moved.
+func (p *Plan) readMoved(c clampCount, cells []Cell, confidence float64) bias.Part {
 	if c.of < 0 {
 		return bias.Moved(p.overall(c.partial, cells), nil, confidence)
 	}
@@ -124,10 +124,10 @@ func (p *Plan) moved(c clampCount, cells []Cell, confidence float64) bias.Part {
 	return bias.Moved(p.overall(c.partial, cells), &all, confidence)
 }
 
-// moves says how many values each clamp moved. It omits a clamp that surely moved less than a thousandth.
-func (p *Plan) moves(cells []Cell, confidence float64) (all []string) {
+// clampWarnings says how many values each clamp moved. It omits a clamp that surely moved less than a thousandth.
+func (p *Plan) clampWarnings(cells []Cell, confidence float64) (all []string) {
 	for _, c := range p.clamped {
-		if text := p.moved(c, cells, confidence).Outside(p.unqualified(c.said)); text != "" {
+		if text := p.readMoved(c, cells, confidence).Outside(p.unqualified(c.said)); text != "" {
 			all = append(all, text)
 		}
 	}

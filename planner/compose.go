@@ -63,7 +63,7 @@ func Compose(q Query, fed Federation) (program *Program, err error) {
 			}
 		}
 	}
-	for _, again := range fed.otherwise(refused, bound) {
+	for _, again := range fed.joinAfterRelease(refused, bound) {
 		if other, err := planBound(q, fed, again); err == nil {
 			return other, nil
 		}
@@ -71,8 +71,8 @@ func Compose(q Query, fed Federation) (program *Program, err error) {
 	return program, err
 }
 
-// otherwise lists other ways to write a query that was refused for how it joins patients, or for rows of patients.
-func (f Federation) otherwise(refused *Error, q *syntax.Query) (all []*syntax.Query) {
+// joinAfterRelease lists other ways to write a query that was refused for how it joins patients, or for rows of patients.
+func (f Federation) joinAfterRelease(refused *Error, q *syntax.Query) (all []*syntax.Query) {
 	if refused == nil {
 		return nil
 	}
@@ -146,13 +146,13 @@ func (c *programPlanner) exact(d *fragment.Query, name string) bool {
 	of := exactColumn{d, name}
 	is, known := c.exactly[of]
 	if !known { // asked once for each column: it may be read many times at each of many levels
-		is = c.passesExact(d, name)
+		is = c.projectsExact(d, name)
 		c.exactly[of] = is
 	}
 	return is
 }
 
-func (c *programPlanner) passesExact(d *fragment.Query, name string) bool {
+func (c *programPlanner) projectsExact(d *fragment.Query, name string) bool {
 	if d.SetOp != "" {
 		i := slices.IndexFunc(d.Inputs[0].Columns, func(o fragment.Output) bool { return o.Name == name })
 		return i >= 0 && !slices.ContainsFunc(d.Inputs, func(arm *fragment.Query) bool {
@@ -207,16 +207,16 @@ func (c *programPlanner) price() {
 		b.query = share
 		if c.lifeTables[i+1] != nil {
 			b.release()
-			b.pay()
-			b.plan.settle()
+			b.enforceLeastPrice()
+			b.plan.findDivisions()
 			continue
 		}
 		if share.Accuracy != nil {
 			b.solveEpsilon(*share.Accuracy)
 		}
 		b.release()
-		b.pay()
-		b.plan.settle()
+		b.enforceLeastPrice()
+		b.plan.findDivisions()
 		b.biasWarnings()
 	}
 }
@@ -246,7 +246,7 @@ func (c *programPlanner) postProcess(q *syntax.Query, within *relational.Scope) 
 		a.offset = relational.RowsAsked(q.Offset, "OFFSET")
 	}
 	inner, places := relational.WithOrder(q)
-	within.HandOver(q, inner)
+	within.MoveRows(q, inner)
 	d := c.Derive(inner, within)
 	a.Query = d.Query
 	visible := d.Named

@@ -16,7 +16,7 @@ import (
 	"github.com/intramuros/intramuros/planner/scalar"
 )
 
-// computed gives intervals for numbers that are computed from released ones. fragment.Trace tells, for each number that
+// derivedIntervals gives intervals for numbers that are computed from released ones. fragment.Trace tells, for each number that
 // the answer shows, which released numbers it was computed from. With its confidence, an interval covers the result of
 // the same computation over the same rows, but with exact numbers:
 //
@@ -25,23 +25,23 @@ import (
 //     releases are the same.
 //   - Everything else is interval arithmetic over the intervals of the n released numbers that are read. Each has a
 //     higher confidence, so that all hold together with the stated one (Bonferroni).
-type computed struct {
-	program    *Program
-	cells      [][]Cell
-	confidence float64
-	tables     []fragment.Rows // the rows of the releases, with their origins
-	rows       [][]groupRow    // by release; nil for a life table
-	noise      []noisyNumber   // every partial aggregate of every group shown
-	places     map[string]int  // by group: where its numbers begin in noise
-	terms      int             // how many terms may still be examined
-	twins      []int           // by release: the first release that equals it
-	fits       []*fitted       // by release; nil if its released numbers are used as they are
-	notes      []string
-	public     *expr.RangeAnalysis         // what is known of a number before anything is released
-	within     map[int]*expr.RangeAnalysis // by how many numbers share the confidence
-	quotients  map[*expr.Expr]result       // shared results, since expressions share terms
-	exact      map[*expr.Expr]result       // the same for the exact numbers
-	simplified map[*expr.Expr]*expr.Expr
+type derivedIntervals struct {
+	program     *Program
+	cells       [][]Cell
+	confidence  float64
+	tables      []fragment.Rows // the rows of the releases, with their origins
+	rows        [][]groupRow    // by release; nil for a life table
+	noise       []noisyNumber   // every partial aggregate of every group shown
+	places      map[string]int  // by group: where its numbers begin in noise
+	terms       int             // how many terms may still be examined
+	sameRelease []int           // by release: the first release that equals it
+	fits        []*fitted       // by release; nil if its released numbers are used as they are
+	notes       []string
+	public      *expr.RangeAnalysis         // what is known of a number before anything is released
+	within      map[int]*expr.RangeAnalysis // by how many numbers share the confidence
+	quotients   map[*expr.Expr]result       // shared results, since expressions share terms
+	exact       map[*expr.Expr]result       // the same for the exact numbers
+	simplified  map[*expr.Expr]*expr.Expr
 }
 
 // noisyNumber is a partial aggregate as it was released.
@@ -65,14 +65,14 @@ type result struct {
 const maxTerms = 1_000_000
 
 // compute prepares the releases' rows and their intervals.
-func (p *Program) compute(cells [][]Cell, confidence float64) (*computed, error) {
-	c := &computed{
+func (p *Program) compute(cells [][]Cell, confidence float64) (*derivedIntervals, error) {
+	c := &derivedIntervals{
 		program: p, cells: cells, confidence: confidence, rows: make([][]groupRow, len(cells)), places: map[string]int{},
 		terms: maxTerms, within: map[int]*expr.RangeAnalysis{}, quotients: map[*expr.Expr]result{}, exact: map[*expr.Expr]result{},
 		simplified: map[*expr.Expr]*expr.Expr{},
 	}
 	for i, release := range p.Releases {
-		c.twins = append(c.twins, slices.IndexFunc(p.Releases[:i+1], func(of *Plan) bool {
+		c.sameRelease = append(c.sameRelease, slices.IndexFunc(p.Releases[:i+1], func(of *Plan) bool {
 			first := slices.Index(p.Releases, of)
 			return first == i || of.Fingerprint() == release.Fingerprint() && reflect.DeepEqual(cells[first], cells[i])
 		}))
@@ -96,7 +96,7 @@ func (p *Program) compute(cells [][]Cell, confidence float64) (*computed, error)
 }
 
 // released returns the rows of the releases, with intervals of that confidence.
-func (c *computed) released(confidence float64) []fragment.Rows {
+func (c *derivedIntervals) released(confidence float64) []fragment.Rows {
 	tables := make([]fragment.Rows, len(c.cells))
 	for i, release := range c.program.Releases {
 		if s := c.program.lifeTables[i+1]; s != nil {
@@ -110,7 +110,7 @@ func (c *computed) released(confidence float64) []fragment.Rows {
 
 // trace gives the numbers of a release their origins. A noisy value without an interval gets none, so nothing is known
 // of what is computed from it.
-func (c *computed) trace(release int) {
+func (c *derivedIntervals) trace(release int) {
 	t := &c.tables[release]
 	noisy := map[string]bool{}
 	if c.rows[release] != nil {
@@ -136,7 +136,7 @@ func (c *computed) trace(release int) {
 }
 
 // source returns the expression and the group of a released number; nil for a life table.
-func (c *computed) source(e *expr.Expr) (*expr.Expr, *groupRow) {
+func (c *derivedIntervals) source(e *expr.Expr) (*expr.Expr, *groupRow) {
 	of := originOf(e)
 	release, row, k := of.release, of.row, of.column
 	if c.rows[release] == nil {
@@ -147,7 +147,7 @@ func (c *computed) source(e *expr.Expr) (*expr.Expr, *groupRow) {
 }
 
 // facts are what is publicly known of a released number.
-func (c *computed) facts(e *expr.Expr) expr.Range {
+func (c *derivedIntervals) facts(e *expr.Expr) expr.Range {
 	of, g := c.source(e)
 	if of == nil {
 		return expr.Range{Nullable: true, Lower: math.Inf(-1), Upper: math.Inf(1)}
@@ -156,7 +156,7 @@ func (c *computed) facts(e *expr.Expr) expr.Range {
 }
 
 // interval is the interval of a value that was computed by e. An end that is unknown is NULL or infinite.
-func (c *computed) interval(e *expr.Expr, v value.Value) (low, high value.Value) {
+func (c *derivedIntervals) interval(e *expr.Expr, v value.Value) (low, high value.Value) {
 	if e != nil && e.Op == expr.OpColumn {
 		return c.passed(e)
 	}
@@ -168,7 +168,7 @@ func (c *computed) interval(e *expr.Expr, v value.Value) (low, high value.Value)
 }
 
 // passed is the interval of a released number that is shown unchanged.
-func (c *computed) passed(e *expr.Expr) (low, high value.Value) {
+func (c *derivedIntervals) passed(e *expr.Expr) (low, high value.Value) {
 	of := originOf(e)
 	release, row, k := of.release, of.row, of.column
 	ends := c.tables[release].Values[row][k+1:]
@@ -176,7 +176,7 @@ func (c *computed) passed(e *expr.Expr) (low, high value.Value) {
 }
 
 // unknown reports whether a value depends on a released number that is NULL because of noise.
-func (c *computed) unknown(e *expr.Expr) bool {
+func (c *derivedIntervals) unknown(e *expr.Expr) bool {
 	found := false
 	if e != nil {
 		e.Columns(func(relation, column string) {
@@ -188,7 +188,7 @@ func (c *computed) unknown(e *expr.Expr) bool {
 	return found
 }
 
-func (c *computed) bounds(e *expr.Expr) (low, high float64) {
+func (c *derivedIntervals) bounds(e *expr.Expr) (low, high float64) {
 	switch {
 	case e.Op == expr.OpRound:
 		half := 0.5 * math.Pow10(-int(e.Args[1].Value.Int64()))
@@ -216,7 +216,7 @@ func (c *computed) bounds(e *expr.Expr) (low, high float64) {
 }
 
 // shareRange bounds a quotient of exact numbers. A total in it is written as the sum of its groups.
-func (c *computed) shareRange(e *expr.Expr) (low, high float64) {
+func (c *derivedIntervals) shareRange(e *expr.Expr) (low, high float64) {
 	q, ok := c.exactly(e)
 	if !ok {
 		return math.Inf(-1), math.Inf(1)
@@ -237,7 +237,7 @@ func (c *computed) shareRange(e *expr.Expr) (low, high float64) {
 }
 
 // possible moves a value into the range where the exact value must lie.
-func (c *computed) possible(e *expr.Expr, v value.Value) value.Value {
+func (c *derivedIntervals) possible(e *expr.Expr, v value.Value) value.Value {
 	if e == nil || v.IsNull() || !v.Type().Numeric() {
 		return v
 	}
@@ -254,7 +254,7 @@ func (c *computed) possible(e *expr.Expr, v value.Value) value.Value {
 
 // exactly writes an expression as a quotient of linear forms in exact numbers. A total becomes the sum of the groups
 // released beside it.
-func (c *computed) exactly(e *expr.Expr) (estimate.Quotient, bool) {
+func (c *derivedIntervals) exactly(e *expr.Expr) (estimate.Quotient, bool) {
 	if r, ok := c.exact[e]; ok {
 		return r.Quotient, r.ok
 	}
@@ -268,7 +268,7 @@ func (c *computed) exactly(e *expr.Expr) (estimate.Quotient, bool) {
 }
 
 // sum adds a group's partial aggregate to a form, as the sum of its finest groups.
-func (c *computed) sum(f estimate.Form, release int, g *groupRow, partial int, w float64) {
+func (c *derivedIntervals) sum(f estimate.Form, release int, g *groupRow, partial int, w float64) {
 	t := g.fit.of(partial)
 	if t == nil {
 		f.Weights[c.base(release, g.cell)+partial] += w
@@ -286,7 +286,7 @@ func (c *computed) sum(f estimate.Form, release int, g *groupRow, partial int, w
 }
 
 // simple removes NULL handling where no value can be NULL.
-func (c *computed) simple(e *expr.Expr) *expr.Expr {
+func (c *derivedIntervals) simple(e *expr.Expr) *expr.Expr {
 	if len(e.Args) == 0 {
 		return e
 	}
@@ -314,7 +314,7 @@ func (c *computed) simple(e *expr.Expr) *expr.Expr {
 }
 
 // quotient writes an expression as a quotient of linear forms in the numbers of noise.
-func (c *computed) quotient(e *expr.Expr) (estimate.Quotient, bool) {
+func (c *derivedIntervals) quotient(e *expr.Expr) (estimate.Quotient, bool) {
 	if r, ok := c.quotients[e]; ok {
 		return r.Quotient, r.ok
 	}
@@ -328,10 +328,10 @@ func (c *computed) quotient(e *expr.Expr) (estimate.Quotient, bool) {
 }
 
 // leaf writes a released number as a quotient of the numbers of noise.
-func (c *computed) leaf(e *expr.Expr) (estimate.Quotient, bool) { return c.leafOf(e, c.spread) }
+func (c *derivedIntervals) leaf(e *expr.Expr) (estimate.Quotient, bool) { return c.leafOf(e, c.spread) }
 
 // leafOf writes a released number as a quotient. spread adds each partial aggregate to a form.
-func (c *computed) leafOf(e *expr.Expr, spread func(estimate.Form, int, *groupRow, int, float64)) (estimate.Quotient, bool) {
+func (c *derivedIntervals) leafOf(e *expr.Expr, spread func(estimate.Form, int, *groupRow, int, float64)) (estimate.Quotient, bool) {
 	of, g := c.source(e)
 	if of == nil {
 		return estimate.Quotient{}, false
@@ -353,7 +353,7 @@ func (c *computed) leafOf(e *expr.Expr, spread func(estimate.Form, int, *groupRo
 
 // spread adds a group's partial aggregate to a form: the released number, or the numbers of all tables that it was
 // estimated from.
-func (c *computed) spread(f estimate.Form, release int, g *groupRow, partial int, w float64) {
+func (c *derivedIntervals) spread(f estimate.Form, release int, g *groupRow, partial int, w float64) {
 	t := g.fit.of(partial)
 	if t == nil {
 		f.Weights[c.base(release, g.cell)+partial] += w
@@ -369,9 +369,9 @@ func (c *computed) spread(f estimate.Form, release int, g *groupRow, partial int
 
 // base is where a group's partial aggregates begin in noise. Releases that are the same share one place, because their
 // cells are stored once.
-func (c *computed) base(release int, cell Cell) int {
+func (c *derivedIntervals) base(release int, cell Cell) int {
 	p := c.program.Releases[release]
-	name := fmt.Sprintf("%d %#v", c.twins[release], cell.Keys)
+	name := fmt.Sprintf("%d %#v", c.sameRelease[release], cell.Keys)
 	base, ok := c.places[name]
 	if !ok {
 		base = len(c.noise)
@@ -384,7 +384,7 @@ func (c *computed) base(release int, cell Cell) int {
 }
 
 // alike lists a quotient's terms. Terms with equal weights and noise are merged into one with a count.
-func (c *computed) alike(q estimate.Quotient) []dp.RatioTerm {
+func (c *derivedIntervals) alike(q estimate.Quotient) []dp.RatioTerm {
 	at := map[dp.RatioTerm]int{}
 	var all []dp.RatioTerm
 	for _, i := range q.Partials() {
@@ -401,7 +401,7 @@ func (c *computed) alike(q estimate.Quotient) []dp.RatioTerm {
 }
 
 // apart is interval arithmetic over the released numbers that an expression reads.
-func (c *computed) apart(e *expr.Expr) (low, high float64) {
+func (c *derivedIntervals) apart(e *expr.Expr) (low, high float64) {
 	read := map[string]bool{}
 	if c.terms >= 0 {
 		e.Columns(func(relation, column string) { c.terms--; read[relation+" "+column] = true })
@@ -419,7 +419,7 @@ func (c *computed) apart(e *expr.Expr) (low, high float64) {
 
 // sharing is interval arithmetic over intervals that hold together with the confidence, for n numbers. n is rounded up
 // to a power of two, so that few confidences are needed.
-func (c *computed) sharing(n int) *expr.RangeAnalysis {
+func (c *derivedIntervals) sharing(n int) *expr.RangeAnalysis {
 	n = 1 << bits.Len(uint(max(0, n-1)))
 	if known := c.within[n]; known != nil {
 		return known

@@ -15,8 +15,8 @@ import (
 	"github.com/intramuros/intramuros/planner/scalar"
 )
 
-// settle finds the divisions in everything that the plan's answer shows, filters by and orders by.
-func (p *Plan) settle() {
+// findDivisions finds the divisions in everything that the plan's answer shows, filters by and orders by.
+func (p *Plan) findDivisions() {
 	p.divisions, p.settled, p.emptiness = nil, map[*expr.Expr]*expr.Expr{}, map[int]float64{}
 	for _, a := range p.Aggregates {
 		if i := a.Partials[0]; a.ofTree {

@@ -158,7 +158,7 @@ func (g group) shares(a *Aggregate, confidence float64) (from, to float64, note 
 
 // divided reports whether all is divided by how many rows or patients there are, so that its interval is as wide
 // wherever values lie.
-func (r *reading) divided() bool {
+func (r *releasedExpr) divided() bool {
 	for r.inner != nil {
 		r = r.inner
 	}
@@ -168,7 +168,7 @@ func (r *reading) divided() bool {
 }
 
 // unbounded leaves the interval of a quotient as noise makes it, and not cut to where the number must lie.
-func (r *reading) unbounded() *reading {
+func (r *releasedExpr) unbounded() *releasedExpr {
 	for of := r; of != nil; of = of.inner {
 		of.bounds.Lower, of.bounds.Upper = math.Inf(-1), math.Inf(1)
 	}

@@ -61,7 +61,7 @@ func (p *Plan) rows(a *Answer) fragment.Rows {
 }
 
 // answer orders and limits the rows.
-func (a *postProcessing) answer(columns []Column, rows fragment.Rows, c *computed) *Answer {
+func (a *postProcessing) answer(columns []Column, rows fragment.Rows, c *derivedIntervals) *Answer {
 	at := map[string]int{}
 	for i, name := range rows.Names {
 		at[name] = i

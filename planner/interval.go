@@ -11,15 +11,15 @@ import (
 	"github.com/intramuros/intramuros/planner/scalar"
 )
 
-// reading is a released expression prepared for intervals: everything that is the same in each group.
-type reading struct {
+// releasedExpr is a released expression prepared for intervals: everything that is the same in each group.
+type releasedExpr struct {
 	plan       *Plan
 	expr       *expr.Expr
 	confidence float64
 	fit        *fitted
 	// inner is the argument of ROUND or CAST, or the exact quotient of two ints. The interval is computed for inner, and
 	// then widened by half a unit or truncated.
-	inner     *reading
+	inner     *releasedExpr
 	half      float64
 	truncated bool
 	// smooth: the expression is pure arithmetic, so it may be simulated.
@@ -41,12 +41,12 @@ type settledQuotient struct {
 }
 
 // prepare makes an expression ready for intervals of that confidence.
-func (p *Plan) prepare(e *expr.Expr, confidence float64) *reading {
+func (p *Plan) prepare(e *expr.Expr, confidence float64) *releasedExpr {
 	return p.prepareFitted(e, confidence, nil)
 }
 
-func (p *Plan) prepareFitted(e *expr.Expr, confidence float64, fit *fitted) *reading {
-	r := &reading{plan: p, expr: e, confidence: confidence, fit: fit}
+func (p *Plan) prepareFitted(e *expr.Expr, confidence float64, fit *fitted) *releasedExpr {
+	r := &releasedExpr{plan: p, expr: e, confidence: confidence, fit: fit}
 	switch e.Op {
 	case expr.OpRound:
 		r.inner, r.half = p.prepareFitted(e.Args[0], confidence, fit), 0.5*math.Pow10(-int(e.Args[1].Value.Int64()))
@@ -66,13 +66,13 @@ func (p *Plan) prepareFitted(e *expr.Expr, confidence float64, fit *fitted) *rea
 		return r
 	}
 	if !r.keyed {
-		r.settle(p.group(Cell{}))
+		r.chooseMethod(p.group(Cell{}))
 	}
 	return r
 }
 
-// settle decides how the expression's interval is computed, for one group or for all.
-func (r *reading) settle(g group) {
+// chooseMethod decides how the expression's interval is computed, for one group or for all.
+func (r *releasedExpr) chooseMethod(g group) {
 	r.bounds, r.quotient = expr.RangeOf(r.expr, g.facts), nil
 	if q, ok := g.quotient(r.expr); ok && !q.Empty() {
 		r.quotient = &settledQuotient{Quotient: q, used: q.Partials()}
@@ -87,7 +87,7 @@ func (r *reading) settle(g group) {
 }
 
 // limits are the bounds of a settled expression by the plan; infinite if the plan tells none.
-func (r *reading) limits() (low, high float64) {
+func (r *releasedExpr) limits() (low, high float64) {
 	switch {
 	case r.trees:
 		return math.Inf(-1), math.Inf(1)
@@ -124,7 +124,7 @@ func (p *Plan) aggregatesOf(e *expr.Expr) []int {
 //     the noise, and the simulation covers.
 //   - Everything else is interval arithmetic over the aggregates' own intervals. Each has a higher confidence, so that
 //     all hold together with the stated one (Bonferroni). It covers at least as often as stated.
-func (g group) interval(r *reading) (low, high float64) {
+func (g group) interval(r *releasedExpr) (low, high float64) {
 	if r.inner != nil {
 		low, high = g.interval(r.inner)
 		least, most := r.limits()
@@ -134,7 +134,7 @@ func (g group) interval(r *reading) (low, high float64) {
 		return g.apart(r)
 	}
 	if r.keyed {
-		r.settle(g)
+		r.chooseMethod(g)
 	}
 	q := r.quotient
 	if q == nil {
@@ -160,7 +160,7 @@ func (g group) interval(r *reading) (low, high float64) {
 }
 
 // apart bounds an expression by interval arithmetic over the aggregates that it reads.
-func (g group) apart(r *reading) (low, high float64) {
+func (g group) apart(r *releasedExpr) (low, high float64) {
 	each := 1 - (1-r.confidence)/float64(max(1, len(r.aggregates)))
 	f := expr.RangeOf(r.expr, func(c *expr.Expr) expr.Range {
 		f := g.facts(c)

@@ -48,9 +48,9 @@ func (b *builder) profiledRows() int {
 	// a clipped patient has values that sum to more than the bound of the limit's rows, which takes more rows than the
 	// limit
 	case b.syntax.Select.OnlySums():
-		return max(1, int(math.Ceil(float64(l.Best(scale))/roomy)))
+		return max(1, int(math.Ceil(float64(l.Best(scale))/sumBoundMultiple)))
 	}
-	return max(1, l.Best(scale*roomy))
+	return max(1, l.Best(scale*sumBoundMultiple))
 }
 
 // shares reports whether the query asks only for shares of rows: means or sums of values in [0, 1], or counts.
@@ -132,7 +132,7 @@ func (b *builder) sites() int {
 
 // Assumptions where nothing is known.
 const (
-	roomy            = 4  // the bound of a sum, in multiples of the values that it adds up
+	sumBoundMultiple = 4  // the bound of a sum, in multiples of the values that it adds up
 	undeclaredGroups = 10 // the number of groups
 
 	maxProfiledGroups = 1000
@@ -166,8 +166,8 @@ func (b *builder) ladder() estimate.Ladder {
 	return l
 }
 
-// laddered names the rows that the ladder describes: the rows that WHERE keeps may differ from all rows.
-func (b *builder) laddered(l estimate.Ladder) string {
+// ladderSubject names the rows that the ladder describes: the rows that WHERE keeps may differ from all rows.
+func (b *builder) ladderSubject(l estimate.Ladder) string {
 	for _, s := range b.Sources {
 		base, _ := b.BaseTable(s.Relation, s.Schema)
 		switch {

@@ -7,13 +7,13 @@ import (
 	"github.com/intramuros/intramuros/planner/estimate"
 )
 
-// pay makes sure that a release costs at least the least price. If the epsilon follows from an accuracy, it is raised.
+// enforceLeastPrice makes sure that a release costs at least the least price. If the epsilon follows from an accuracy, it is raised.
 // If the researcher gave the epsilon, the query is refused, and the hint tells an epsilon that costs enough.
 //
 // The price is checked for each release, not for the query. Each release is executed by itself, so each of them reveals
 // whether it failed.
-func (b *builder) pay() {
-	if !b.tooCheap() {
+func (b *builder) enforceLeastPrice() {
+	if !b.belowLeastPrice() {
 		return
 	}
 	asked, parts := b.query.Epsilon, max(1, b.query.parts)
@@ -23,7 +23,7 @@ func (b *builder) pay() {
 			b.query.Epsilon = dp.ShareEpsilon(epsilon, parts, b.federation.Accounting)
 		}
 		b.release()
-		return b.tooCheap()
+		return b.belowLeastPrice()
 	}
 	low, high := asked, 2*asked // asked is one release's share, so it is too little for the whole query
 	for at(high) {
@@ -57,5 +57,7 @@ func (b *builder) pay() {
 		query, strings.ToUpper(mechanism[:1])+mechanism[1:], number(asked))
 }
 
-// tooCheap reports whether the release, at its present price, costs less than the least price.
-func (b *builder) tooCheap() bool { return b.federation.Accounting.Cheaper(b.plan.Loss, b.query.Least) }
+// belowLeastPrice reports whether the release, at its present price, costs less than the least price.
+func (b *builder) belowLeastPrice() bool {
+	return b.federation.Accounting.Cheaper(b.plan.Loss, b.query.Least)
+}

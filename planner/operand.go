@@ -15,7 +15,7 @@ func (b *builder) operand(t *syntax.Expr) operand {
 	e := b.Row(t)
 	o := operand{Expr: e, facts: b.facts(e), term: t, likely: b.likely(e)}
 	if !o.facts.Bounded() {
-		o.none = b.none(o)
+		o.none = b.emptyReason(o)
 	}
 	return o
 }
@@ -60,8 +60,8 @@ func (b *builder) bounded(t *syntax.Expr, f *function) operand {
 // mostInFull: whole numbers up to this are exact as float64.
 const mostInFull = 1 << 53
 
-// none tells why an operand has no value in any row; "" if it may have one.
-func (b *builder) none(o operand) (why string) {
+// emptyReason tells why an operand has no value in any row; "" if it may have one.
+func (b *builder) emptyReason(o operand) (why string) {
 	if d := o.facts.Domain; len(d) == 1 && d[0].IsNull() {
 		return alwaysNull
 	}

@@ -193,7 +193,7 @@ func (p *Plan) Answered(hospitals int) error {
 	for i, s := range shares {
 		p.noise[i] = s.Total(hospitals)
 	}
-	p.settle()
+	p.findDivisions()
 	return err
 }
 

@@ -45,7 +45,7 @@ func (p *Program) Read(i int, cells [][]Cell, confidence float64, found []fragme
 }
 
 // tables returns the rows of releases and lookups by their names.
-func (p *Program) tables(c *computed, found []fragment.Rows) func(name string) fragment.Rows {
+func (p *Program) tables(c *derivedIntervals, found []fragment.Rows) func(name string) fragment.Rows {
 	return func(name string) fragment.Rows {
 		if n, ok := relational.Lookup.Of(name); ok {
 			return found[n-1]

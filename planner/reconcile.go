@@ -92,7 +92,7 @@ const maxFitted = 4_000_000
 const tooFar = 6
 
 // reconcile finds the families and fits them.
-func (c *computed) reconcile() {
+func (c *derivedIntervals) reconcile() {
 	if c.fits = make([]*fitted, len(c.cells)); len(c.cells) < 2 {
 		return
 	}
@@ -112,7 +112,7 @@ func (c *computed) reconcile() {
 				families[name] = &family{}
 				order = append(order, name)
 			}
-			if partial.Buckets == nil && c.twins[i] == i {
+			if partial.Buckets == nil && c.sameRelease[i] == i {
 				families[name].members = append(families[name].members, member{i, k})
 			}
 		}
@@ -122,7 +122,7 @@ func (c *computed) reconcile() {
 			c.fit(f)
 		}
 	}
-	for i, twin := range c.twins {
+	for i, twin := range c.sameRelease {
 		c.fits[i] = c.fits[twin]
 	}
 }
@@ -138,7 +138,7 @@ func (p *Plan) addsUp(cells []Cell) bool {
 
 // fit estimates a family's numbers. It does nothing if the keys have different domains, there are too many numbers, or
 // the tables contradict each other.
-func (c *computed) fit(f *family) {
+func (c *derivedIntervals) fit(f *family) {
 	var keys []string
 	for _, m := range f.members {
 		for _, k := range overlap.PositionsOf(c.program.Releases[m.release].Fragment) {
@@ -197,7 +197,7 @@ func (c *computed) fit(f *family) {
 }
 
 // show replaces the released numbers of a family by its estimates.
-func (c *computed) show(f *family, estimates [][]float64) {
+func (c *derivedIntervals) show(f *family, estimates [][]float64) {
 	first := f.members[0]
 	partial := c.program.Releases[first.release].Fragment.Partials[first.partial]
 	shown := estimates // nobody sees the number of a sum from a centre

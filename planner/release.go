@@ -244,7 +244,7 @@ func (b *builder) biasWarnings() {
 	}
 	if rows && len(ladder) > 0 && !proof.OneRow && !grouped {
 		lost, all := ladder.Lost(proof.Rows)
-		text := fmt.Sprintf("by the profile about %s %% of %s are beyond the limit of %d a patient (max_rows), and left out", number(math.Round(100*lost/all)), b.laddered(ladder), proof.Rows)
+		text := fmt.Sprintf("by the profile about %s %% of %s are beyond the limit of %d a patient (max_rows), and left out", number(math.Round(100*lost/all)), b.ladderSubject(ladder), proof.Rows)
 		if lost > 0.01*all {
 			text += ": counts and sums come out low, and who has more weighs less in averages and shares; " + p.unbiased()
 		}

@@ -23,12 +23,12 @@ func sameKeys(r *relational.Resolver, s *relational.Source, keys int, at Positio
 	return scalar.Conjunction(all)
 }
 
-// another is a release beside the first. It has one row, or the first release's keys.
-type another struct {
+// extraRelease is a release beside the first. It has one row, or the first release's keys.
+type extraRelease struct {
 	query *syntax.Query
 	keys  int // the number of GROUP BY keys, which are named by keyAlias
-	// counts is the COUNT(DISTINCT key) that it releases.
-	counts *syntax.Expr
+	// countDistinct is the COUNT(DISTINCT key) that it releases.
+	countDistinct *syntax.Expr
 }
 
 func keyAlias(k int) string { return syntax.Internal("key " + strconv.Itoa(k)) }
@@ -40,7 +40,7 @@ func otherAlias(i int) string { return syntax.Internal("released " + strconv.Ito
 // split divides a SELECT into the release that it needs and the computation over the release's rows: windows, QUALIFY
 // and DISTINCT. others are its scalar subqueries that are releases, and each COUNT(DISTINCT key) that stands beside
 // other aggregates. inner is nil if nothing is computed.
-func (c *programPlanner) split(q *syntax.Query, within *relational.Scope) (inner *syntax.Query, outer *syntax.Select, others []another) {
+func (c *programPlanner) split(q *syntax.Query, within *relational.Scope) (inner *syntax.Query, outer *syntax.Select, others []extraRelease) {
 	s := q.Select
 	if !c.computes(q, within) {
 		return nil, nil, nil
@@ -71,11 +71,11 @@ func (c *programPlanner) split(q *syntax.Query, within *relational.Scope) (inner
 			if t.Query.Select == nil || len(t.Query.Select.Items) != 1 || len(t.Query.Select.GroupBy) > 0 {
 				refuse(CodeNotSupported, t.At, "select one aggregate without GROUP BY", "this subquery is no single value")
 			}
-			others = append(others, another{query: t.Query})
+			others = append(others, extraRelease{query: t.Query})
 			name := t.Query.Select.Items[0].Name()
 			return &syntax.Expr{Kind: syntax.Column, At: t.At, Qualifier: otherAlias(len(others) - 1), Name: name}
 		}
-		if i := slices.IndexFunc(others, func(o another) bool { return o.counts != nil && o.counts.Equal(t) }); i >= 0 {
+		if i := slices.IndexFunc(others, func(o extraRelease) bool { return o.countDistinct != nil && o.countDistinct.Equal(t) }); i >= 0 {
 			return &syntax.Expr{Kind: syntax.Column, At: t.At, Qualifier: otherAlias(i), Name: countedAlias}
 		}
 		if slices.ContainsFunc(apart, t.Equal) {
@@ -84,7 +84,7 @@ func (c *programPlanner) split(q *syntax.Query, within *relational.Scope) (inner
 				one.Items = append(one.Items, syntax.Item{Term: key, Alias: keyAlias(k)})
 			}
 			one.Items = append(one.Items, syntax.Item{Term: t, Alias: countedAlias})
-			others = append(others, another{&syntax.Query{At: t.At, Select: one}, len(keys), t})
+			others = append(others, extraRelease{&syntax.Query{At: t.At, Select: one}, len(keys), t})
 			return &syntax.Expr{Kind: syntax.Column, At: t.At, Qualifier: otherAlias(len(others) - 1), Name: countedAlias}
 		}
 		within := func(x *syntax.Expr) bool { return slices.ContainsFunc(apart, x.Equal) }
@@ -109,7 +109,7 @@ func (c *programPlanner) split(q *syntax.Query, within *relational.Scope) (inner
 		in.Having, out.Where = nil, s.Having.Rewrite(aliased).Rewrite(move)
 	}
 	inner = &syntax.Query{At: q.At, With: q.With, Select: &in}
-	within.HandOver(q, inner)
+	within.MoveRows(q, inner)
 	return inner, out, others
 }
 

@@ -123,7 +123,7 @@ func (e *serverError) Error() string { return string(e.refusal.Code) + ": " + e.
 
 // explain turns an error into text for a person: the line of the SQL with a caret under the fault, the hint, the
 // hospitals.
-func (a *asking) explain(ctx context.Context, err error) error {
+func (a *queryCommand) explain(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}

@@ -74,7 +74,7 @@ type demo struct {
 
 	program string // of the daemons: this one
 	folder  string
-	asking  asking
+	asking  queryCommand
 	// The ports of the coordinator's other doors.
 	flightSQL, postgres int
 	custodian           string // address of the first hospital's console
@@ -142,33 +142,33 @@ func (d *demo) show(ctx context.Context, stay bool) error {
 		return d.blame(err)
 	}
 	if d.keep != "" {
-		d.say("\nData, certificates, configuration, ledgers and logs are in %s.\n", d.folder)
+		d.printf("\nData, certificates, configuration, ledgers and logs are in %s.\n", d.folder)
 	}
 	if !stay {
 		return nil
 	}
 	d.invite()
 	<-ctx.Done()
-	d.say("\n")
+	d.printf("\n")
 	return nil
 }
 
-// say writes to the person who watches.
-func (d *demo) say(format string, args ...any) { fmt.Fprintf(d.out, format, args...) }
+// printf writes to the person who watches.
+func (d *demo) printf(format string, args ...any) { fmt.Fprintf(d.out, format, args...) }
 
 func (d *demo) generate(ctx context.Context) error {
 	if d.catalog != nil {
-		d.say("Five hospitals with dummy data, %d different people in all, made of the catalog %s alone.\n", d.patients, d.catalog.Name)
+		d.printf("Five hospitals with dummy data, %d different people in all, made of the catalog %s alone.\n", d.patients, d.catalog.Name)
 		dummy := synth.Dummy{Catalog: d.catalog, Seed: 1, Hospitals: d.hospitals, Patients: d.patients, Out: filepath.Join(d.folder, "data")}
 		return generated(dummy.Generate(ctx, progressOfTables(d.messages)))
 	}
-	d.say("Five hospitals with synthetic patients, %d different people in all. Nobody here is real.\n", d.patients)
+	d.printf("Five hospitals with synthetic patients, %d different people in all. Nobody here is real.\n", d.patients)
 	begun := time.Now()
 	conf := synth.Config{Seed: 1, Hospitals: d.hospitals, Patients: d.patients, Folder: filepath.Join(d.folder, "data")}
 	if err := generated(synth.Generate(ctx, conf, progressOfTables(d.messages))); err != nil {
 		return err
 	}
-	d.say("  generated in %.1f s\n", time.Since(begun).Seconds())
+	d.printf("  generated in %.1f s\n", time.Since(begun).Seconds())
 	return nil
 }
 
@@ -189,8 +189,8 @@ func (d *demo) start(ctx context.Context) error {
 	if err := d.waitForHospitals(ctx); err != nil {
 		return err
 	}
-	d.say("A node beside each hospital's data, and a coordinator that holds none: %s.\n", strings.Join(d.hospitals, ", "))
-	d.say("  %d processes with certificates of their own, up in %.1f s; %s opens no port, its node dials out\n",
+	d.printf("A node beside each hospital's data, and a coordinator that holds none: %s.\n", strings.Join(d.hospitals, ", "))
+	d.printf("  %d processes with certificates of their own, up in %.1f s; %s opens no port, its node dials out\n",
 		len(d.children), time.Since(begun).Seconds(), demoOutward)
 	return nil
 }
@@ -226,7 +226,7 @@ func (d *demo) invite() {
 	}
 	a := d.asking
 	ca, token := shellWord(a.ca), shellWord(a.tokenFile)
-	d.say(`
+	d.printf(`
 %s
 The federation stays up until you press Ctrl-C. Ask it yourself, from another terminal:
 
@@ -237,17 +237,17 @@ curl -s --cacert %s -H "Authorization: Bearer $(cat %s)" -H 'Content-Type: appli
   -d '{"study": "%s", "sql": "%s"}' %s/v1/query
 
 `, rule, shellWord(d.program), a.server, ca, token, a.request.Study, sql, ca, token, a.request.Study, count, a.server)
-	d.say(`PGPASSWORD=$(cat %s) psql "host=localhost port=%d dbname=%s user=%s sslmode=verify-full sslrootcert=%s" \
+	d.printf(`PGPASSWORD=$(cat %s) psql "host=localhost port=%d dbname=%s user=%s sslmode=verify-full sslrootcert=%s" \
   -c "SET intervals = columns" -c "%s"
 
 `, token, d.postgres, a.request.Study, demoResearcher, a.ca, sql)
-	d.say(`TOKEN=$(cat %s) python3 -c 'import os, pandas; from adbc_driver_flightsql import dbapi; header = "adbc.flight.sql.rpc.call_header."
+	d.printf(`TOKEN=$(cat %s) python3 -c 'import os, pandas; from adbc_driver_flightsql import dbapi; header = "adbc.flight.sql.rpc.call_header."
 conn = dbapi.connect("grpc+tls://localhost:%d", {"username": "%s", "password": os.environ["TOKEN"], header + "study": "%s", header + "intervals": "columns",
   "adbc.flight.sql.client_option.tls_root_certs": open("%s").read()}, autocommit=True)
 print(pandas.read_sql("%s", conn))'
 
 `, token, d.flightSQL, demoResearcher, a.request.Study, a.ca, frame)
-	d.say(`  (Python: pip install adbc-driver-flightsql pandas pyarrow)
+	d.printf(`  (Python: pip install adbc-driver-flightsql pandas pyarrow)
 
   in a browser  %s/  (the token is in the token file), and %s
                 (the custodian's console of %s; its token is in %s)

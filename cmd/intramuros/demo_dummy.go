@@ -24,7 +24,7 @@ func (d *demo) try(ctx context.Context) error {
 			return err
 		}
 	}
-	d.say("\nThe study %s is sealed, and %s is not: a real federation's study is one of the two.\n", demoStudy, demoOpenStudy)
+	d.printf("\nThe study %s is sealed, and %s is not: a real federation's study is one of the two.\n", demoStudy, demoOpenStudy)
 	return nil
 }
 

@@ -178,7 +178,7 @@ func (d *demo) writeFiles() error {
 	if err := d.openStudy(); err != nil {
 		return err
 	}
-	d.asking = asking{
+	d.asking = queryCommand{
 		client: client{
 			server: "https://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(s.API)),
 			ca:     filepath.Join(d.folder, "pki", "ca.pem"), tokenFile: filepath.Join(d.folder, "token"),

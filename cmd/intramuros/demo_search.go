@@ -40,7 +40,7 @@ func (d *demo) search(ctx context.Context) error {
 		}
 		found, err := d.holds(pairs)
 		if errors.Is(err, errNoMemory) {
-			d.say("  This machine does not let one process look into another, so it is not shown here.\n")
+			d.printf("  This machine does not let one process look into another, so it is not shown here.\n")
 			return nil
 		}
 		if err != nil {
@@ -49,7 +49,7 @@ func (d *demo) search(ctx context.Context) error {
 		if !open && found > 0 {
 			return fmt.Errorf("in a sealed study the coordinator holds the exact sums of %d hospitals", found)
 		}
-		d.say("  %s   the exact sums of %d of the %d hospitals are there\n", study, found, len(d.hospitals))
+		d.printf("  %s   the exact sums of %d of the %d hospitals are there\n", study, found, len(d.hospitals))
 	}
 	return nil
 }

@@ -143,8 +143,8 @@ WHERE visit_concept_id = 9201 AND YEAR(visit_start_date) = 2024`
 
 // tour asks all questions. An answer that should be refused is an error, and so is a missing answer.
 func (d *demo) tour(ctx context.Context) error {
-	d.say("\nThe study is sealed: each hospital adds its own noise, and a mask, before its numbers leave it.\n")
-	d.say("Beside each noisy number stands the exact one, which no coordinator could tell: these patients are synthetic.\n")
+	d.printf("\nThe study is sealed: each hospital adds its own noise, and a mask, before its numbers leave it.\n")
+	d.printf("Beside each noisy number stands the exact one, which no coordinator could tell: these patients are synthetic.\n")
 	for i, q := range tourQuestions {
 		d.pose(fmt.Sprintf("%d. %s", i+1, q.words), q.sql)
 		if err := d.answer(ctx, q); err != nil {
@@ -168,7 +168,7 @@ func (d *demo) tour(ctx context.Context) error {
 }
 
 // pose prints a question.
-func (d *demo) pose(words, sql string) { d.say("\n%s\n%s\n\n%s\n\n", rule, words, indent(sql)) }
+func (d *demo) pose(words, sql string) { d.printf("\n%s\n%s\n\n%s\n\n", rule, words, indent(sql)) }
 
 func (d *demo) answer(ctx context.Context, q question) error {
 	ask := d.asking
@@ -181,7 +181,7 @@ func (d *demo) answer(ctx context.Context, q question) error {
 		flags = append(flags, fmt.Sprintf("--max-rows %d", q.maxRows))
 	}
 	if len(flags) > 0 {
-		d.say("  with %s\n\n", strings.Join(flags, " "))
+		d.printf("  with %s\n\n", strings.Join(flags, " "))
 	}
 	answer, err := ask.answer(ctx, d.messages)
 	if err != nil {
@@ -194,7 +194,7 @@ func (d *demo) answer(ctx context.Context, q question) error {
 		return err
 	}
 	if q.note != "" {
-		d.say("\n  %s\n", q.note)
+		d.printf("\n  %s\n", q.note)
 	}
 	return nil
 }
@@ -213,7 +213,7 @@ func (d *demo) refuse(ctx context.Context) error {
 	if !errors.As(err, &refused) || string(refused.refusal.Code) != string(planner.CodeRowLevel) {
 		return ask.explain(ctx, err)
 	}
-	d.say("%s\n", indent(ask.explain(ctx, err).Error()))
+	d.printf("%s\n", indent(ask.explain(ctx, err).Error()))
 	return nil
 }
 
@@ -226,7 +226,7 @@ func (d *demo) indented(write func(*bytes.Buffer) error) error {
 		if line != "\n" {
 			line = "  " + line
 		}
-		d.say("%s", line)
+		d.printf("%s", line)
 	}
 	return nil
 }

@@ -249,8 +249,8 @@ func (d *draft) guessFilled() {
 	}
 }
 
-// keyed gives the one table other than t that a column of that name identifies.
-func (d *draft) keyed(t *catalog.Table, column string) *catalog.Table {
+// tableWithKey gives the one table other than t that a column of that name identifies.
+func (d *draft) tableWithKey(t *catalog.Table, column string) *catalog.Table {
 	var found *catalog.Table
 	for _, other := range d.catalog.Tables {
 		// A table whose own name is in the column's goes before others.
@@ -275,7 +275,7 @@ func (d *draft) guessPaths() {
 			if slices.Equal(t.Key, []string{c.Name}) {
 				continue
 			}
-			to := d.keyed(t, c.Name)
+			to := d.tableWithKey(t, c.Name)
 			if to == nil || slices.ContainsFunc(to.Columns, func(o *catalog.Column) bool { return o.Name == c.Name && o.Type != c.Type }) {
 				continue
 			}

@@ -15,7 +15,7 @@ import (
 )
 
 func newExplainCommand() *cobra.Command {
-	var a asking
+	var a queryCommand
 	format := "text"
 	c := &cobra.Command{
 		Use:   `explain [flags] "SQL"`,
@@ -45,7 +45,7 @@ With - instead of SQL, it is read from standard input, with --file from a file.
 	return c
 }
 
-func (a *asking) explainQuery(ctx context.Context, format string, out io.Writer) error {
+func (a *queryCommand) explainQuery(ctx context.Context, format string, out io.Writer) error {
 	if format != "text" && format != "json" {
 		return usageError{fmt.Errorf("there is no format %q; give text or json", format)}
 	}

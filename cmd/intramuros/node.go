@@ -137,7 +137,7 @@ func runNode(ctx context.Context, path string, log *slog.Logger) (err error) {
 // custodianPage is the listener of the custodian's console, with what its server needs.
 type custodianPage struct {
 	listener net.Listener
-	who      console.Entrance
+	who      console.Admission
 	tls      *tls.Config // nil: plain HTTP, on this machine alone
 }
 
@@ -146,7 +146,7 @@ func openConsole(c node.Console) (*custodianPage, error) {
 	if c.Closed() {
 		return nil, nil
 	}
-	p := &custodianPage{who: console.Entrance{People: map[string][]byte{}, Issuers: c.Issuers, SignIn: c.SignIn}}
+	p := &custodianPage{who: console.Admission{People: map[string][]byte{}, Issuers: c.Issuers, SignIn: c.SignIn}}
 	var err error
 	if c.Token != (config.Secret{}) {
 		if p.who.Token, err = c.Token.Read(""); err != nil {

@@ -15,7 +15,7 @@ import (
 )
 
 func newProfileCommand() *cobra.Command {
-	var a asking
+	var a queryCommand
 	var req httpapi.ProfileRequest
 	c := &cobra.Command{
 		Use:   "profile [flags]",
@@ -41,7 +41,7 @@ its CLAMP. Take it early: it says what max_rows a question needs.
 			return a.profile(c.Context(), req, c.OutOrStdout())
 		},
 	}
-	a.reach(c)
+	a.serverFlags(c)
 	f := c.Flags()
 	f.StringArrayVar(&req.Tables, "table", nil, "a `table` with patients; may be repeated; without it, all that the study may read")
 	f.Func("share", "the `share` of the study's whole budget that all tables together may cost (default 0.02)", above0(&req.Share))
@@ -49,7 +49,7 @@ its CLAMP. Take it early: it says what max_rows a question needs.
 	return c
 }
 
-func (a *asking) profile(ctx context.Context, req httpapi.ProfileRequest, out io.Writer) error {
+func (a *queryCommand) profile(ctx context.Context, req httpapi.ProfileRequest, out io.Writer) error {
 	response, err := a.send(ctx, "POST", "/v1/profile", "application/json", req)
 	if err != nil {
 		return a.explain(ctx, err)

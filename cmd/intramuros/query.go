@@ -22,8 +22,8 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// asking holds the flags that query and explain share.
-type asking struct {
+// queryCommand holds the flags that query and explain share.
+type queryCommand struct {
 	client
 	request    httpapi.Request
 	parameters map[string]string
@@ -31,8 +31,8 @@ type asking struct {
 	palette    palette // of messages
 }
 
-// reach adds the flags that name the coordinator and the study that pays.
-func (a *asking) reach(c *cobra.Command) {
+// serverFlags adds the flags that name the coordinator and the study that pays.
+func (a *queryCommand) serverFlags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&a.server, "server", os.Getenv("INTRAMUROS_SERVER"), "`URL` of the coordinator, such as https://query.example.org:8443 (INTRAMUROS_SERVER)")
 	f.StringVar(&a.ca, "ca", os.Getenv("INTRAMUROS_CA"), "PEM `file` of the federation's authority; without it, the system's (INTRAMUROS_CA)")
@@ -40,8 +40,8 @@ func (a *asking) reach(c *cobra.Command) {
 	f.StringVar(&a.request.Study, "study", os.Getenv("INTRAMUROS_STUDY"), "the `study` that pays (INTRAMUROS_STUDY)")
 }
 
-func (a *asking) flags(c *cobra.Command) {
-	a.reach(c)
+func (a *queryCommand) flags(c *cobra.Command) {
+	a.serverFlags(c)
 	f := c.Flags()
 	for _, name := range coordinator.SettingNames() {
 		if name != "study" && name != "weights" { // which are flags of their own
@@ -53,7 +53,7 @@ func (a *asking) flags(c *cobra.Command) {
 }
 
 // setting parses a flag into the setting of that name. An error says what to write instead.
-func (a *asking) setting(name string) func(string) error {
+func (a *queryCommand) setting(name string) func(string) error {
 	return func(text string) error {
 		err := a.request.Set(name, text)
 		if wrong := new(coordinator.Error); errors.As(err, &wrong) {
@@ -65,8 +65,8 @@ func (a *asking) setting(name string) func(string) error {
 
 var errNoServer = errors.New("no coordinator is named; give --server or set INTRAMUROS_SERVER")
 
-// settle makes a request of the flags, without its SQL.
-func (a *asking) settle() error {
+// buildRequest makes a request of the flags, without its SQL.
+func (a *queryCommand) buildRequest() error {
 	if a.request.Accuracy != nil && a.request.Epsilon != 0 {
 		return usageError{errors.New("--epsilon and --accuracy decide each other; give the one that you care about")}
 	}
@@ -84,17 +84,17 @@ func (a *asking) settle() error {
 }
 
 // read reads the SQL from the arguments, from in for "-", or from the file of --file.
-func (a *asking) read(args []string, in io.Reader) error {
+func (a *queryCommand) read(args []string, in io.Reader) error {
 	if a.server == "" {
 		return usageError{errNoServer}
 	}
 	if a.request.Study == "" {
 		return usageError{errors.New("no study is named; give --study or set INTRAMUROS_STUDY")}
 	}
-	if err := a.settle(); err != nil {
+	if err := a.buildRequest(); err != nil {
 		return err
 	}
-	if err := a.take(args, in); err != nil {
+	if err := a.readSQL(args, in); err != nil {
 		return err
 	}
 	if strings.TrimSpace(a.request.SQL) == "" {
@@ -103,7 +103,7 @@ func (a *asking) read(args []string, in io.Reader) error {
 	return nil
 }
 
-func (a *asking) take(args []string, in io.Reader) error {
+func (a *queryCommand) readSQL(args []string, in io.Reader) error {
 	a.request.SQL = strings.Join(args, " ")
 	if a.file != "" {
 		f, err := os.Open(a.file)
@@ -130,7 +130,7 @@ of these names; INTRAMUROS_TOKEN holds the token itself.
 Exit status: 0 answered, 1 refused or failed, 2 wrong use of this command.`
 
 func newQueryCommand() *cobra.Command {
-	var a asking
+	var a queryCommand
 	format := "table"
 	c := &cobra.Command{
 		Use:   `query [flags] "SQL"`,
@@ -171,11 +171,11 @@ of csv and arrow to standard error.
 	return c
 }
 
-func (a *asking) fileFlag(c *cobra.Command) {
+func (a *queryCommand) fileFlag(c *cobra.Command) {
 	c.Flags().StringVarP(&a.file, "file", "f", "", "`file` with the SQL, in place of the argument")
 }
 
-func (a *asking) needSQL(_ *cobra.Command, args []string) error {
+func (a *queryCommand) needSQL(_ *cobra.Command, args []string) error {
 	switch {
 	case a.file != "" && len(args) > 0:
 		return usageError{errors.New("the SQL is in --file and in the arguments; give one")}
@@ -185,7 +185,7 @@ func (a *asking) needSQL(_ *cobra.Command, args []string) error {
 	return nil
 }
 
-func (a *asking) query(ctx context.Context, format string, out, messages io.Writer) error {
+func (a *queryCommand) query(ctx context.Context, format string, out, messages io.Writer) error {
 	accept := map[string]string{"table": "application/x-ndjson", "json": "application/json", "csv": "text/csv", "arrow": "application/vnd.apache.arrow.stream"}[format]
 	if accept == "" {
 		return usageError{fmt.Errorf("there is no format %q; give table, json, csv or arrow", format)}
@@ -217,7 +217,7 @@ func (a *asking) query(ctx context.Context, format string, out, messages io.Writ
 }
 
 // post requests an answer in a format. The caller closes its body.
-func (a *asking) post(ctx context.Context, accept string) (*http.Response, error) {
+func (a *queryCommand) post(ctx context.Context, accept string) (*http.Response, error) {
 	response, err := a.send(ctx, "POST", "/v1/query", accept, a.request)
 	if err != nil {
 		return nil, err
@@ -230,7 +230,7 @@ func (a *asking) post(ctx context.Context, accept string) (*http.Response, error
 }
 
 // answer sends the query, and shows progress if messages is a terminal. Its error is a text for a person.
-func (a *asking) answer(ctx context.Context, messages io.Writer) (*httpapi.Answer, error) {
+func (a *queryCommand) answer(ctx context.Context, messages io.Writer) (*httpapi.Answer, error) {
 	response, err := a.post(ctx, "application/x-ndjson")
 	if err != nil {
 		return nil, a.explain(ctx, err)

@@ -19,7 +19,7 @@ import (
 )
 
 func newShellCommand() *cobra.Command {
-	var a asking
+	var a queryCommand
 	c := &cobra.Command{
 		Use:   "shell",
 		Short: "Ask a federation one question after the other",
@@ -43,7 +43,7 @@ other, up to the first that is refused. Without --study, your only study is take
 			if a.server == "" {
 				return usageError{errNoServer}
 			}
-			if err := a.settle(); err != nil {
+			if err := a.buildRequest(); err != nil {
 				return err
 			}
 			return runShell(c.Context(), &a, c.InOrStdin(), c.OutOrStdout(), c.ErrOrStderr())
@@ -54,13 +54,13 @@ other, up to the first that is refused. Without --study, your only study is take
 }
 
 // runShell runs statements from in until it ends, or until a command ends the shell.
-func runShell(ctx context.Context, a *asking, in io.Reader, out, messages io.Writer) (err error) {
+func runShell(ctx context.Context, a *queryCommand, in io.Reader, out, messages io.Writer) (err error) {
 	// From here on Ctrl-C cancels a query, and does not end the process. ctx still ends with SIGTERM.
 	signal.Reset(os.Interrupt)
 	interrupts := make(chan os.Signal, 1)
 	signal.Notify(interrupts, os.Interrupt)
 	defer signal.Stop(interrupts)
-	s := &shellSession{asking: *a, out: out, messages: messages, screen: out, colours: newPalette(out), columns: func() int { return columns(out) }, interrupts: interrupts}
+	s := &shellSession{queryCommand: *a, out: out, messages: messages, screen: out, colours: newPalette(out), columns: func() int { return columns(out) }, interrupts: interrupts}
 	s.palette = newPalette(messages)
 	defer func() { err = errors.Join(err, s.closeFile()) }()
 	interactive := isTerminal(in) && isTerminal(out)

@@ -23,7 +23,7 @@ var errLeave = errors.New("leave")
 
 // shellSession is the state of a shell: its settings, its unfinished input and its last answer.
 type shellSession struct {
-	asking
+	queryCommand
 	settings   coordinator.Settings
 	out        io.Writer // where answers go: the screen, or \o's file
 	screen     io.Writer
@@ -144,8 +144,8 @@ func (s *shellSession) run(ctx context.Context, do func(context.Context) error) 
 }
 
 // under returns a request with the shell's settings.
-func (s *shellSession) under(sql string) *asking {
-	a := s.asking
+func (s *shellSession) under(sql string) *queryCommand {
+	a := s.queryCommand
 	a.request.SQL, a.request.Settings = sql, s.settings
 	return &a
 }

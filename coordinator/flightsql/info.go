@@ -41,8 +41,8 @@ const (
 	unionAll         = 1
 )
 
-// called lists the names of the planner's functions of a kind.
-func called(is func(f planner.Function) bool) []string {
+// functionNames lists the names of the planner's functions of a kind.
+func functionNames(is func(f planner.Function) bool) []string {
 	var all []string
 	for _, f := range planner.Functions() {
 		if is(f) {
@@ -54,7 +54,7 @@ func called(is func(f planner.Function) bool) []string {
 
 // working lists the scalar functions that work on a kind of values.
 func working(on scalar.Works) []string {
-	return called(func(f planner.Function) bool { return f.Works == on })
+	return functionNames(func(f planner.Function) bool { return f.Works == on })
 }
 
 // aggregate tells those whose names are names unless they are called.
@@ -87,10 +87,10 @@ func (d *door) registerInfo() error {
 		flightsql.SqlInfoDDLCatalog: false, flightsql.SqlInfoDDLSchema: false, flightsql.SqlInfoDDLTable: false,
 		flightsql.SqlInfoIdentifierCase: int32(caseInsensitive), flightsql.SqlInfoIdentifierQuoteChar: `"`, flightsql.SqlInfoQuotedIdentifierCase: int32(caseInsensitive),
 		flightsql.SqlInfoAllTablesAreASelectable: true, flightsql.SqlInfoNullOrdering: int32(nullsSortedHigh),
-		flightsql.SqlInfoKeywords:                                            called(aggregate),
+		flightsql.SqlInfoKeywords:                                            functionNames(aggregate),
 		flightsql.SqlInfoNumericFunctions:                                    working(scalar.OnNumbers),
 		flightsql.SqlInfoStringFunctions:                                     working(scalar.OnTexts),
-		flightsql.SqlInfoSystemFunctions:                                     called(general),
+		flightsql.SqlInfoSystemFunctions:                                     functionNames(general),
 		flightsql.SqlInfoDateTimeFunctions:                                   working(scalar.OnTimes),
 		flightsql.SqlInfoSearchStringEscape:                                  `\`,
 		flightsql.SqlInfoExtraNameChars:                                      "",

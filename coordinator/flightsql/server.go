@@ -42,12 +42,12 @@ type Informer interface {
 }
 
 const (
-	maxMessage  = 1 << 20 // bytes of one message from a client
-	maxHeaders  = 64 << 10
-	maxStreams  = 100 // of one connection at once
-	connectTime = 10 * time.Second
-	idleTime    = 30 * time.Minute
-	strangeTime = time.Minute // of a connection over which nobody has asked with a token
+	maxMessage          = 1 << 20 // bytes of one message from a client
+	maxHeaders          = 64 << 10
+	maxStreams          = 100 // of one connection at once
+	connectTime         = 10 * time.Second
+	idleTime            = 30 * time.Minute
+	unauthenticatedTime = time.Minute // of a connection over which nobody has asked with a token
 )
 
 // Server is a running front door.
@@ -71,7 +71,7 @@ func NewServer(asker Asker, authenticator Authenticator, informer Informer, conf
 		grpc.ChainUnaryInterceptor(door.recoverUnary, g.unary), grpc.ChainStreamInterceptor(door.recoverStream, g.stream),
 	)
 	flight.RegisterFlightServiceServer(server, flightsql.NewFlightServer(door))
-	return &Server{server, lobby.New(strangeTime)}, nil
+	return &Server{server, lobby.New(unauthenticatedTime)}, nil
 }
 
 // Serve answers until Shutdown. It closes the listener.

@@ -85,18 +85,18 @@ type guestKey struct{}
 func NewHandler(asker Asker, informer Informer, log *slog.Logger) http.Handler {
 	d := &door{asker, informer, log}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /v1/query", d.known(d.query))
-	mux.HandleFunc("POST /v1/explain", d.known(d.explain))
-	mux.HandleFunc("POST /v1/outline", d.known(d.outline))
-	mux.HandleFunc("POST /v1/profile", d.known(d.profile))
-	mux.HandleFunc("GET /v1/me", d.known(d.me))
-	mux.HandleFunc("GET /v1/budget", d.known(d.budget))
-	mux.HandleFunc("GET /v1/spending", d.known(d.spending))
-	mux.HandleFunc("GET /v1/hospitals", d.known(d.hospitals))
-	mux.HandleFunc("GET /v1/catalog", d.known(d.catalog))
-	mux.HandleFunc("GET /v1/catalog.yaml", d.known(d.catalogFile))
-	mux.HandleFunc("GET /v1/permits", d.known(d.permits))
-	mux.HandleFunc("GET /v1/operation", d.known(d.operation))
+	mux.HandleFunc("POST /v1/query", d.authenticated(d.query))
+	mux.HandleFunc("POST /v1/explain", d.authenticated(d.explain))
+	mux.HandleFunc("POST /v1/outline", d.authenticated(d.outline))
+	mux.HandleFunc("POST /v1/profile", d.authenticated(d.profile))
+	mux.HandleFunc("GET /v1/me", d.authenticated(d.me))
+	mux.HandleFunc("GET /v1/budget", d.authenticated(d.budget))
+	mux.HandleFunc("GET /v1/spending", d.authenticated(d.spending))
+	mux.HandleFunc("GET /v1/hospitals", d.authenticated(d.hospitals))
+	mux.HandleFunc("GET /v1/catalog", d.authenticated(d.catalog))
+	mux.HandleFunc("GET /v1/catalog.yaml", d.authenticated(d.catalogFile))
+	mux.HandleFunc("GET /v1/permits", d.authenticated(d.permits))
+	mux.HandleFunc("GET /v1/operation", d.authenticated(d.operation))
 	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Write(openAPI)
@@ -149,8 +149,8 @@ type door struct {
 
 type handler func(w http.ResponseWriter, r *http.Request, who coordinator.Researcher)
 
-// known admits requests with a valid bearer token.
-func (d *door) known(next handler) http.HandlerFunc {
+// authenticated admits requests with a valid bearer token.
+func (d *door) authenticated(next handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 		if !strings.EqualFold(scheme, "Bearer") {

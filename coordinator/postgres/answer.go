@@ -25,7 +25,7 @@ type portal struct {
 	sent      int
 	moved     int  // rows that FETCH or MOVE went over
 	cursor    bool // made by DECLARE
-	hold      bool
+	withHold  bool
 	size      int  // bytes, about, beside the statement's
 	kept      bool // until it is dropped
 }
@@ -72,13 +72,13 @@ func (c *conn) answer(p *portal) error {
 		return c.runDeclare(p)
 	case fetch:
 		return c.runFetch(p)
-	case closing:
+	case closeCursor:
 		return c.runClose(s.name)
 	case deallocate:
 		c.forgetStatements(s.name)
 	case discard:
 		c.discard(s.name)
-	case stop:
+	case cancelQuery:
 		p.rows = [][]any{{c.server.stop(c.who.Name, s.Tokens)}}
 	case schemaOnly:
 		c.notice("cost: nothing, the columns were asked for and no row", "")
@@ -86,12 +86,12 @@ func (c *conn) answer(p *portal) error {
 		return c.set(s.name, s.text)
 	case show:
 		c.showRows(p)
-	case lookup, question:
+	case catalogQuery, patientQuery:
 		// The limit is checked before anything is paid: an answer is kept however large it is.
 		if err := c.server.holdings.room(c, 0); err != nil {
 			return err
 		}
-		if s.kind == question {
+		if s.kind == patientQuery {
 			return c.ask(p)
 		}
 		ctx, done := c.work()

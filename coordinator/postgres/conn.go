@@ -74,8 +74,8 @@ func (c *conn) stop() {
 	}
 }
 
-// stopFor is stop, if the query belongs to this person.
-func (c *conn) stopFor(name string) bool {
+// stopOwned is stop, if the query belongs to this person.
+func (c *conn) stopOwned(name string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.running == nil || c.runner != name {
@@ -85,8 +85,8 @@ func (c *conn) stopFor(name string) bool {
 	return true
 }
 
-// leave closes the connection once no message is being answered.
-func (c *conn) leave() {
+// closeWhenIdle closes the connection once no message is being answered.
+func (c *conn) closeWhenIdle() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.leaving = true; !c.busy {
@@ -257,7 +257,7 @@ func (c *conn) secure() (*pgproto3.StartupMessage, error) {
 }
 
 func (c *conn) overTLS(plain net.Conn) (*pgproto3.StartupMessage, error) {
-	secured := tls.Server(plain, c.showing(c.server.tls))
+	secured := tls.Server(plain, c.rememberCertificate(c.server.tls))
 	if err := secured.HandshakeContext(c.ctx); err != nil {
 		return nil, err
 	}

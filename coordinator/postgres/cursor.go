@@ -48,7 +48,7 @@ func (c *conn) readDeclare(p *statement, types []uint32) error {
 			if err != nil {
 				return err
 			}
-			if query.kind != question && query.kind != lookup && query.kind != schemaOnly {
+			if query.kind != patientQuery && query.kind != catalogQuery && query.kind != schemaOnly {
 				return unread("DECLARE", "DECLARE name CURSOR FOR SELECT …")
 			}
 			p.cursor.query, p.parameters = query, query.parameters
@@ -118,8 +118,8 @@ func (c *conn) runDeclare(p *portal) error {
 	if _, taken := c.portals[at.name]; taken {
 		return &stated{&coordinator.Error{Code: coordinator.CodeInvalidRequest, Message: fmt.Sprintf("there is a cursor %q already", at.name), Hint: "close it first"}, stateDuplicate}
 	}
-	made := &portal{statement: at.query, arguments: p.arguments, cursor: true, hold: at.hold, size: p.size + at.query.size}
-	if at.query.kind == question {
+	made := &portal{statement: at.query, arguments: p.arguments, cursor: true, withHold: at.hold, size: p.size + at.query.size}
+	if at.query.kind == patientQuery {
 		if err := c.bindValues(made); err != nil {
 			return err
 		}
@@ -166,7 +166,7 @@ func (c *conn) runClose(name string) error {
 // closeCursors closes the cursors of the transaction; with held also those WITH HOLD.
 func (c *conn) closeCursors(held bool) {
 	for name, p := range c.portals {
-		if p.cursor && (held || !p.hold) {
+		if p.cursor && (held || !p.withHold) {
 			c.dropPortal(name)
 		}
 	}

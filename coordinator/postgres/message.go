@@ -27,7 +27,7 @@ func (c *conn) handle(m pgproto3.FrontendMessage) bool {
 		return c.flush() == nil
 	case *pgproto3.Query:
 		c.skipping = false
-		if err := c.still(m); err != nil {
+		if err := c.checkCredential(m); err != nil {
 			_ = c.refuse(err)
 			return false
 		}
@@ -42,7 +42,7 @@ func (c *conn) handle(m pgproto3.FrontendMessage) bool {
 	if c.skipping {
 		return true
 	}
-	if err := c.still(m); err != nil {
+	if err := c.checkCredential(m); err != nil {
 		_ = c.refuse(err)
 		return false
 	}
@@ -55,9 +55,9 @@ func (c *conn) handle(m pgproto3.FrontendMessage) bool {
 	return c.answered() == nil
 }
 
-// still checks that the connection's credential is still valid: a token may have expired or been revoked. If it is not,
+// checkCredential checks that the connection's credential is still valid: a token may have expired or been revoked. If it is not,
 // or if that is unknown, the connection ends.
-func (c *conn) still(m pgproto3.FrontendMessage) error {
+func (c *conn) checkCredential(m pgproto3.FrontendMessage) error {
 	switch m.(type) {
 	case *pgproto3.Query, *pgproto3.Parse, *pgproto3.Bind, *pgproto3.Execute:
 	default:
@@ -212,7 +212,7 @@ func (c *conn) bind(m *pgproto3.Bind) error {
 		}
 		p.arguments = append(p.arguments, v)
 	}
-	if s.kind == question {
+	if s.kind == patientQuery {
 		if err := c.bindValues(p); err != nil {
 			return err
 		}

@@ -74,7 +74,7 @@ func (c *conn) send(p *portal, most int) error {
 	}
 	tag := s.tag
 	switch s.kind {
-	case question, lookup, schemaOnly, stop:
+	case patientQuery, catalogQuery, schemaOnly, cancelQuery:
 		tag = fmt.Sprintf("SELECT %d", p.sent-begun)
 	case fetch:
 		tag = fmt.Sprintf("FETCH %d", p.moved)

@@ -166,7 +166,7 @@ func (s *Server) stop(name string, tokens []sqltoken.Token) bool {
 		s.mu.Lock()
 		c := s.conns[uint32(id)]
 		s.mu.Unlock()
-		return c != nil && c.stopFor(name)
+		return c != nil && c.stopOwned(name)
 	}
 	return false
 }
@@ -180,7 +180,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.close()
 	}
 	for _, c := range s.conns {
-		c.leave()
+		c.closeWhenIdle()
 	}
 	s.mu.Unlock()
 	drained := make(chan struct{})

@@ -36,7 +36,7 @@ func (p *statement) readSet() error {
 		return nil
 	}
 	if begins(t, "session", "characteristics") || begins(t, "transaction") || begins(t, "constraints") || begins(t, "role") || begins(t, "session", "authorization") {
-		p.kind = ignored
+		p.kind = noEffect
 		return nil
 	}
 	if begins(t, "session") || begins(t, "local") {

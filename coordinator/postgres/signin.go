@@ -27,8 +27,8 @@ var (
 // credential returns who has signed in, and checks each time anew: a token may have expired or been withdrawn.
 type credential func(ctx context.Context) (coordinator.Researcher, error)
 
-// showing remembers the certificate that the client is shown, to which it may bind its proof.
-func (c *conn) showing(conf *tls.Config) *tls.Config {
+// rememberCertificate remembers the certificate that the client is shown, to which it may bind its proof.
+func (c *conn) rememberCertificate(conf *tls.Config) *tls.Config {
 	conf = conf.Clone()
 	get := conf.GetCertificate
 	conf.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
@@ -47,7 +47,7 @@ func (c *conn) showing(conf *tls.Config) *tls.Config {
 // identify authenticates a client, within limits. The client is told an *Error.
 func (c *conn) identify(user string) (coordinator.Researcher, error) {
 	failed, now := c.server.failed, time.Now()
-	from := whence(c.client, user)
+	from := clientKey(c.client, user)
 	if failed.Spent(from, now) {
 		return coordinator.Researcher{}, tooMany("signing in under this name has failed too often from this address", "wait a minute, and look at the user and the token")
 	}
@@ -65,8 +65,8 @@ func tooMany(message, hint string) error {
 
 const stateTooMany = "53300" // too_many_connections
 
-// whence is the key by which failures are counted: the address, and the name if it can be one.
-func whence(client net.Conn, user string) string {
+// clientKey is the key by which failures are counted: the address, and the name if it can be one.
+func clientKey(client net.Conn, user string) string {
 	host, _, err := net.SplitHostPort(client.RemoteAddr().String())
 	if err != nil {
 		host = client.RemoteAddr().String()
@@ -130,7 +130,7 @@ func (c *conn) scram(challenge *identity.Challenge) error {
 	}
 	answer, err := challenge.First(first.AuthMechanism, string(first.Data))
 	if err != nil {
-		return c.unproved(challenge)
+		return c.refuseUnproved(challenge)
 	}
 	c.backend.Send(&pgproto3.AuthenticationSASLContinue{Data: []byte(answer)})
 	if m, err = c.reply(pgproto3.AuthTypeSASLContinue); err != nil {
@@ -141,14 +141,14 @@ func (c *conn) scram(challenge *identity.Challenge) error {
 		return errNoPassword
 	}
 	if answer, err = challenge.Final(string(final.Data)); err != nil {
-		return c.unproved(challenge)
+		return c.refuseUnproved(challenge)
 	}
 	c.backend.Send(&pgproto3.AuthenticationSASLFinal{Data: []byte(answer)})
 	return nil
 }
 
-// unproved returns the coordinator's refusal of a client without a valid proof.
-func (c *conn) unproved(challenge *identity.Challenge) error {
+// refuseUnproved returns the coordinator's refusal of a client without a valid proof.
+func (c *conn) refuseUnproved(challenge *identity.Challenge) error {
 	_, err := c.server.admitter.Proved(challenge)
 	return err
 }

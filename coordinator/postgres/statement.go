@@ -16,21 +16,21 @@ import (
 type kind int
 
 const (
-	empty    kind = iota
-	question      // about patients
-	lookup        // about the catalog
+	empty        kind = iota
+	patientQuery      // about patients
+	catalogQuery      // about the catalog
 	set
 	show
 	begin
 	commit
-	declare    // a cursor
-	fetch      // from it, or MOVE
-	closing    // it
-	deallocate // a prepared statement, or all
-	discard    // what the session has set: DISCARD, RESET ALL
-	stop       // what another connection of the same person runs
-	schemaOnly // a question whose answer has columns, and no row whatever the data is
-	ignored    // accepted, and means nothing
+	declare     // a cursor
+	fetch       // from it, or MOVE
+	closeCursor // it
+	deallocate  // a prepared statement, or all
+	discard     // what the session has set: DISCARD, RESET ALL
+	cancelQuery // what another connection of the same person runs
+	schemaOnly  // a question whose answer has columns, and no row whatever the data is
+	noEffect    // accepted, and means nothing
 )
 
 // statement is a prepared statement.
@@ -99,7 +99,7 @@ func (c *conn) prepare(s sqltoken.Statement, whole string, types []uint32, plann
 	case begins(t, "commit"), begins(t, "end"):
 		p.kind, p.tag = commit, "COMMIT"
 	case begins(t, "rollback", "to"), begins(t, "rollback", "transaction", "to"):
-		p.kind, p.tag = ignored, "ROLLBACK"
+		p.kind, p.tag = noEffect, "ROLLBACK"
 	case begins(t, "rollback"), begins(t, "abort"):
 		p.kind, p.tag = commit, "ROLLBACK"
 	case begins(t, "set"), begins(t, "reset"):
@@ -109,7 +109,7 @@ func (c *conn) prepare(s sqltoken.Statement, whole string, types []uint32, plann
 	case begins(t, "fetch"), begins(t, "move"):
 		return p, c.readFetch(p)
 	case begins(t, "close"):
-		p.kind, p.tag = closing, "CLOSE CURSOR"
+		p.kind, p.tag = closeCursor, "CLOSE CURSOR"
 		return p, p.readName(t[1:], "CLOSE name")
 	case begins(t, "deallocate", "prepare"):
 		p.kind, p.tag = deallocate, "DEALLOCATE"
@@ -128,11 +128,11 @@ func (c *conn) prepare(s sqltoken.Statement, whole string, types []uint32, plann
 	case begins(t, "show") && !isMetadata(t):
 		return p, c.readShow(p)
 	case ignoredTags[t[0].Text] != "" && t[0].Kind == sqltoken.Word:
-		p.kind, p.tag = ignored, ignoredTags[t[0].Text]
+		p.kind, p.tag = noEffect, ignoredTags[t[0].Text]
 	case stops(t):
-		p.kind, p.columns = stop, []dictionary.Column{{Name: t[1].Name(), OID: dictionary.OIDBool}}
+		p.kind, p.columns = cancelQuery, []dictionary.Column{{Name: t[1].Name(), OID: dictionary.OIDBool}}
 	case dictionary.About(t) && selects(t):
-		p.kind = lookup
+		p.kind = catalogQuery
 		p.listParameters(types)
 		q, err := c.server.dictionary.Prepare(c.ctx, s, c.session())
 		if err != nil {
@@ -141,17 +141,17 @@ func (c *conn) prepare(s sqltoken.Statement, whole string, types []uint32, plann
 		p.lookup, p.columns = q, q.Columns
 		p.typeParameters()
 	default:
-		p.kind = question
+		p.kind = patientQuery
 		if selects(t) && rowless(t) {
 			p.kind = schemaOnly
 		}
-		if p.kind == question && !planned {
+		if p.kind == patientQuery && !planned {
 			return p, nil
 		}
 		o, err := c.outline(p, nil)
 		if err != nil && p.kind == schemaOnly && len(p.parameters) == 0 {
 			// Tools ask in this way for the columns of rows that are never shown: of a table, or of patients' rows.
-			if q, e := c.server.dictionary.PrepareHollow(c.ctx, s, c.session()); e == nil {
+			if q, e := c.server.dictionary.PrepareSchema(c.ctx, s, c.session()); e == nil {
 				p.columns = q.Columns
 				return p, nil
 			}

@@ -17,12 +17,12 @@ func RangeOf(e *Expr, column func(*Expr) Range) Range { return NewRangeAnalysis(
 // RangeAnalysis derives the ranges of expressions over the same columns. It derives each part once: parts may be
 // shared, and a compiler asks for them one by one.
 type RangeAnalysis struct {
-	column func(*Expr) Range
-	known  map[*Expr]Range
-	left   *Budget
-	bare   bool // domains are not needed
-	depth  int  // nesting depth of CASE; within a branch its condition holds
-	looks  *int // how many conditions of CASE may still be examined, here and in nested analyses; nil before the first
+	column        func(*Expr) Range
+	known         map[*Expr]Range
+	left          *Budget
+	ignoreDomains bool // domains are not needed
+	depth         int  // nesting depth of CASE; within a branch its condition holds
+	examined      *int // how many conditions of CASE may still be examined, here and in nested analyses; nil before the first
 	// conditions hold for every row, and restrict expressions that are computed from columns.
 	conditions []*Expr
 }
@@ -65,7 +65,7 @@ func NewRangeAnalysisWhere(filter *Expr, b *Budget, domains bool, column func(*E
 		}
 		return f
 	})
-	i.conditions, i.left, i.bare = made, b, !domains
+	i.conditions, i.left, i.ignoreDomains = made, b, !domains
 	return i
 }
 
@@ -93,7 +93,7 @@ func (i *RangeAnalysis) derive(e *Expr) Range {
 	}
 	i.left.visits--
 	if i.depth > 0 {
-		*i.looks--
+		*i.examined--
 	}
 	args := make([]Range, len(e.Args))
 	for k, a := range e.Args {
@@ -127,7 +127,7 @@ func (i *RangeAnalysis) derive(e *Expr) Range {
 	if f.Lower > f.Upper { // the only value is NULL
 		f = Unknown(true)
 	}
-	if !i.bare {
+	if !i.ignoreDomains {
 		f.Domain = i.domain(e, args, f)
 	}
 	for _, c := range i.conditions {
@@ -139,27 +139,27 @@ func (i *RangeAnalysis) derive(e *Expr) Range {
 // maxCaseDepth is the depth of nested CASEs that are examined, maxChoices the number of arguments of one CASE, and
 // maxLooks the number of conditions in all. The time for nested CASEs grows with a high power of their length.
 const (
-	maxCaseDepth = 3
-	maxChoices   = 65
-	maxLooks     = 10_000
+	maxCaseDepth  = 3
+	maxChoices    = 65
+	maxConditions = 10_000
 )
 
 // chosenWhere narrows the range of a CASE. Each of its values counts only where it is chosen: where its condition is
 // true and no earlier condition is. So CASE WHEN x BETWEEN 3 AND 15 THEN x END lies from 3 to 15. Computations in a
 // branch keep their guards.
 func (i *RangeAnalysis) chosenWhere(e *Expr, f Range) Range {
-	if i.looks == nil {
-		looks := maxLooks
-		i.looks = &looks
+	if i.examined == nil {
+		looks := maxConditions
+		i.examined = &looks
 	}
-	if i.depth >= maxCaseDepth || len(e.Args) > maxChoices || *i.looks < 0 {
+	if i.depth >= maxCaseDepth || len(e.Args) > maxChoices || *i.examined < 0 {
 		return f
 	}
 	all := make([]Range, 0, len(e.Args)/2+1)
 	var before []*Expr // what holds where no earlier condition was true
 	for k := 1; k < len(e.Args); k += 2 {
 		all = append(all, i.rangeWhere(e.Args[k], Conjuncts(e.Args[k-1]), before))
-		before = append(before, contrary(e.Args[k-1])...)
+		before = append(before, negated(e.Args[k-1])...)
 	}
 	narrow := union(append(all, i.rangeWhere(e.Args[len(e.Args)-1], nil, before)))
 	f.Lower, f.Upper = math.Max(f.Lower, narrow.Lower), math.Min(f.Upper, narrow.Upper)
@@ -170,7 +170,7 @@ func (i *RangeAnalysis) chosenWhere(e *Expr, f Range) Range {
 func (i *RangeAnalysis) rangeWhere(e *Expr, holds, before []*Expr) Range {
 	f := i.Range(e)
 	conditions := slices.Concat(holds, before)
-	if *i.looks -= 1 + len(conditions); *i.looks < 0 {
+	if *i.examined -= 1 + len(conditions); *i.examined < 0 {
 		return f
 	}
 	for _, c := range conditions {
@@ -194,7 +194,7 @@ func (i *RangeAnalysis) where(conditions []*Expr) *RangeAnalysis {
 		f.Domain = nil
 		return f
 	})
-	in.left, in.bare, in.depth, in.looks = i.left, true, i.depth+1, i.looks
+	in.left, in.ignoreDomains, in.depth, in.examined = i.left, true, i.depth+1, i.examined
 	in.conditions = slices.Clone(i.conditions)
 	for _, c := range conditions {
 		if len(c.Args) > 0 && len(c.Args[0].Args) > 0 && len(in.conditions) < maxMade {
@@ -204,14 +204,14 @@ func (i *RangeAnalysis) where(conditions []*Expr) *RangeAnalysis {
 	return in
 }
 
-// contrary lists comparisons that hold for values that are not NULL where a condition is not true. There the condition
+// negated lists comparisons that hold for values that are not NULL where a condition is not true. There the condition
 // is false, or the value is NULL, and bounds say nothing about NULL.
-func contrary(c *Expr) (all []*Expr) {
+func negated(c *Expr) (all []*Expr) {
 	turned := map[Op]Op{OpLess: OpGreaterOrEqual, OpLessOrEqual: OpGreater, OpGreater: OpLessOrEqual, OpGreaterOrEqual: OpLess}
 	switch {
 	case c.Op == OpOr:
 		for _, a := range c.Args {
-			all = append(all, contrary(a)...)
+			all = append(all, negated(a)...)
 		}
 	case turned[c.Op] != "":
 		x := *c

@@ -104,7 +104,7 @@ func (i *RangeAnalysis) enumerate(e *Expr, args []Range) []value.Value {
 			return
 		}
 		if i == len(args) {
-			if left.characters -= written(e.Op, chosen); left.characters < 0 {
+			if left.characters -= bytesWritten(e.Op, chosen); left.characters < 0 {
 				return
 			}
 			v := apply(e.Op, e.Type, chosen)
@@ -223,12 +223,12 @@ func (v *variables) evaluate(e *Expr, chosen []value.Value, left *Budget) value.
 	}
 	args := v.stack[at:]
 	v.stack = v.stack[:at]
-	left.characters -= written(e.Op, args)
+	left.characters -= bytesWritten(e.Op, args)
 	return apply(e.Op, e.Type, args)
 }
 
-// written estimates the bytes that an operation on texts writes before the result is cut.
-func written(op Op, args []value.Value) int {
+// bytesWritten estimates the bytes that an operation on texts writes before the result is cut.
+func bytesWritten(op Op, args []value.Value) int {
 	if op == OpReplace {
 		return len(args[0].Str()) * max(1, len(args[2].Str()))
 	}

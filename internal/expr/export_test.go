@@ -6,7 +6,7 @@ const (
 	MaxCharacters = maxCharacters
 )
 
-var Written = written
+var Written = bytesWritten
 
 // CharactersLeft is the rest of the budget for texts.
 func (i *RangeAnalysis) CharactersLeft() int { return i.left.characters }

@@ -151,7 +151,7 @@ func trimming(trim func(s, characters string) string) operation {
 			if err := e.all(func(t value.Type) bool { return t == value.TypeText }, "a text"); err != nil {
 				return "", err
 			}
-			return value.TypeText, lookedFor(e)
+			return value.TypeText, constantPatterns(e)
 		},
 		evaluate: func(_ value.Type, args []value.Value) value.Value {
 			return value.Text(trim(args[0].Str(), args[1].Str()))
@@ -160,8 +160,8 @@ func trimming(trim func(s, characters string) string) operation {
 	}
 }
 
-// lookedFor checks that all arguments after the first are constant texts, and that the second is not empty.
-func lookedFor(e *Expr) error {
+// constantPatterns checks that all arguments after the first are constant texts, and that the second is not empty.
+func constantPatterns(e *Expr) error {
 	for i := range e.Args[1:] {
 		s, err := e.constantText(1 + i)
 		if err != nil {
@@ -214,7 +214,7 @@ func replaceType(e *Expr) (value.Type, error) {
 	if err := e.all(func(t value.Type) bool { return t == value.TypeText }, "a text"); err != nil {
 		return "", err
 	}
-	if err := lookedFor(e); err != nil {
+	if err := constantPatterns(e); err != nil {
 		return "", err
 	}
 	from, to := utf8.RuneCountInString(e.Args[1].Value.Str()), utf8.RuneCountInString(e.Args[2].Value.Str())

@@ -85,7 +85,7 @@ func (s *Scope) mostOfDerived(d *Query) float64 {
 		return most[0]
 	case d.SetOp == SetOpIntersect:
 		return slices.Min(most)
-	case Apart(d.Inputs, s.catalog, s.budget.Memo):
+	case DisjointPatients(d.Inputs, s.catalog, s.budget.Memo):
 		return slices.Max(most)
 	}
 	all := 0.0
@@ -95,9 +95,9 @@ func (s *Scope) mostOfDerived(d *Query) float64 {
 	return all
 }
 
-// Apart reports whether each patient has rows in only one of two inputs. That is so where a FULL JOIN by patients' ids
+// DisjointPatients reports whether each patient has rows in only one of two inputs. That is so where a FULL JOIN by patients' ids
 // is written out: a LEFT JOIN b, and then the rows of b of patients without rows in a. It is believed, as MostRows is.
-func Apart(inputs []*Query, c *catalog.Catalog, m *Memo) bool {
+func DisjointPatients(inputs []*Query, c *catalog.Catalog, m *Memo) bool {
 	if len(inputs) != 2 {
 		return false
 	}

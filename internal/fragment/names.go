@@ -181,8 +181,8 @@ func (d domains) have(keys []value.Value) bool {
 	return true
 }
 
-// travels reports whether the wire keeps a group's keys. It does not keep a date before the year 1.
-func travels(keys []value.Value) bool {
+// isWireSafe reports whether the wire keeps a group's keys. It does not keep a date before the year 1.
+func isWireSafe(keys []value.Value) bool {
 	return !slices.ContainsFunc(keys, func(v value.Value) bool {
 		again, err := value.Parse(v.Type(), v.String())
 		return !v.IsNull() && (err != nil || value.Compare(again, v) != 0 || !utf8.ValidString(v.Str()))
@@ -204,7 +204,7 @@ func (s *Sparse) Names(n *Naming) [][]value.Value {
 	var names [][]value.Value
 	for _, g := range s.groups {
 		g.covered = n.share.Cover(g.sums[at])
-		if n.share.Read(g.covered) >= n.Threshold && travels(g.keys) {
+		if n.share.Read(g.covered) >= n.Threshold && isWireSafe(g.keys) {
 			names = append(names, g.keys)
 		}
 	}
@@ -300,7 +300,7 @@ func (f *Fragment) ReadNames(receive func() ([]byte, error)) ([][]value.Value, e
 			return nil, fmt.Errorf("%w: no list of groups", ErrRecord)
 		}
 		for _, keys := range part.Groups {
-			if !domains.have(keys) || !travels(keys) {
+			if !domains.have(keys) || !isWireSafe(keys) {
 				return nil, fmt.Errorf("%w: a name is of no group that there can be", ErrRecord)
 			}
 			id := GroupID(keys)

@@ -53,9 +53,9 @@ func (k *keys) verify(ctx context.Context, token *jose.JSONWebSignature) ([]byte
 	if k.fetch != nil && age() > staleFor {
 		return nil, ErrUnavailable
 	}
-	payload, known := k.match(token)
+	payload, known := k.tryKeys(token)
 	if payload == nil && !known && k.fetch != nil && k.refresh(ctx) {
-		payload, _ = k.match(token) // the keys may have been rotated
+		payload, _ = k.tryKeys(token) // the keys may have been rotated
 	}
 	if payload == nil {
 		return nil, fmt.Errorf("%w: no key of its issuer has signed it", ErrToken)
@@ -63,8 +63,8 @@ func (k *keys) verify(ctx context.Context, token *jose.JSONWebSignature) ([]byte
 	return payload, nil
 }
 
-// match tries the keys that the token may mean. known reports whether there is one.
-func (k *keys) match(token *jose.JSONWebSignature) (payload []byte, known bool) {
+// tryKeys tries the keys that the token may mean. known reports whether there is one.
+func (k *keys) tryKeys(token *jose.JSONWebSignature) (payload []byte, known bool) {
 	id := token.Signatures[0].Header.KeyID
 	for i := range k.held {
 		key := &k.held[i]

@@ -52,7 +52,7 @@ func (l *Ledger) Reserve(ctx context.Context, r Reservation) (id string, err err
 		return "", fmt.Errorf("%w: the reservation expires before it begins", ErrEntry)
 	}
 	l.lapse(now)
-	if scope, err := l.fit(r, now); err != nil {
+	if scope, err := l.checkCaps(r, now); err != nil {
 		return "", fmt.Errorf("%s: %w", scopeWords(scope), err)
 	}
 	e.Reservation = rand.Text()
@@ -81,9 +81,9 @@ func (r Reservation) check(e Entry) error {
 	return e.check()
 }
 
-// fit returns an error, and the scope where it arose, if the loss does not fit. Scopes without a cap must still be able
+// checkCaps returns an error, and the scope where it arose, if the loss does not fit. Scopes without a cap must still be able
 // to count the loss, since a charge must never fail because of its size.
-func (l *Ledger) fit(r Reservation, now time.Time) (scope string, err error) {
+func (l *Ledger) checkCaps(r Reservation, now time.Time) (scope string, err error) {
 	spent := func(scope string) (dp.Loss, error) {
 		reserved, err := l.held.sum(scope, now)
 		if err != nil {

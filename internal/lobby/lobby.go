@@ -109,7 +109,7 @@ func (l *Lobby) wait(g *Guest) {
 	g.place = l.waiting[g.from].PushBack(g)
 	l.waits++
 	if l.patience > 0 {
-		g.timer = time.AfterFunc(l.patience, g.tire)
+		g.timer = time.AfterFunc(l.patience, g.expire)
 	}
 }
 
@@ -131,7 +131,7 @@ func (l *Lobby) surplus() *Guest {
 
 // remove removes a guest, waiting or signed in. It must be called with the lock held.
 func (l *Lobby) remove(g *Guest) {
-	l.stand(g)
+	l.admit(g)
 	if g.person != "" {
 		l.signedIn--
 		if l.people[g.person]--; l.people[g.person] == 0 {
@@ -142,8 +142,8 @@ func (l *Lobby) remove(g *Guest) {
 	g.gone = true
 }
 
-// stand removes a guest from those that wait. It must be called with the lock held.
-func (l *Lobby) stand(g *Guest) {
+// admit removes a guest from those that wait. It must be called with the lock held.
+func (l *Lobby) admit(g *Guest) {
 	if g.place == nil {
 		return
 	}
@@ -159,8 +159,8 @@ func (l *Lobby) stand(g *Guest) {
 	}
 }
 
-// tire closes a connection on which nobody has signed in for too long.
-func (g *Guest) tire() {
+// expire closes a connection on which nobody has signed in for too long.
+func (g *Guest) expire() {
 	g.lobby.mu.Lock()
 	tired := g.place != nil
 	if tired {

@@ -57,14 +57,14 @@ type channel interface {
 type Notifier struct {
 	daemon string
 	file   string
-	ways   []*way
+	ways   []*delivery
 	log    *slog.Logger
 	every  time.Duration
 	wait   time.Duration
 }
 
-// way is a channel with the events that it has delivered.
-type way struct {
+// delivery is a channel with the events that it has delivered.
+type delivery struct {
 	channel
 	told   map[string]bool
 	failed int       // failed deliveries in a row
@@ -83,14 +83,14 @@ func Open(c Config, daemon, file string, log *slog.Logger) (*Notifier, error) {
 		if err != nil {
 			return nil, fmt.Errorf("`notify.mail`: %w", err)
 		}
-		n.ways = append(n.ways, &way{channel: m, told: map[string]bool{}})
+		n.ways = append(n.ways, &delivery{channel: m, told: map[string]bool{}})
 	}
 	if c.Webhook != nil {
 		w, err := openWebhook(*c.Webhook)
 		if err != nil {
 			return nil, fmt.Errorf("`notify.webhook`: %w", err)
 		}
-		n.ways = append(n.ways, &way{channel: w, told: map[string]bool{}})
+		n.ways = append(n.ways, &delivery{channel: w, told: map[string]bool{}})
 	}
 	return n, n.load()
 }
@@ -181,7 +181,7 @@ func (n *Notifier) deliver(ctx context.Context, events []Event) {
 }
 
 // forget drops the events that are no longer listed.
-func (w *way) forget(events []Event) (changed bool) {
+func (w *delivery) forget(events []Event) (changed bool) {
 	for key := range w.told {
 		if !slices.ContainsFunc(events, func(e Event) bool { return e.Key == key }) {
 			delete(w.told, key)
@@ -192,7 +192,7 @@ func (w *way) forget(events []Event) (changed bool) {
 }
 
 // try sends one message, if there are new events and it is time. It reports whether it was delivered.
-func (n *Notifier) try(ctx context.Context, w *way, events []Event) bool {
+func (n *Notifier) try(ctx context.Context, w *delivery, events []Event) bool {
 	var fresh []Event
 	for _, e := range events {
 		if !w.told[e.Key] && len(fresh) < maxEvents {

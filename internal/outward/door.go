@@ -99,11 +99,11 @@ func (d *Door) Close() error {
 	d.mu.Lock()
 	d.closed = true
 	for e := d.callers.Front(); e != nil; e = e.Next() {
-		d.end(e.Value.(net.Conn))
+		d.closeLine(e.Value.(net.Conn))
 	}
 	for _, h := range d.hospitals {
 		for _, p := range h.parked {
-			d.end(p)
+			d.closeLine(p)
 		}
 	}
 	d.mu.Unlock()
@@ -111,9 +111,9 @@ func (d *Door) Close() error {
 	return err
 }
 
-// end closes a connection in a goroutine, since it is called with the door's lock held. Closing TLS may take seconds if
+// closeLine closes a connection in a goroutine, since it is called with the door's lock held. Closing TLS may take seconds if
 // the peer does not read, and nobody else may wait for that.
-func (d *Door) end(c net.Conn) { d.all.Go(func() { c.Close() }) }
+func (d *Door) closeLine(c net.Conn) { d.all.Go(func() { c.Close() }) }
 
 // Members lists the hospitals that are present, by name.
 func (d *Door) Members() []membership.Member {
@@ -245,7 +245,7 @@ func (d *Door) accept(ctx context.Context) {
 			}
 			continue
 		}
-		if e := d.called(conn); e != nil {
+		if e := d.addCaller(conn); e != nil {
 			go d.receive(ctx, conn, e)
 		}
 	}
@@ -255,9 +255,9 @@ func (d *Door) accept(ctx context.Context) {
 // come at the same time when the door opens again. With fewer places, connections would end each other's handshakes.
 func (d *Door) maxCallers() int { return max(minCallers, perHospital*len(d.expected)) }
 
-// called records a connection that has not identified itself; receive must follow. If there are too many, the oldest is
+// addCaller records a connection that has not identified itself; receive must follow. If there are too many, the oldest is
 // closed.
-func (d *Door) called(conn net.Conn) *list.Element {
+func (d *Door) addCaller(conn net.Conn) *list.Element {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
@@ -265,7 +265,7 @@ func (d *Door) called(conn net.Conn) *list.Element {
 		return nil
 	}
 	if d.callers.Len() >= d.maxCallers() {
-		d.end(d.callers.Remove(d.callers.Front()).(net.Conn))
+		d.closeLine(d.callers.Remove(d.callers.Front()).(net.Conn))
 	}
 	d.all.Add(1)
 	return d.callers.PushBack(conn)
@@ -274,7 +274,7 @@ func (d *Door) called(conn net.Conn) *list.Element {
 // receive finds out who calls, and keeps the line while it is parked.
 func (d *Door) receive(ctx context.Context, raw net.Conn, caller *list.Element) {
 	defer d.all.Done()
-	member, conn, err := d.hear(ctx, raw)
+	member, conn, err := d.identify(ctx, raw)
 	d.mu.Lock()
 	d.callers.Remove(caller) // removing twice does nothing
 	d.mu.Unlock()
@@ -295,8 +295,8 @@ func (d *Door) receive(ctx context.Context, raw net.Conn, caller *list.Element) 
 	}
 }
 
-// hear authenticates the caller.
-func (d *Door) hear(ctx context.Context, raw net.Conn) (member membership.Member, _ *tls.Conn, err error) {
+// identify authenticates the caller.
+func (d *Door) identify(ctx context.Context, raw net.Conn) (member membership.Member, _ *tls.Conn, err error) {
 	_ = raw.SetDeadline(time.Now().Add(callTime)) // if this fails, so does the handshake
 	conn := tls.Server(raw, d.tls)
 	if err := conn.HandshakeContext(ctx); err != nil {
@@ -354,7 +354,7 @@ func (d *Door) park(p *parked, member membership.Member) error {
 	}
 	h.member, h.left = member, false
 	if len(h.parked) >= perHospital {
-		d.end(h.parked[0])
+		d.closeLine(h.parked[0])
 		h.parked = h.parked[1:]
 	}
 	h.parked = append(h.parked, p)

@@ -37,7 +37,7 @@ func TestEndsThatWait(t *testing.T) {
 			c = slow{closed: make(chan struct{}), let: let, once: &sync.Once{}}
 		}
 		called := make(chan bool, 1)
-		go func() { called <- d.called(c) != nil }()
+		go func() { called <- d.addCaller(c) != nil }()
 		select {
 		case taken := <-called:
 			if !taken {

@@ -47,7 +47,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return // Accept has answered
 	}
 	conn := newStream(socket) //nolint:contextcheck // a line outlives the request
-	if e := d.called(conn); e != nil {
+	if e := d.addCaller(conn); e != nil {
 		d.receive(d.ctx, conn, e) //nolint:contextcheck // until the door closes
 	}
 }

@@ -45,7 +45,7 @@ func NewHandler(api http.Handler, conf Config, issuers []identity.Issuer, now fu
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+path, h.list)
-	mux.HandleFunc("DELETE "+path, h.leave)
+	mux.HandleFunc("DELETE "+path, h.signOut)
 	mux.HandleFunc("GET "+path+"/{provider}", h.begin)
 	mux.HandleFunc("GET "+path+"/{provider}/back", h.back)
 	mux.HandleFunc("/", h.ask)
@@ -70,8 +70,8 @@ func put(w http.ResponseWriter, name, value string, seconds int, mode http.SameS
 	http.SetCookie(w, &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: seconds, Secure: true, HttpOnly: true, SameSite: mode})
 }
 
-// closed sets the headers of every answer of this package.
-func closed(w http.ResponseWriter) {
+// securityHeaders sets the headers of every answer of this package.
+func securityHeaders(w http.ResponseWriter) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("Referrer-Policy", "no-referrer") // an answer's address has a code
@@ -92,7 +92,7 @@ type choice struct {
 }
 
 func (h *handler) list(w http.ResponseWriter, r *http.Request) {
-	closed(w)
+	securityHeaders(w)
 	s := state{Providers: []choice{}, SignedIn: ours(r) && h.sessions.find(cookie(r, sessionCookie)) != nil}
 	for _, name := range slices.Sorted(maps.Keys(h.providers)) {
 		s.Providers = append(s.Providers, choice{Name: name, Title: h.providers[name].title, Address: h.address + path + "/" + name})
@@ -101,8 +101,8 @@ func (h *handler) list(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(s) // the browser may have gone
 }
 
-func (h *handler) leave(w http.ResponseWriter, r *http.Request) {
-	closed(w)
+func (h *handler) signOut(w http.ResponseWriter, r *http.Request) {
+	securityHeaders(w)
 	if !ours(r) {
 		w.WriteHeader(http.StatusForbidden)
 		return
@@ -113,7 +113,7 @@ func (h *handler) leave(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *handler) begin(w http.ResponseWriter, r *http.Request) {
-	closed(w)
+	securityHeaders(w)
 	p := h.providers[r.PathValue("provider")]
 	if p == nil {
 		h.home(w, r, failedUnknown)
@@ -132,7 +132,7 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *handler) back(w http.ResponseWriter, r *http.Request) {
-	closed(w)
+	securityHeaders(w)
 	p := h.providers[r.PathValue("provider")]
 	if p == nil {
 		h.home(w, r, failedUnknown)

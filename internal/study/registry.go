@@ -38,7 +38,7 @@ func (r *Registry) rule(required int, former []string) {
 		return
 	}
 	for _, s := range r.studies {
-		s.forget(r.place)
+		s.dropSignatures(r.place)
 		s.require(required)
 	}
 }

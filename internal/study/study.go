@@ -66,8 +66,8 @@ func (p *Pending) signed(r *Record, place Place) *Pending {
 	return next
 }
 
-// forget removes the signatures of people who left from an act that has opened nothing yet.
-func (s *Study) forget(place Place) {
+// dropSignatures removes the signatures of people who left from an act that has opened nothing yet.
+func (s *Study) dropSignatures(place Place) {
 	if s.Pending == nil {
 		return
 	}

@@ -70,7 +70,7 @@ func (p *Pool[S, Q, R]) Restarts(why Reason) uint64 { return p.ended[why].Load()
 func (p *Pool[S, Q, R]) Do(ctx context.Context, request Q, each func(R) error) error {
 	heard := false
 	once := func() error {
-		w, err := p.take(ctx)
+		w, err := p.acquire(ctx)
 		if err != nil {
 			return err
 		}
@@ -78,7 +78,7 @@ func (p *Pool[S, Q, R]) Do(ctx context.Context, request Q, each func(R) error) e
 			heard = true
 			return each(r)
 		})
-		p.give(w, over)
+		p.release(w, over)
 		return err
 	}
 	err := once()
@@ -89,8 +89,8 @@ func (p *Pool[S, Q, R]) Do(ctx context.Context, request Q, each func(R) error) e
 	return err
 }
 
-// take waits for a seat, and returns an open process.
-func (p *Pool[S, Q, R]) take(ctx context.Context) (*process[S, Q, R], error) {
+// acquire waits for a seat, and returns an open process.
+func (p *Pool[S, Q, R]) acquire(ctx context.Context) (*process[S, Q, R], error) {
 	select {
 	case p.seats <- struct{}{}:
 	case <-ctx.Done():
@@ -109,7 +109,7 @@ func (p *Pool[S, Q, R]) take(ctx context.Context) (*process[S, Q, R], error) {
 		if w.alive() {
 			return w, nil
 		}
-		p.bury(w)
+		p.discard(w)
 	}
 	w, err := p.start(ctx)
 	if err != nil {
@@ -122,14 +122,14 @@ func (p *Pool[S, Q, R]) take(ctx context.Context) (*process[S, Q, R], error) {
 	return w, nil
 }
 
-// give takes a process back, or replaces it.
-func (p *Pool[S, Q, R]) give(w *process[S, Q, R], over bool) {
+// release takes a process back, or replaces it.
+func (p *Pool[S, Q, R]) release(w *process[S, Q, R], over bool) {
 	if !over && w.alive() {
 		p.keep(w)
 		<-p.seats
 		return
 	}
-	p.bury(w)
+	p.discard(w)
 	p.busy.Go(func() {
 		defer func() { <-p.seats }()
 		fresh, err := p.start(p.ctx)
@@ -154,8 +154,8 @@ func (p *Pool[S, Q, R]) keep(w *process[S, Q, R]) {
 	p.idle = append(p.idle, w)
 }
 
-// bury ends a process that is no longer usable, and counts the reason.
-func (p *Pool[S, Q, R]) bury(w *process[S, Q, R]) {
+// discard ends a process that is no longer usable, and counts the reason.
+func (p *Pool[S, Q, R]) discard(w *process[S, Q, R]) {
 	select {
 	case <-w.ended:
 		w.kill(Lost)

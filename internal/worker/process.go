@@ -86,7 +86,7 @@ func launch[S, Q, R any](c Config) (*process[S, Q, R], error) {
 	defer newsOut.Close()
 	p := &process[S, Q, R]{
 		command: &exec.Cmd{
-			Path: program, Args: []string{os.Args[0], argument, c.Role}, Env: []string{}, ExtraFiles: []*os.File{ordersIn, newsOut}, SysProcAttr: tied(),
+			Path: program, Args: []string{os.Args[0], argument, c.Role}, Env: []string{}, ExtraFiles: []*os.File{ordersIn, newsOut}, SysProcAttr: dieWithParent(),
 		},
 		orders: orders, news: in, limit: &io.LimitedReader{R: in}, out: gob.NewEncoder(orders), memory: c.Memory, ended: make(chan struct{}),
 	}
@@ -104,7 +104,7 @@ func launch[S, Q, R any](c Config) (*process[S, Q, R], error) {
 		}
 	}()
 	if err := <-started; err != nil {
-		p.hangUp()
+		p.closePipes()
 		return nil, fmt.Errorf("a worker cannot be started: %w", err)
 	}
 	p.usage = openUsage(p.command.Process.Pid)
@@ -127,11 +127,11 @@ func (p *process[S, Q, R]) open(ctx context.Context, setup *S) error {
 func (p *process[S, Q, R]) kill(why Reason) {
 	p.why.CompareAndSwap(nil, &why)
 	_ = p.command.Process.Kill() // it may be gone already
-	p.hangUp()
+	p.closePipes()
 }
 
-// hangUp closes the pipes, so that neither end waits.
-func (p *process[S, Q, R]) hangUp() {
+// closePipes closes the pipes, so that neither end waits.
+func (p *process[S, Q, R]) closePipes() {
 	p.closed.Do(func() {
 		p.orders.Close()
 		p.news.Close()

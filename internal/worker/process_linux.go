@@ -11,8 +11,8 @@ import (
 // program is the running program, even if its file has been replaced since.
 func program() (string, error) { return "/proc/self/exe", nil }
 
-// tied makes the kernel kill the child when this process ends.
-func tied() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
+// dieWithParent makes the kernel kill the child when this process ends.
+func dieWithParent() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
 
 // restrict makes the kernel kill a worker first if memory runs out, and prevents a core dump. The worker also works if
 // a system forbids these settings.

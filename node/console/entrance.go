@@ -15,8 +15,8 @@ import (
 	"github.com/intramuros/intramuros/node"
 )
 
-// Entrance says who may open the page. That alone decides nothing: a decision needs a custodian's signing key.
-type Entrance struct {
+// Admission says who may open the page. That alone decides nothing: a decision needs a custodian's signing key.
+type Admission struct {
 	Token []byte // admits whoever has it, without a name; nil if there is none
 	// People are admitted by name: with a token, or if that is nil as a provider names them.
 	People  map[string][]byte
@@ -34,7 +34,7 @@ type door struct {
 	providers *identity.Verifier           // nil if there are none
 }
 
-func openDoor(e Entrance) (*door, error) {
+func openDoor(e Admission) (*door, error) {
 	d := &door{tokens: map[string][sha256.Size]byte{}, provided: map[string]bool{}}
 	add := func(key, name string, token []byte) error {
 		if len(token) < node.MinToken {

@@ -54,7 +54,7 @@ func TestEntrance(t *testing.T) {
 	const idp, own = "https://idp.example", "claire's own token"
 	j := &journal{}
 	s := newServer(t)
-	h, err := newHandler(s.desk, s.book, Entrance{
+	h, err := newHandler(s.desk, s.book, Admission{
 		Token: []byte(token), People: map[string][]byte{"claire": []byte(own), "dora@chu": nil},
 		Issuers: []identity.Issuer{{Issuer: idp, Audience: "custodians", Keys: pinned, Suffix: "@chu", RolesClaim: "roles"}},
 	}, slog.New(slog.NewTextHandler(j, nil)))
@@ -103,7 +103,7 @@ func TestEntrance(t *testing.T) {
 	if strings.Contains(log, own) || strings.Contains(log, token) || strings.Contains(log, "eyJ") {
 		t.Errorf("a token is in the log:\n%s", log)
 	}
-	for name, e := range map[string]Entrance{
+	for name, e := range map[string]Admission{
 		"nobody": {}, "a short token of a person": {People: map[string][]byte{"claire": []byte("short")}},
 		"one token of two": {People: map[string][]byte{"claire": []byte(own), "bert": []byte(own)}},
 	} {

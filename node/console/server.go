@@ -29,8 +29,8 @@ import (
 //go:embed assets
 var assets embed.FS
 
-// Desk is what a custodian can do with a node.
-type Desk interface {
+// Custodian is what a custodian can do with a node.
+type Custodian interface {
 	Standing(ctx context.Context) (*node.Standing, error)
 	SetHold(ctx context.Context, h node.Hold) error
 	Draft(d node.Decision) (*study.Record, error)
@@ -39,16 +39,16 @@ type Desk interface {
 	TakeRelease(ctx context.Context, r *node.Release) error
 }
 
-// Book is the ledger, to read.
-type Book interface {
+// Ledger is the ledger, to read.
+type Ledger interface {
 	Head(ctx context.Context) (sequence int64, hash [sha256.Size]byte, err error)
 	Entries(ctx context.Context, from int64, fn func(ledger.Entry) error) error
 	Verify(ctx context.Context) (ledger.Report, error)
 }
 
 var (
-	_ Desk = (*node.Node)(nil)
-	_ Book = (*ledger.Ledger)(nil)
+	_ Custodian = (*node.Node)(nil)
+	_ Ledger    = (*ledger.Ledger)(nil)
 )
 
 const (
@@ -58,7 +58,7 @@ const (
 )
 
 // NewServer returns the page's server: HTTPS with conf, or plain HTTP if conf is nil.
-func NewServer(desk Desk, book Book, who Entrance, conf *tls.Config, log *slog.Logger) (*http.Server, error) {
+func NewServer(desk Custodian, book Ledger, who Admission, conf *tls.Config, log *slog.Logger) (*http.Server, error) {
 	handler, err := newHandler(desk, book, who, log)
 	if err != nil {
 		return nil, err
@@ -69,7 +69,7 @@ func NewServer(desk Desk, book Book, who Entrance, conf *tls.Config, log *slog.L
 	}, nil
 }
 
-func newHandler(desk Desk, book Book, who Entrance, log *slog.Logger) (http.Handler, error) {
+func newHandler(desk Custodian, book Ledger, who Admission, log *slog.Logger) (http.Handler, error) {
 	site, err := web.NewSite(assets)
 	if err != nil {
 		return nil, err
@@ -110,9 +110,9 @@ func newHandler(desk Desk, book Book, who Entrance, log *slog.Logger) (http.Hand
 }
 
 type page struct {
-	desk Desk
-	book Book
-	log  *slog.Logger
+	custodian Custodian
+	ledger    Ledger
+	log       *slog.Logger
 }
 
 type personKey struct{}
@@ -130,7 +130,7 @@ type Standing struct {
 }
 
 func (p *page) standing(w http.ResponseWriter, r *http.Request) {
-	s, err := p.desk.Standing(r.Context())
+	s, err := p.custodian.Standing(r.Context())
 	if err != nil {
 		p.fault(w, err)
 		return
@@ -161,7 +161,7 @@ type Entries struct {
 
 func (p *page) entries(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	head, _, err := p.book.Head(r.Context())
+	head, _, err := p.ledger.Head(r.Context())
 	if err != nil {
 		p.fault(w, err)
 		return
@@ -174,7 +174,7 @@ func (p *page) entries(w http.ResponseWriter, r *http.Request) {
 	for before > 1 && len(out.Entries) < pageLength {
 		from := max(1, before-window)
 		var some []Entry
-		if err := p.book.Entries(r.Context(), from, func(e ledger.Entry) error {
+		if err := p.ledger.Entries(r.Context(), from, func(e ledger.Entry) error {
 			if e.Sequence >= before {
 				return errEnough
 			}
@@ -219,7 +219,7 @@ type Checked struct {
 }
 
 func (p *page) verify(w http.ResponseWriter, r *http.Request) {
-	report, err := p.book.Verify(r.Context())
+	report, err := p.ledger.Verify(r.Context())
 	var broken *ledger.BrokenError
 	switch {
 	case errors.As(err, &broken):
@@ -249,7 +249,7 @@ func (p *page) hold(w http.ResponseWriter, r *http.Request) {
 	if h.By == nobody {
 		h.By = ""
 	}
-	if err := p.desk.SetHold(r.Context(), h); err != nil {
+	if err := p.custodian.SetHold(r.Context(), h); err != nil {
 		p.refused(w, err)
 		return
 	}
@@ -270,7 +270,7 @@ func (p *page) draftRelease(w http.ResponseWriter, r *http.Request) {
 	if !read(w, r, &body) {
 		return
 	}
-	record, err := p.desk.DraftRelease(body.By, body.Reason)
+	record, err := p.custodian.DraftRelease(body.By, body.Reason)
 	if err != nil {
 		p.refused(w, err)
 		return
@@ -289,7 +289,7 @@ func (p *page) release(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.log.Info("a signature under the end of the stop comes by the custodian's page", slog.String("person", person(r)), slog.String("by", record.By))
-	if err := p.desk.TakeRelease(r.Context(), &record); err != nil {
+	if err := p.custodian.TakeRelease(r.Context(), &record); err != nil {
 		p.refused(w, err)
 		return
 	}
@@ -309,7 +309,7 @@ func (p *page) draft(w http.ResponseWriter, r *http.Request) {
 	if !read(w, r, &d) {
 		return
 	}
-	record, err := p.desk.Draft(d)
+	record, err := p.custodian.Draft(d)
 	if err != nil {
 		p.refused(w, err)
 		return
@@ -332,7 +332,7 @@ func (p *page) record(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		p.log.Info("a signed record comes by the custodian's page", slog.String("person", person(r)), slog.String("study", record.Study),
 			slog.String("act", string(record.Act)), slog.String("by", record.By))
-		err = p.desk.Take(r.Context(), record)
+		err = p.custodian.Take(r.Context(), record)
 	}
 	if err != nil {
 		p.refused(w, err)

@@ -82,7 +82,7 @@ func newServer(t *testing.T) *server {
 	must(t, err)
 	t.Cleanup(func() { must(t, book.Close()) })
 	s := &server{desk: &desk{}, book: book}
-	h, err := newHandler(s.desk, book, Entrance{Token: []byte(token)}, slog.New(slog.DiscardHandler))
+	h, err := newHandler(s.desk, book, Admission{Token: []byte(token)}, slog.New(slog.DiscardHandler))
 	must(t, err)
 	s.Server = httptest.NewServer(h)
 	t.Cleanup(s.Close)
@@ -137,7 +137,7 @@ func TestToken(t *testing.T) {
 			t.Errorf("%s: %d", path, status)
 		}
 	}
-	if _, err := newHandler(s.desk, s.book, Entrance{Token: []byte("short")}, slog.New(slog.DiscardHandler)); err == nil {
+	if _, err := newHandler(s.desk, s.book, Admission{Token: []byte("short")}, slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("a short token is taken")
 	}
 }

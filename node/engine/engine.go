@@ -60,7 +60,7 @@ type Engine struct {
 	views    map[string]*View
 	closed   map[string]Closed
 	state    func(context.Context) (string, error)
-	known    knowledge
+	known    verifiedState
 }
 
 // New makes an engine from a connection, from the views of the offered tables and from the closed tables. state names
@@ -68,7 +68,7 @@ type Engine struct {
 // names.
 func New(driver Driver, dialect *compile.Dialect, c *catalog.Catalog, hospital string, views []*View, closed []Closed, state func(context.Context) (string, error)) *Engine {
 	e := &Engine{driver: driver, dialect: dialect, catalog: c, hospital: hospital, views: map[string]*View{}, closed: map[string]Closed{}, state: state,
-		known: knowledge{turn: make(chan struct{}, 1)}}
+		known: verifiedState{turn: make(chan struct{}, 1)}}
 	for _, v := range views {
 		e.views[v.Table.Name] = v
 	}

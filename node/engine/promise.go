@@ -28,8 +28,8 @@ import (
 // promises says which of the catalog's promises about a table are sure.
 type promises struct{ key, oneRow bool }
 
-// knowledge is what is known about one state of the data.
-type knowledge struct {
+// verifiedState is what is known about one state of the data.
+type verifiedState struct {
 	turn  chan struct{} // a lock: holds one element while somebody uses the other fields
 	state string
 	sure  map[string]promises // by table
@@ -41,8 +41,8 @@ func (e *Engine) enforced(t *catalog.Table) promises {
 	return promises{key, key && t.OneRowPerPatient && slices.Equal(t.Key, []string{t.Patient}) && e.catalog.IsPatientID(t.Name, t.Patient)}
 }
 
-// looked reads the rows of a table. It returns the promises that hold, and the contradictions.
-func (e *Engine) looked(ctx context.Context, t *catalog.Table) (promises, []Finding, error) {
+// verifyPromises reads the rows of a table. It returns the promises that hold, and the contradictions.
+func (e *Engine) verifyPromises(ctx context.Context, t *catalog.Table) (promises, []Finding, error) {
 	v := e.views[t.Name]
 	keys, err := e.verifyKey(ctx, t)
 	if err != nil {
@@ -119,7 +119,7 @@ func (e *Engine) sure(ctx context.Context, f *fragment.Fragment) (state string, 
 			p = e.enforced(t)
 		case known && e.known.state == state:
 		default:
-			if p, _, err = e.looked(ctx, t); err != nil {
+			if p, _, err = e.verifyPromises(ctx, t); err != nil {
 				return "", nil, err
 			}
 			if now, err := e.name(ctx); err != nil || now != state {

@@ -68,7 +68,7 @@ func (e *Engine) verify(ctx context.Context, checks ...func(context.Context, *ca
 			continue
 		}
 		promised := func(ctx context.Context, t *catalog.Table) ([]Finding, error) {
-			p, found, err := e.looked(ctx, t)
+			p, found, err := e.verifyPromises(ctx, t)
 			sure[t.Name] = p
 			return found, err
 		}

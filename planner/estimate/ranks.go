@@ -50,24 +50,24 @@ func NewRanks(n int) *Ranks {
 		column[i] = 0.5
 	}
 	column[0] = -0.5
-	halves := t.forth(column)
+	halves := t.transformed(column)
 	roots := make([]complex128, n)
 	for k, s := range halves {
 		roots[k] = complex(math.Sqrt(cmplx.Abs(s)), 0)
 	}
 	r := &Ranks{weights: make([]int64, n), under: make([]complex128, n)}
 	exact, squares := make([]float64, n), int64(0)
-	for d, w := range t.back(roots) {
+	for d, w := range t.inverse(roots) {
 		r.weights[d] = int64(math.Round(finely * w))
 		exact[d] = float64(r.weights[d])
 		squares += r.weights[d] * r.weights[d]
 	}
 	r.Length = int64(math.Ceil(math.Sqrt(float64(squares))))
-	for k, w := range t.forth(exact) {
+	for k, w := range t.transformed(exact) {
 		r.under[k] = halves[k] / w
 		roots[k] = complex(real(r.under[k])*real(r.under[k])+imag(r.under[k])*imag(r.under[k]), 0)
 	}
-	r.cover = t.back(roots)
+	r.cover = t.inverse(roots)
 	return r
 }
 
@@ -99,11 +99,11 @@ func (r *Ranks) Spread() float64 { return math.Sqrt(r.cover[0]) }
 func (r *Ranks) read(sums []float64) *ranked {
 	n := len(sums)
 	t := newTwisted(n)
-	by := t.forth(sums)
+	by := t.transformed(sums)
 	for k := range by {
 		by[k] *= r.under[k]
 	}
-	f := t.back(by)
+	f := t.inverse(by)
 	return &ranked{r, append(f, -f[0])}
 }
 
@@ -139,7 +139,7 @@ func newTwisted(n int) twisted {
 	return t
 }
 
-func (t twisted) forth(x []float64) []complex128 {
+func (t twisted) transformed(x []float64) []complex128 {
 	turned := make([]complex128, len(x))
 	for i, v := range x {
 		turned[i] = complex(v, 0) * cmplx.Conj(t.turn[i])
@@ -147,7 +147,7 @@ func (t twisted) forth(x []float64) []complex128 {
 	return t.transform.Coefficients(turned, turned)
 }
 
-func (t twisted) back(x []complex128) []float64 {
+func (t twisted) inverse(x []complex128) []float64 {
 	sequence := t.transform.Sequence(nil, x)
 	out := make([]float64, len(x))
 	for i, v := range sequence {

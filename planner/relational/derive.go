@@ -27,7 +27,7 @@ func (r *Resolver) Derive(q *syntax.Query, within *Scope, at syntax.Position) *D
 		syntax.Refuse(syntax.CodePatientsMixed, limit.At, "number the rows of each patient with ROW_NUMBER() OVER (PARTITION BY patient ORDER BY …) and keep those you want",
 			"LIMIT in a query within a query would choose among patients")
 	}
-	if in := within.Taken(q); in != nil {
+	if in := within.TakeRows(q); in != nil {
 		in.LinkByForeignKeys()
 		return in.SelectedFrom(q.Select)
 	}
@@ -41,8 +41,8 @@ func (r *Resolver) Derive(q *syntax.Query, within *Scope, at syntax.Position) *D
 	return in.Selected(q.Select)
 }
 
-// settleDerived checks a derived relation as each node will, and learns its properties.
-func (r *Resolver) settleDerived(d *fragment.Query, columns []Column, at syntax.Position) *Derived {
+// checkDerived checks a derived relation as each node will, and learns its properties.
+func (r *Resolver) checkDerived(d *fragment.Query, columns []Column, at syntax.Position) *Derived {
 	t, err := d.Table("derived", r.Catalog.Catalog, r.Catalog.Memo)
 	if err != nil {
 		r.Invalid(err, at)

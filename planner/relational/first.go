@@ -80,7 +80,7 @@ func (r *Resolver) LimitedRows(q *syntax.Query, within *Scope) *Derived {
 		last = first - 1 + int64(RowsAsked(q.Limit, "LIMIT"))
 	}
 	inner, places := WithOrder(q)
-	within.HandOver(q, inner)
+	within.MoveRows(q, inner)
 	d := r.Derive(inner, within, q.At)
 	around := &Resolver{Catalog: r.Catalog, composer: r.composer, Depth: r.Depth}
 	s := around.Adopt(d, "", q.At)

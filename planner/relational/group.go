@@ -57,7 +57,7 @@ func (r *Resolver) grouped(s *syntax.Select, terms []syntax.Item) *grouping {
 	if len(g.d.Columns) == 0 {
 		syntax.Refuse(syntax.CodeSyntax, s.At, "", "the query asks for nothing")
 	}
-	d := r.settleDerived(g.d, nil, s.At)
+	d := r.checkDerived(g.d, nil, s.At)
 	g.next = &Resolver{Catalog: r.Catalog, Depth: r.Depth}
 	g.next.Adopt(d, "", s.At)
 	g.name = g.next.Sources[0].Name

@@ -82,7 +82,7 @@ func (r *Resolver) comparedWith(inner *Resolver, conditions []*syntax.Expr) (aga
 				return true
 			}
 			for _, s := range r.Sources {
-				if _, has := s.Column(t.Qualifier, t.Name); has && s.called(t.Qualifier) && !slices.Contains(again, s) {
+				if _, has := s.Column(t.Qualifier, t.Name); has && s.hasName(t.Qualifier) && !slices.Contains(again, s) {
 					again = append(again, s)
 				}
 			}

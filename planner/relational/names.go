@@ -88,7 +88,7 @@ func (r *Resolver) column(t *syntax.Expr) *expr.Expr {
 	}
 	for _, s := range r.Sources {
 		aliases = append(append(aliases, s.Alias), s.tables...)
-		if s.Alias != "" && s.called(t.Qualifier) {
+		if s.Alias != "" && s.hasName(t.Qualifier) {
 			known = true
 			for _, c := range s.Named {
 				names = append(names, c.Name)
@@ -174,7 +174,7 @@ func (r *Resolver) find(t *syntax.Expr) (found *expr.Expr, ambiguity *syntax.Err
 		return r.behind.find(t)
 	}
 	for _, s := range r.Sources {
-		if s.Alias == "" || !s.called(t.Qualifier) || t.Qualifier == "" && slices.Contains(s.merged, t.Name) {
+		if s.Alias == "" || !s.hasName(t.Qualifier) || t.Qualifier == "" && slices.Contains(s.merged, t.Name) {
 			continue
 		}
 		c, ok := s.Column(t.Qualifier, t.Name)
@@ -203,7 +203,7 @@ func (r *Resolver) find(t *syntax.Expr) (found *expr.Expr, ambiguity *syntax.Err
 	}
 	// every table has this column
 	if found == nil && t.Qualifier != "" && t.Name == "hospital" && r.Catalog.HospitalColumn && r.composer == nil &&
-		slices.ContainsFunc(r.Sources, func(s *Source) bool { return s.called(t.Qualifier) }) {
+		slices.ContainsFunc(r.Sources, func(s *Source) bool { return s.hasName(t.Qualifier) }) {
 		return expr.Hospital(), nil
 	}
 	return found, nil

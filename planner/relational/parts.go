@@ -64,5 +64,5 @@ func (r *Resolver) united(parts []*catalog.Table, at syntax.Position) *Derived {
 		}
 		all = append(all, in.aligned(items))
 	}
-	return (&Resolver{Catalog: r.Catalog, Depth: r.Depth + 1}).together(fragment.SetOpUnionAll, all, at, at)
+	return (&Resolver{Catalog: r.Catalog, Depth: r.Depth + 1}).applySetOp(fragment.SetOpUnionAll, all, at, at)
 }

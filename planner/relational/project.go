@@ -85,7 +85,7 @@ func (r *Resolver) starless(items []syntax.Item, qualified bool) []syntax.Item {
 			}
 		}
 		for _, s := range slices.SortedStableFunc(slices.Values(r.Sources), func(a, b *Source) int { return a.written - b.written }) {
-			if s.Alias == "" || !s.called(i.Term.Qualifier) {
+			if s.Alias == "" || !s.hasName(i.Term.Qualifier) {
 				continue
 			}
 			for _, c := range s.Named {
@@ -134,7 +134,7 @@ func (r *Resolver) project(items []item, distinct bool) *Derived {
 		}
 		d.Patient = AddValue(d, r.Patient)
 	}
-	return r.settleDerived(flattened(d), columns, at)
+	return r.checkDerived(flattened(d), columns, at)
 }
 
 // flattened merges a select over another select into one if possible. So a chain of WITH that only passes rows on adds

@@ -12,7 +12,7 @@ import (
 // relation's columns.
 func (r *Resolver) Regrouped(d *fragment.Query, at syntax.Position) *Resolver {
 	over := &Resolver{Catalog: r.Catalog, Scope: r.Scope, behind: r, moved: d}
-	over.Adopt(over.settleDerived(d, nil, at), r.Sources[0].Alias, at)
+	over.Adopt(over.checkDerived(d, nil, at), r.Sources[0].Alias, at)
 	return over
 }
 

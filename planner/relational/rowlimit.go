@@ -113,7 +113,7 @@ func (r *Resolver) RowLimit(of fragment.Relation, t *catalog.Table) int {
 // rowLimitOf is the limit of a set operation. Inputs that select different rows of one table share that table's limit.
 func (r *Resolver) rowLimitOf(d *fragment.Query) int {
 	limit, seen := 0, map[string]bool{}
-	apart := d.SetOp == fragment.SetOpUnionAll && fragment.Apart(d.Inputs, r.Catalog.Catalog, r.Catalog.Memo)
+	apart := d.SetOp == fragment.SetOpUnionAll && fragment.DisjointPatients(d.Inputs, r.Catalog.Catalog, r.Catalog.Memo)
 	for i, arm := range d.Inputs {
 		of := fragment.Relation{Name: "arm", Query: arm}
 		known := r.tableOf(of)

@@ -7,16 +7,16 @@ import (
 // NewScope returns the outermost scope of a statement: without WITH, and without rows that were read.
 func NewScope() *Scope { return &Scope{memory: &memory{kept: map[*syntax.Query]*Resolver{}}} }
 
-// Taken returns the rows of a query that were read to classify it, or nil. It returns them only once.
-func (s *Scope) Taken(q *syntax.Query) *Resolver {
+// TakeRows returns the rows of a query that were read to classify it, or nil. It returns them only once.
+func (s *Scope) TakeRows(q *syntax.Query) *Resolver {
 	in := s.kept[q]
 	delete(s.kept, q)
 	return in
 }
 
-// HandOver passes the rows of a query on to the query that replaces it.
-func (s *Scope) HandOver(from, to *syntax.Query) {
-	if in := s.Taken(from); in != nil {
+// MoveRows passes the rows of a query on to the query that replaces it.
+func (s *Scope) MoveRows(from, to *syntax.Query) {
+	if in := s.TakeRows(from); in != nil {
 		s.kept[to] = in
 	}
 }
@@ -49,7 +49,7 @@ func (s *Scope) find(name string) *Scope {
 // chain of queries that each read the one before twice would grow exponentially.
 const maxReads = 2000
 
-func (s *Scope) meant(at syntax.Position) *syntax.Query {
+func (s *Scope) countedQuery(at syntax.Position) *syntax.Query {
 	if s.reads++; s.reads > maxReads {
 		syntax.Refuse(syntax.CodeTooLarge, at, "ask it in fewer steps, or in several queries", "the queries of WITH stand for more than %d queries, since they read one another", maxReads)
 	}

@@ -44,13 +44,13 @@ func (r *Resolver) Combine(c *syntax.SetOperation, at syntax.Position) *Derived 
 			}
 			sides, links = append(sides, right), links[1:]
 		}
-		left = r.together(how, sides, first.At, at)
+		left = r.applySetOp(how, sides, first.At, at)
 	}
 	return left
 }
 
-// together combines the rows of several queries. They have the same number of columns, and all or none read patients.
-func (r *Resolver) together(how fragment.SetOp, all []*Derived, joint, at syntax.Position) *Derived {
+// applySetOp combines the rows of several queries. They have the same number of columns, and all or none read patients.
+func (r *Resolver) applySetOp(how fragment.SetOp, all []*Derived, joint, at syntax.Position) *Derived {
 	// All get one form: the visible columns in one type, then the patient's id if it is not among them.
 	sides, items := make([]*Resolver, len(all)), make([][]item, len(all))
 	types := make([]value.Type, len(all[0].Named))
@@ -101,7 +101,7 @@ func (r *Resolver) together(how fragment.SetOp, all []*Derived, joint, at syntax
 			visible[i].Column = first.Columns[i].Name
 		}
 	}
-	return r.settleDerived(out, visible, at)
+	return r.checkDerived(out, visible, at)
 }
 
 // commonType is the common type of column i; "" if all are only NULL, which takes any type.
@@ -195,5 +195,5 @@ func (r *Resolver) aligned(items []item) *Derived {
 	if r.Patient != nil && d.Patient == "" {
 		d.Patient = AddValue(d, r.Patient)
 	}
-	return r.settleDerived(d, columns, r.Sources[0].At)
+	return r.checkDerived(d, columns, r.Sources[0].At)
 }

@@ -67,8 +67,8 @@ func (s *Source) hasMerged(name string) bool {
 	return slices.ContainsFunc(s.Named, func(c Column) bool { return c.table == "" && strings.EqualFold(c.Name, name) })
 }
 
-// called reports whether a table name means this source or a table joined in it. An empty name always does.
-func (s *Source) called(table string) bool {
+// hasName reports whether a table name means this source or a table joined in it. An empty name always does.
+func (s *Source) hasName(table string) bool {
 	return table == "" || table == s.Alias || slices.Contains(s.tables, table)
 }
 
@@ -160,7 +160,7 @@ func (r *Resolver) source(f syntax.From) *Source {
 		syntax.Refuse(syntax.CodeNotSupported, f.At, "", "%s cannot be joined", strings.ToUpper(f.Function.Name))
 	}
 	if w := r.Scope.find(f.Table); query == nil && w != nil {
-		query, within = w.meant(f.At), w.within
+		query, within = w.countedQuery(f.At), w.within
 		if columns == nil {
 			columns = w.Columns
 		}

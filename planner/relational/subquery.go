@@ -27,7 +27,7 @@ func (r *Resolver) subquery(t *syntax.Expr) *expr.Expr {
 	switch t.Kind {
 	case syntax.Exists:
 		in, _ := r.correlated(t.Query, t.At)
-		return r.match(in, nil, t.At)
+		return r.semiJoin(in, nil, t.At)
 	case syntax.Subquery:
 		return r.scalar(t)
 	}
@@ -58,7 +58,7 @@ func (r *Resolver) subquery(t *syntax.Expr) *expr.Expr {
 				"NOT IN with a query that may give NULL is never true")
 		}
 	}
-	found := r.match(in, pairs, t.At)
+	found := r.semiJoin(in, pairs, t.At)
 	if len(missing) == 0 {
 		return found
 	}
@@ -190,8 +190,8 @@ func simple(s *syntax.Select) bool {
 	return true
 }
 
-// match joins the matching rows of in to r, and returns the condition that there is one.
-func (r *Resolver) match(in *Resolver, pairs []correlation, at syntax.Position) *expr.Expr {
+// semiJoin joins the matching rows of in to r, and returns the condition that there is one.
+func (r *Resolver) semiJoin(in *Resolver, pairs []correlation, at syntax.Position) *expr.Expr {
 	return r.exists(in, append(pairs, in.splitCorrelation(r, pairs, at)...), at)
 }
 
@@ -224,7 +224,7 @@ func (r *Resolver) splitCorrelation(around *Resolver, known []correlation, at sy
 	var local, rest []*expr.Expr
 	nearer := map[string]*Source{}
 	for _, c := range expr.Conjuncts(r.Filter) {
-		c = r.nearer(around, c, nearer, at)
+		c = r.rewriteDistantReferences(around, c, nearer, at)
 		switch {
 		case !ReadsAny(c, outer):
 			local = append(local, c)
@@ -260,11 +260,11 @@ func (r *Resolver) splitCorrelation(around *Resolver, known []correlation, at sy
 	return pairs
 }
 
-// nearer rewrites a condition that reads a query further out than the directly outer one. A patient's id is replaced by
+// rewriteDistantReferences rewrites a condition that reads a query further out than the directly outer one. A patient's id is replaced by
 // that of the directly outer query, since both belong to one patient or are refused. A table with a key is read again
 // by the directly outer query and linked by its key to the row further out. Exactly one row matches, so the outer query
 // keeps its rows.
-func (r *Resolver) nearer(around *Resolver, c *expr.Expr, known map[string]*Source, at syntax.Position) *expr.Expr {
+func (r *Resolver) rewriteDistantReferences(around *Resolver, c *expr.Expr, known map[string]*Source, at syntax.Position) *expr.Expr {
 	return c.Replace(func(e *expr.Expr) *expr.Expr {
 		if e.Op != expr.OpColumn || r.Has(e.Relation) || around.Has(e.Relation) {
 			return e
@@ -439,7 +439,7 @@ func (r *Resolver) leftJoinSubquery(in *Resolver, pairs []correlation, functions
 	if only := in.Sources[0]; len(in.Sources) == 1 && only.Query != nil && in.Filter == nil && len(functions) == 0 && len(kept) == 0 && only.Schema.OneRowPerPatient {
 		d = only.Query // already one row for each patient
 	}
-	planned := in.settleDerived(d, nil, at)
+	planned := in.checkDerived(d, nil, at)
 	outer := make([]*expr.Expr, len(kept))
 	for i, p := range kept {
 		outer[i] = p.outer

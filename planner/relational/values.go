@@ -67,10 +67,10 @@ func (r *Resolver) values(s *syntax.Select) *Derived {
 		}
 	}
 	if len(arms) == 1 {
-		return r.settleDerived(arms[0], columns, s.At)
+		return r.checkDerived(arms[0], columns, s.At)
 	}
 	sortConstants(arms)
-	return r.settleDerived(&fragment.Query{SetOp: fragment.SetOpUnionAll, Inputs: arms}, columns, s.At)
+	return r.checkDerived(&fragment.Query{SetOp: fragment.SetOpUnionAll, Inputs: arms}, columns, s.At)
 }
 
 // sortConstants orders rows of constants that have the same names.

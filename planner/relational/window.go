@@ -229,7 +229,7 @@ func (w *windowing) done(at syntax.Position) *Resolver {
 		w.number(at)
 	}
 	d.Relations, d.Filter = w.in.Relations(), w.in.Filter
-	w.next.Adopt(w.in.settleDerived(d, named(&catalog.Table{}), at), "", at)
+	w.next.Adopt(w.in.checkDerived(d, named(&catalog.Table{}), at), "", at)
 	return w.next
 }
 
@@ -284,7 +284,7 @@ func (w *windowing) number(at syntax.Position) {
 	place := fragment.Output{Function: fragment.FunctionRowNumber, Window: window}
 	placeName := functionOutput(inner, place, "place")
 	rows := &Resolver{Catalog: w.in.Catalog, Depth: w.in.Depth}
-	s := rows.Adopt(w.in.settleDerived(inner, nil, at), "", at)
+	s := rows.Adopt(w.in.checkDerived(inner, nil, at), "", at)
 	over := func(e *expr.Expr) *expr.Expr {
 		if e == nil {
 			return nil

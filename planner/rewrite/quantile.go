@@ -182,7 +182,7 @@ func (r *ranked) quantile(t *syntax.Expr, over part) *syntax.Expr {
 		return nil
 	}
 	x := t.Args[0]
-	way := r.way(x)
+	way := r.monotonicity(x)
 	if way == 0 {
 		return nil
 	}
@@ -205,8 +205,8 @@ func (r *ranked) quantile(t *syntax.Expr, over part) *syntax.Expr {
 	return &syntax.Expr{Kind: syntax.Call, At: t.At, Name: "quantile", Args: []*syntax.Expr{x, literal}, OfRanks: true}
 }
 
-// way is 1 if a term increases with the order of the ranks, -1 if it decreases, and 0 if that is unknown.
-func (r *ranked) way(x *syntax.Expr) int {
+// monotonicity is 1 if a term increases with the order of the ranks, -1 if it decreases, and 0 if that is unknown.
+func (r *ranked) monotonicity(x *syntax.Expr) int {
 	term := x
 	if i := r.column(x); i >= 0 {
 		term = r.items[i].Term

@@ -31,7 +31,7 @@ func OIDOf(t value.Type) uint32 {
 }
 
 // describe returns what is known of the statement before it runs.
-func describe(s *duckdb.Stmt) (*told, error) {
+func describe(s *duckdb.Stmt) (*result, error) {
 	kind, err := s.StatementType()
 	if err != nil {
 		return nil, err
@@ -39,7 +39,7 @@ func describe(s *duckdb.Stmt) (*told, error) {
 	if kind != duckdb.STATEMENT_TYPE_SELECT {
 		return nil, errors.New("it is no SELECT")
 	}
-	t := &told{Parameters: s.NumInput()}
+	t := &result{Parameters: s.NumInput()}
 	n, err := s.ColumnCount()
 	if err != nil {
 		return nil, err
@@ -50,7 +50,7 @@ func describe(s *duckdb.Stmt) (*told, error) {
 			return nil, err
 		}
 		if kind, err := s.ColumnType(i); err == nil && kind == duckdb.TYPE_INVALID {
-			return &told{Parameters: t.Parameters, Untyped: true}, nil
+			return &result{Parameters: t.Parameters, Untyped: true}, nil
 		}
 		kind, err := s.ColumnTypeInfo(i)
 		if err != nil {

@@ -63,12 +63,12 @@ type Dictionary struct {
 
 // host runs the database in this process or in workers.
 type host interface {
-	ask(ctx context.Context, a ask) (*told, error)
+	ask(ctx context.Context, a rewritten) (*result, error)
 	close() error
 }
 
-// ask is a statement in DuckDB's SQL.
-type ask struct {
+// rewritten is a statement in DuckDB's SQL.
+type rewritten struct {
 	Person   string // who asks
 	Database string // the session's
 	SQL      string
@@ -76,8 +76,8 @@ type ask struct {
 	Args     []any
 }
 
-// told is the description of a statement before it runs, or its rows.
-type told struct {
+// result is the description of a statement before it runs, or its rows.
+type result struct {
 	Columns    []Column
 	Parameters int
 	Untyped    bool // the type of a column is open while the parameters have no values; Columns is empty then
@@ -87,7 +87,7 @@ type told struct {
 // Open builds the database in this process, whose memory a question can take. A daemon uses Start. Every session sees
 // one database, its own.
 func Open(ctx context.Context, c *catalog.Catalog) (*Dictionary, error) {
-	h, err := openHere(ctx, c)
+	h, err := openInProcess(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -97,25 +97,25 @@ func Open(ctx context.Context, c *catalog.Catalog) (*Dictionary, error) {
 // Close closes the database.
 func (d *Dictionary) Close() error { return d.host.close() }
 
-// here is a database in this process.
-type here struct{ db *sql.DB }
+// inProcess is a database in this process.
+type inProcess struct{ db *sql.DB }
 
-func openHere(ctx context.Context, c *catalog.Catalog) (here, error) {
+func openInProcess(ctx context.Context, c *catalog.Catalog) (inProcess, error) {
 	query := url.Values{
 		"threads": {"1"}, "memory_limit": {memory}, "autoinstall_known_extensions": {"false"}, "autoload_known_extensions": {"false"}, "max_temp_directory_size": {"0B"}, "integer_division": {"true"},
 	}
 	connector, err := duckdb.NewConnector("?"+query.Encode(), nil)
 	if err != nil {
-		return here{}, err
+		return inProcess{}, err
 	}
-	h := here{sql.OpenDB(connector)}
+	h := inProcess{sql.OpenDB(connector)}
 	if err := h.fill(ctx, c); err != nil {
-		return here{}, errors.Join(err, h.close())
+		return inProcess{}, errors.Join(err, h.close())
 	}
 	return h, nil
 }
 
-func (h here) close() error { return h.db.Close() }
+func (h inProcess) close() error { return h.db.Close() }
 
 // lookup returns the OID of a name that is cast to regclass or regtype.
 func (d *Dictionary) lookup(kind, name string) (uint32, bool) {
@@ -156,32 +156,32 @@ func (d *Dictionary) Prepare(ctx context.Context, statement sqltoken.Statement, 
 	return d.prepare(ctx, statement, session, false)
 }
 
-// PrepareHollow describes the columns of a question about patients. The tables are empty, so the caller must only use
+// PrepareSchema describes the columns of a question about patients. The tables are empty, so the caller must only use
 // it for questions whose answer has no row whatever the data is. Errors wrap ErrNotCovered.
-func (d *Dictionary) PrepareHollow(ctx context.Context, statement sqltoken.Statement, session Session) (*Question, error) {
+func (d *Dictionary) PrepareSchema(ctx context.Context, statement sqltoken.Statement, session Session) (*Question, error) {
 	return d.prepare(ctx, statement, session, true)
 }
 
-func (d *Dictionary) prepare(ctx context.Context, statement sqltoken.Statement, session Session, hollow bool) (*Question, error) {
+func (d *Dictionary) prepare(ctx context.Context, statement sqltoken.Statement, session Session, schemaOnly bool) (*Question, error) {
 	if first := statement.Tokens[0]; !first.Is("select") && !first.Is("with") && !first.Is("values") && !first.Is("table") && !first.Is("(") {
 		return nil, fmt.Errorf("%w: it is no SELECT", ErrNotCovered)
 	}
 	if len(statement.Text) > maxText {
 		return nil, fmt.Errorf("%w: it has more than 64 KiB", ErrNotCovered)
 	}
-	text, err := d.rewrite(statement.Text, statement.Tokens, session, hollow)
+	text, err := d.rewrite(statement.Text, statement.Tokens, session, schemaOnly)
 	if err != nil {
 		return nil, err
 	}
 	q := &Question{d: d, sql: text, person: session.User, database: session.Database}
-	t, err := d.ask(ctx, ask{Person: q.person, Database: q.database, SQL: q.sql})
+	t, err := d.ask(ctx, rewritten{Person: q.person, Database: q.database, SQL: q.sql})
 	if err != nil {
 		return nil, err
 	}
 	q.Columns, q.Parameters = t.Columns, t.Parameters
 	if t.Untyped {
 		// Some functions leave types open until the parameters have values. The values do not change the types here.
-		if t, err = d.ask(ctx, ask{Person: q.person, Database: q.database, SQL: withoutParameters(text)}); err != nil {
+		if t, err = d.ask(ctx, rewritten{Person: q.person, Database: q.database, SQL: withoutParameters(text)}); err != nil {
 			return nil, err
 		}
 		q.Columns = t.Columns
@@ -190,7 +190,7 @@ func (d *Dictionary) prepare(ctx context.Context, statement sqltoken.Statement, 
 }
 
 // ask runs a statement within the time limit of a question. Errors wrap ErrNotCovered.
-func (d *Dictionary) ask(ctx context.Context, a ask) (*told, error) {
+func (d *Dictionary) ask(ctx context.Context, a rewritten) (*result, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	t, err := d.host.ask(ctx, a)
@@ -216,7 +216,7 @@ func notCovered(err error) error {
 }
 
 // ask implements host.
-func (h here) ask(ctx context.Context, a ask) (t *told, err error) {
+func (h inProcess) ask(ctx context.Context, a rewritten) (t *result, err error) {
 	conn, err := h.db.Conn(ctx)
 	if err != nil {
 		return nil, err
@@ -242,7 +242,7 @@ func (h here) ask(ctx context.Context, a ask) (t *told, err error) {
 	return t, err
 }
 
-func run(ctx context.Context, s *duckdb.Stmt, args []any) (*told, error) {
+func run(ctx context.Context, s *duckdb.Stmt, args []any) (*result, error) {
 	named := make([]driver.NamedValue, len(args))
 	for i, a := range args {
 		named[i] = driver.NamedValue{Ordinal: i + 1, Value: a}
@@ -252,7 +252,7 @@ func run(ctx context.Context, s *duckdb.Stmt, args []any) (*told, error) {
 		return nil, err
 	}
 	defer r.Close()
-	t := &told{}
+	t := &result{}
 	for {
 		into := make([]driver.Value, len(r.Columns()))
 		err := r.Next(into)
@@ -278,7 +278,7 @@ func run(ctx context.Context, s *duckdb.Stmt, args []any) (*told, error) {
 // Run returns the rows. Values are nil, bool, integers, float64, string, time.Time, and []any of these. Errors wrap
 // ErrNotCovered.
 func (q *Question) Run(ctx context.Context, args []any) ([][]any, error) {
-	t, err := q.d.ask(ctx, ask{Person: q.person, Database: q.database, SQL: q.sql, Run: true, Args: args})
+	t, err := q.d.ask(ctx, rewritten{Person: q.person, Database: q.database, SQL: q.sql, Run: true, Args: args})
 	if err != nil {
 		return nil, err
 	}

@@ -83,7 +83,7 @@ func testQuestions(t *testing.T, d *Dictionary) {
 			}
 			prepare := d.Prepare
 			if td.Cmd == "hollow" {
-				prepare = d.PrepareHollow
+				prepare = d.PrepareSchema
 			}
 			q, err := prepare(context.Background(), statement, ada)
 			if err != nil {

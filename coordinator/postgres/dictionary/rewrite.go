@@ -12,21 +12,21 @@ import (
 
 // rewriter rewrites PostgreSQL's SQL as DuckDB's.
 type rewriter struct {
-	d         *Dictionary
-	session   Session
-	hollow    bool // names of the federation's tables are read, which are empty
-	sql       string
-	tokens    []sqltoken.Token
-	out       []string
-	at        int               // the next token
-	opened    []opening         // for each parenthesis that is open
-	casts     []int             // for each CAST( among these, where in out it begins
-	texts     []int             // for each SUBSTRING( among these, where in out it begins
-	from      []bool            // for each parenthesis and what is around all, whether FROM is being read
-	vectors   []bool            // for each bracket that is open, whether it counts from 0
-	ranges    map[string]string // the system catalogs that are read, by what they are called
-	selecting bool              // what is selected is being read, not what it is selected by
-	operand   int               // where in out the operand begins that ends here, or -1
+	d          *Dictionary
+	session    Session
+	schemaOnly bool // names of the federation's tables are read, which are empty
+	sql        string
+	tokens     []sqltoken.Token
+	out        []string
+	at         int               // the next token
+	opened     []opening         // for each parenthesis that is open
+	casts      []int             // for each CAST( among these, where in out it begins
+	texts      []int             // for each SUBSTRING( among these, where in out it begins
+	from       []bool            // for each parenthesis and what is around all, whether FROM is being read
+	vectors    []bool            // for each bracket that is open, whether it counts from 0
+	ranges     map[string]string // the system catalogs that are read, by what they are called
+	selecting  bool              // what is selected is being read, not what it is selected by
+	operand    int               // where in out the operand begins that ends here, or -1
 }
 
 // opening says what opened a parenthesis.
@@ -70,13 +70,13 @@ func (r *rewriter) closeSeries(by opening) {
 	r.emit("AS "+alias+"("+alias+")", false)
 }
 
-func (d *Dictionary) rewrite(sql string, tokens []sqltoken.Token, session Session, hollow bool) (string, error) {
+func (d *Dictionary) rewrite(sql string, tokens []sqltoken.Token, session Session, schemaOnly bool) (string, error) {
 	for _, t := range tokens { // DuckDB reads these otherwise
 		if t.Text[0] == '`' || t.Kind == sqltoken.Operator && t.Text[0] >= utf8.RuneSelf {
 			return "", fmt.Errorf("%w: %s", ErrNotCovered, t.Text)
 		}
 	}
-	r := &rewriter{d: d, session: session, hollow: hollow, sql: sql, tokens: tokens, operand: -1, from: []bool{false}, ranges: ranges(tokens)}
+	r := &rewriter{d: d, session: session, schemaOnly: schemaOnly, sql: sql, tokens: tokens, operand: -1, from: []bool{false}, ranges: ranges(tokens)}
 	for r.at < len(r.tokens) {
 		if err := r.step(); err != nil {
 			return "", err
@@ -124,7 +124,7 @@ func (r *rewriter) step() error {
 		r.at++
 		r.emit(text, true)
 		return nil
-	case r.hollow && r.table(after), r.systemColumn(name, after):
+	case r.schemaOnly && r.table(after), r.systemColumn(name, after):
 		return nil
 	case t.Is("operator") && r.peek(1).Is("("):
 		return r.operator()

@@ -8,8 +8,8 @@ import (
 // perPerson is the number of processes that one person's questions can hold, however many connections the person has.
 const perPerson = processes / 2
 
-// seats limits each person to a share of the processes. Further questions of the person wait.
-type seats struct {
+// workerSlots limits each person to a share of the processes. Further questions of the person wait.
+type workerSlots struct {
 	mu   sync.Mutex
 	held map[string]*share
 }
@@ -20,7 +20,7 @@ type share struct {
 }
 
 // take waits for a seat of the person. give returns it.
-func (t *seats) take(ctx context.Context, person string) (give func(), err error) {
+func (t *workerSlots) take(ctx context.Context, person string) (give func(), err error) {
 	t.mu.Lock()
 	mine := t.held[person]
 	if mine == nil {

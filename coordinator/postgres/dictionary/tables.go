@@ -45,7 +45,7 @@ var wellKnown = map[string]uint32{
 	"pg_depend": 2608, "pg_ts_config": 3602, "pg_ts_dict": 3600, "pg_ts_parser": 3601, "pg_ts_template": 3764, "pg_sequence": 2224, "pg_conversion": 2607,
 }
 
-func (h here) fill(ctx context.Context, c *catalog.Catalog) error {
+func (h inProcess) fill(ctx context.Context, c *catalog.Catalog) error {
 	if _, err := h.db.ExecContext(ctx, schema); err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (f *filler) table(c *catalog.Catalog, t *catalog.Table) {
 	oid := f.tables[t.Name]
 	f.class(oid, t.Name, "r", 2, len(t.Columns), len(t.Key) > 0)
 	f.describe(oid, 0, t.Description)
-	f.hollow(t)
+	f.emptyTable(t)
 	place := map[string]int{}
 	for i, column := range t.Columns {
 		place[column.Name] = i + 1
@@ -132,8 +132,8 @@ func (f *filler) attribute(of uint32, column *catalog.Column, place int) {
 		of, column.Name, place, !column.Nullable, OIDOf(column.Type))
 }
 
-// hollow creates the table without rows.
-func (f *filler) hollow(t *catalog.Table) {
+// emptyTable creates the table without rows.
+func (f *filler) emptyTable(t *catalog.Table) {
 	var columns []string
 	for _, c := range t.Columns {
 		kind := map[value.Type]string{value.TypeBool: "BOOLEAN", value.TypeInt: "BIGINT", value.TypeFloat: "DOUBLE", value.TypeDate: "DATE", value.TypeTimestamp: "TIMESTAMP"}[c.Type]

@@ -37,13 +37,13 @@ type setup struct{ Catalog string }
 
 // request is a statement for a worker.
 type request struct {
-	Ask  ask
-	Args []cell // Ask's, which gob could not carry
+	Statement rewritten
+	Args      []cell // Ask's, which gob could not carry
 }
 
 // reply is a part of the answer. The last part is Whole or has a Failure.
 type reply struct {
-	Told    told // without Rows
+	Result  result // without Rows
 	Rows    [][]cell
 	Whole   bool
 	Failure string
@@ -109,7 +109,7 @@ func valuesOf(cells []cell) []any {
 }
 
 // server answers in a worker.
-type server struct{ here }
+type server struct{ inProcess }
 
 func serve(ctx context.Context, s setup) (worker.Server[request, reply], error) {
 	register()
@@ -117,14 +117,14 @@ func serve(ctx context.Context, s setup) (worker.Server[request, reply], error) 
 	if err != nil {
 		return nil, err
 	}
-	h, err := openHere(ctx, c)
+	h, err := openInProcess(ctx, c)
 	return server{h}, err
 }
 
 // Answer implements worker.Server.
 func (s server) Answer(ctx context.Context, q request, send func(reply) error) error {
-	q.Ask.Args = valuesOf(q.Args)
-	t, err := s.ask(ctx, q.Ask)
+	q.Statement.Args = valuesOf(q.Args)
+	t, err := s.ask(ctx, q.Statement)
 	if err != nil {
 		var cause *duckdb.Error
 		broken := errors.As(err, &cause) && (cause.Type == duckdb.ErrorTypeFatal || cause.Type == duckdb.ErrorTypeInternal)
@@ -145,13 +145,13 @@ func (s server) Answer(ctx context.Context, q request, send func(reply) error) e
 		}
 		t.Rows = t.Rows[n:]
 	}
-	return send(reply{Told: *t, Whole: true})
+	return send(reply{Result: *t, Whole: true})
 }
 
-// apart is a database in workers.
-type apart struct {
+// inWorkers is a database in workers.
+type inWorkers struct {
 	*worker.Pool[setup, request, reply]
-	seats *seats
+	seats *workerSlots
 }
 
 // Start is Open with the database in worker processes, each limited to memory bytes. A process that takes more, or does
@@ -167,32 +167,32 @@ func Start(ctx context.Context, c *catalog.Catalog, memory int64, log *slog.Logg
 	if err != nil {
 		return nil, err
 	}
-	return &Dictionary{number(c), apart{p, &seats{held: map[string]*share{}}}}, nil
+	return &Dictionary{number(c), inWorkers{p, &workerSlots{held: map[string]*share{}}}}, nil
 }
 
 // Restarts returns how many processes ended for a reason and were replaced; 0 without processes.
 func (d *Dictionary) Restarts(why worker.Reason) uint64 {
-	if a, ok := d.host.(apart); ok {
+	if a, ok := d.host.(inWorkers); ok {
 		return a.Pool.Restarts(why)
 	}
 	return 0
 }
 
-func (a apart) close() error {
+func (a inWorkers) close() error {
 	a.Close()
 	return nil
 }
 
 // ask implements host.
-func (a apart) ask(ctx context.Context, q ask) (*told, error) {
+func (a inWorkers) ask(ctx context.Context, q rewritten) (*result, error) {
 	give, err := a.seats.take(ctx, q.Person)
 	if err != nil {
 		return nil, err
 	}
 	defer give()
-	r := request{Ask: q, Args: cellsOf(q.Args)}
-	r.Ask.Args = nil
-	var t told
+	r := request{Statement: q, Args: cellsOf(q.Args)}
+	r.Statement.Args = nil
+	var t result
 	failure := "it was not answered; ask again"
 	var rows [][]any
 	err = a.Do(ctx, r, func(part reply) error {
@@ -201,7 +201,7 @@ func (a apart) ask(ctx context.Context, q ask) (*told, error) {
 		}
 		failure = part.Failure
 		if part.Whole {
-			t = part.Told
+			t = part.Result
 		} else if failure == "" {
 			failure = "its answer is not whole; ask again"
 		}

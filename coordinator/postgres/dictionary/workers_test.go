@@ -97,7 +97,7 @@ func TestNobodyTakesAll(t *testing.T) {
 	}
 	cancel()
 	stuck.Wait()
-	if n := len(d.host.(apart).seats.held); n != 0 {
+	if n := len(d.host.(inWorkers).seats.held); n != 0 {
 		t.Errorf("%d people are remembered who ask nothing", n)
 	}
 }

@@ -47,14 +47,14 @@ func (c *compiler) join(relations []fragment.Relation, filter *expr.Expr, column
 		total += len(col.sql)
 	}
 	if most := c.target.Dialect.joins; most > 0 && total > most && (len(relations) > 1 || relations[0].Query != nil) {
-		c.moveBeside(&j, relations, filter)
+		c.moveIntoUnnest(&j, relations, filter)
 	}
 	return j
 }
 
-// moveBeside moves long expressions of the joins into the UNNEST. The condition of a left join says which rows match,
+// moveIntoUnnest moves long expressions of the joins into the UNNEST. The condition of a left join says which rows match,
 // so it cannot move.
-func (c *compiler) moveBeside(j *joined, relations []fragment.Relation, filter *expr.Expr) {
+func (c *compiler) moveIntoUnnest(j *joined, relations []fragment.Relation, filter *expr.Expr) {
 	moved := func(sql string) string {
 		if len(sql) <= short {
 			return sql

@@ -78,7 +78,7 @@ func (c *compiler) multiplied(sides []capped) string {
 	totals, most := []column{{"patient", "patient"}}, []column{{"patient", "whose"}}
 	over := ""
 	for k, s := range sides {
-		id := []column{{s.byBytes(s.whole(s.Patient), s.Patient.Type), "patient"}}
+		id := []column{{s.byBytes(s.comparable(s.Patient), s.Patient.Type), "patient"}}
 		columns := []column{{"patient", "patient"}}
 		left := strconv.Itoa(fragment.MaxPatientRows)
 		for other := range sides {
@@ -131,16 +131,16 @@ type ordered struct {
 
 func (s *capped) ordered() ordered {
 	name := s.Relations[0].Name
-	o := ordered{id: s.byBytes(s.whole(s.Patient), s.Patient.Type)}
+	o := ordered{id: s.byBytes(s.comparable(s.Patient), s.Patient.Type)}
 	rows := []column{{o.id, "patient"}}
 	var types []value.Type
 	order := []string{"choice"}
 	for i, n := range s.columns {
 		col, _ := s.tables[name].Column(n)
 		e := expr.Column(name, col.Name, col.Type)
-		raw, _ := s.raw(e)
+		raw, _ := s.storedColumn(e)
 		key, stays := "k"+strconv.Itoa(i), "c"+strconv.Itoa(i)
-		rows = append(rows, column{s.byBytes(s.whole(e), e.Type), key}, column{raw, stays})
+		rows = append(rows, column{s.byBytes(s.comparable(e), e.Type), key}, column{raw, stays})
 		o.plainly, o.kept = append(o.plainly, column{raw, s.name(col.Name)}), append(o.kept, column{stays, s.name(col.Name)})
 		types, order = append(types, e.Type), append(order, key)
 	}

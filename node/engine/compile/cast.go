@@ -28,9 +28,9 @@ func (c *compiler) cast(e *expr.Expr) code {
 	x := c.expr(a)
 	switch from := a.Type; {
 	case from == e.Type:
-		return code{sql: c.whole(a), maybeNonFinite: x.maybeNonFinite}
+		return code{sql: c.comparable(a), maybeNonFinite: x.maybeNonFinite}
 	case from == value.TypeText:
-		x.sql = c.whole(a)
+		x.sql = c.comparable(a)
 		pattern := c.literal(value.Text(patterns[e.Type]), false).sql
 		s := c.f("CASE WHEN regexp_full_match(%[1]s, %[2]s) THEN TRY_CAST(%[1]s AS %[3]s) END", x.sql, pattern, c.sqlType(e.Type))
 		s.maybeNonFinite = e.Type == value.TypeFloat // 1e999
@@ -79,7 +79,7 @@ func (c *compiler) postgresCast(e *expr.Expr) code {
 	case from == e.Type:
 		return c.cast(e)
 	case from == value.TypeText:
-		x := c.whole(a)
+		x := c.comparable(a)
 		if a.Longest() > postgresNumber { // matching a pattern takes several times the memory of the text
 			x = c.byBytes(c.f("substring(%s, 1, %s)", x, strconv.Itoa(postgresNumber)).sql, a.Type)
 		}
@@ -121,7 +121,7 @@ func (c *compiler) postgresParse(x string, t value.Type) code {
 
 func (c *compiler) trinoCast(e *expr.Expr) code {
 	if e.Args[0].Type == value.TypeText && e.Type != value.TypeText {
-		return c.trinoParse(c.whole(e.Args[0]), e.Type)
+		return c.trinoParse(c.comparable(e.Args[0]), e.Type)
 	}
 	return c.cast(e)
 }

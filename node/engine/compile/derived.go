@@ -69,7 +69,7 @@ func (c *compiler) derivedSelect(d *fragment.Query) (sql string, sizes []int) {
 	}
 	if !d.Grouped && c.target.Dialect.apart != "" {
 		for _, o := range columns {
-			sizes = append(sizes, inner.pulled(o.sql))
+			sizes = append(sizes, inner.inlinedLength(o.sql))
 		}
 		if slices.Max(sizes) > c.target.Dialect.pulled {
 			s, sizes = s+c.target.Dialect.apart, nil
@@ -78,9 +78,9 @@ func (c *compiler) derivedSelect(d *fragment.Query) (sql string, sizes []int) {
 	return s, sizes
 }
 
-// pulled returns the length of the SQL after the optimizer has replaced the columns of derived relations by their
+// inlinedLength returns the length of the SQL after the optimizer has replaced the columns of derived relations by their
 // definitions.
-func (c *compiler) pulled(sql string) int {
+func (c *compiler) inlinedLength(sql string) int {
 	n := len(sql)
 	for name, size := range c.sizes {
 		n = min(n+strings.Count(sql, name)*size, 1<<30)
@@ -117,7 +117,7 @@ func (c *compiler) values(d *fragment.Query) string {
 // output writes one column of a derived relation.
 func (c *compiler) output(o *fragment.Output) string {
 	if o.Function == "" {
-		return c.byBytes(c.whole(o.Expr), o.Expr.Type)
+		return c.byBytes(c.comparable(o.Expr), o.Expr.Type)
 	}
 	over := ""
 	if o.Window != nil {
@@ -125,7 +125,7 @@ func (c *compiler) output(o *fragment.Output) string {
 	}
 	x := ""
 	if o.Expr != nil {
-		x = c.byBytes(c.whole(o.Expr), o.Expr.Type)
+		x = c.byBytes(c.comparable(o.Expr), o.Expr.Type)
 	}
 	switch o.Function {
 	case fragment.FunctionRows:
@@ -216,7 +216,7 @@ func (c *compiler) partition(w *fragment.Window) string {
 	}
 	list := make([]string, len(w.Partition))
 	for i, e := range w.Partition {
-		list[i] = c.whole(e)
+		list[i] = c.comparable(e)
 	}
 	return "PARTITION BY " + strings.Join(list, ", ")
 }
@@ -226,7 +226,7 @@ func (c *compiler) window(o *fragment.Output) string {
 	var order []string
 	values := w.Frame != nil && w.Frame.Values
 	by := func(e *expr.Expr, descending, nullsFirst bool) {
-		s := c.byBytes(c.whole(e), e.Type)
+		s := c.byBytes(c.comparable(e), e.Type)
 		if values { // no engine may overflow when it adds to the value
 			s = c.f("CASE WHEN %[1]s BETWEEN %[2]d AND %[3]d THEN %[1]s END", s, int64(-fragment.MaxFrameValue), int64(fragment.MaxFrameValue)).sql
 		}

@@ -141,7 +141,7 @@ func (c *compiler) expr(e *expr.Expr) code {
 	if x, ok := c.bound[e]; ok {
 		return x
 	}
-	return c.once(e)
+	return c.bindRepeated(e)
 }
 
 // operation writes an operation. It may repeat the arguments.
@@ -182,8 +182,8 @@ func (c *compiler) each(args []*expr.Expr) []string {
 	return list
 }
 
-// raw returns a column as its view has it, and the catalog's entry of it.
-func (c *compiler) raw(e *expr.Expr) (string, *catalog.Column) {
+// storedColumn returns a column as its view has it, and the catalog's entry of it.
+func (c *compiler) storedColumn(e *expr.Expr) (string, *catalog.Column) {
 	if t := c.tables[e.Relation]; t != nil {
 		if col, ok := t.Column(e.Column); ok {
 			return c.name(e.Relation) + "." + c.name(col.Name), col
@@ -195,7 +195,7 @@ func (c *compiler) raw(e *expr.Expr) (string, *catalog.Column) {
 
 // column reads a column: clamped to its bounds, or NULL for values that the catalog's type does not have.
 func (c *compiler) column(e *expr.Expr) code {
-	s, col := c.raw(e)
+	s, col := c.storedColumn(e)
 	if c.derived[e.Relation] && e.Type != value.TypeText {
 		return code{sql: s}
 	}
@@ -225,12 +225,12 @@ func (c *compiler) column(e *expr.Expr) code {
 
 func isText(e *expr.Expr) bool { return e.Type == value.TypeText }
 
-// whole writes an expression that is compared, sorted, grouped or passed on. The text of a stored column is not cut.
-func (c *compiler) whole(e *expr.Expr) string {
+// comparable writes an expression that is compared, sorted, grouped or passed on. The text of a stored column is not cut.
+func (c *compiler) comparable(e *expr.Expr) string {
 	if e.Op != expr.OpColumn || !isText(e) {
 		return c.finiteOrNull(e)
 	}
-	s, _ := c.raw(e)
+	s, _ := c.storedColumn(e)
 	if c.derived[e.Relation] { // it has the collation of the inner select
 		return s
 	}

@@ -34,7 +34,7 @@ func (c *compiler) onGrid(e *expr.Expr, g fragment.Grid) string {
 // needed.
 func (c *compiler) within64(e *expr.Expr, lower, upper int64) string {
 	if e.Op == expr.OpColumn {
-		if s, col := c.raw(e); col.Lower.Valid() && col.Lower.Int64() <= lower && col.Upper.Int64() >= upper {
+		if s, col := c.storedColumn(e); col.Lower.Valid() && col.Lower.Int64() <= lower && col.Upper.Int64() >= upper {
 			return s
 		}
 	}

@@ -92,8 +92,8 @@ func shared(e *expr.Expr) (*expr.Expr, []*expr.Expr) {
 	return &copied, append(first, copied.Args...)
 }
 
-// once writes an expression in which each long argument occurs once.
-func (c *compiler) once(e *expr.Expr) code {
+// bindRepeated writes an expression in which each long argument occurs once.
+func (c *compiler) bindRepeated(e *expr.Expr) code {
 	e, args := shared(e)
 	var lets []let
 	var bound []*expr.Expr
@@ -106,7 +106,7 @@ func (c *compiler) once(e *expr.Expr) code {
 		if _, ok := c.bound[a]; ok || a.Op == expr.OpLiteral || a.Op == expr.OpColumn {
 			continue
 		}
-		x := c.once(a)
+		x := c.bindRepeated(a)
 		if len(x.sql) > maxRepeated {
 			lets = append(lets, let{c.variable(), x.sql})
 			x.sql = lets[len(lets)-1].name

@@ -63,7 +63,7 @@ func (c *compiler) alternatives(e *expr.Expr) []string {
 func (c *compiler) isNull(e *expr.Expr) code {
 	x := c.expr(e.Args[0])
 	if isText(e.Args[0]) {
-		x.sql = c.whole(e.Args[0])
+		x.sql = c.comparable(e.Args[0])
 	}
 	if x.maybeNonFinite {
 		return c.f("CASE WHEN %s THEN false ELSE true END", fmt.Sprintf(c.target.Dialect.finite, x.sql))
@@ -81,7 +81,7 @@ func (c *compiler) compared(e, other *expr.Expr) string {
 	case other.Op == expr.OpLiteral:
 		return c.unclamped(e, []*expr.Expr{other})
 	}
-	return c.whole(e)
+	return c.comparable(e)
 }
 
 // unclamped reads a column without clamping it, if it is compared only with constants strictly within its bounds.
@@ -89,9 +89,9 @@ func (c *compiler) compared(e, other *expr.Expr) string {
 // maximum.
 func (c *compiler) unclamped(e *expr.Expr, constants []*expr.Expr) string {
 	if e.Op != expr.OpColumn || e.Type == value.TypeFloat || e.Type == value.TypeText {
-		return c.whole(e)
+		return c.comparable(e)
 	}
-	s, col := c.raw(e)
+	s, col := c.storedColumn(e)
 	if !col.Lower.Valid() {
 		return c.finiteOrNull(e)
 	}
@@ -111,7 +111,7 @@ func (c *compiler) indexed(e *expr.Expr, x, equal, constants string) code {
 	if c.target.Dialect.collate == "" || e.Op != expr.OpColumn || e.Type != value.TypeText || c.derived[e.Relation] {
 		return test
 	}
-	s, _ := c.raw(e)
+	s, _ := c.storedColumn(e)
 	return c.f("(%s %s %s AND CASE WHEN %s THEN true ELSE %s IS NULL END)", s, equal, constants, test.sql, s)
 }
 

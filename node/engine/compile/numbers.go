@@ -126,7 +126,7 @@ func (c *compiler) guardedModulo(e *expr.Expr) code {
 func magnitude(function, real string) write {
 	return func(c *compiler, e *expr.Expr) code {
 		if e.Type == value.TypeFloat {
-			return c.passing(e, real)
+			return c.propagateNonFinite(e, real)
 		}
 		a := c.expr(e.Args[0]).sql
 		if c.facts(e).Bounded() {
@@ -137,8 +137,8 @@ func magnitude(function, real string) write {
 	}
 }
 
-// passing writes a float function that is NaN or infinite if its argument is.
-func (c *compiler) passing(e *expr.Expr, format string) code {
+// propagateNonFinite writes a float function that is NaN or infinite if its argument is.
+func (c *compiler) propagateNonFinite(e *expr.Expr, format string) code {
 	a := c.real(e.Args[0])
 	x := c.f(format, a.sql)
 	x.maybeNonFinite = a.maybeNonFinite
@@ -151,7 +151,7 @@ func rounding(format string) write {
 		if e.Type == value.TypeInt {
 			return code{sql: c.expr(e.Args[0]).sql}
 		}
-		return c.passing(e, format)
+		return c.propagateNonFinite(e, format)
 	}
 }
 
@@ -218,17 +218,17 @@ func (c *compiler) postgresReal(e *expr.Expr) code {
 	case expr.OpMultiply:
 		// A product underflows only if both factors are below 1.
 		if !atLeastOne(c.facts(b), b) {
-			x = c.coarse(a, x)
+			x = c.flushTiny(a, x)
 		}
 		if !atLeastOne(c.facts(a), a) {
-			y = c.coarse(b, y)
+			y = c.flushTiny(b, y)
 		}
 		if bounded {
 			return c.f("(%s * %s)", x, y)
 		}
 		return c.f("CASE WHEN abs(%[1]s) <= %[3]s / greatest(abs(%[2]s), 1) THEN %[1]s * %[2]s END", x, y, c.number(postgresHuge))
 	case expr.OpDivide:
-		x = c.coarse(a, x)
+		x = c.flushTiny(a, x)
 		far := ""
 		if f := c.facts(b); math.Abs(f.Lower) > 0x1p500 || math.Abs(f.Upper) > 0x1p500 {
 			// Both operands are scaled, so that the quotient of a small and a large number does not underflow.
@@ -253,8 +253,8 @@ func atLeastOne(f expr.Range, e *expr.Expr) bool {
 	return e.Type == value.TypeInt || f.Lower >= 1 || f.Upper <= -1 || e.Op == expr.OpFloor || e.Op == expr.OpCeiling
 }
 
-// coarse replaces a number by 0 if it is nearer to zero than PostgreSQL can multiply and divide.
-func (c *compiler) coarse(e *expr.Expr, sql string) string {
+// flushTiny replaces a number by 0 if it is nearer to zero than PostgreSQL can multiply and divide.
+func (c *compiler) flushTiny(e *expr.Expr, sql string) string {
 	f := c.facts(e)
 	if atLeastOne(f, e) || f.Lower >= postgresTiny || f.Upper <= -postgresTiny || e.Op == expr.OpRound {
 		return sql

@@ -86,7 +86,7 @@ func postgresChoice(patient value.Type, keys []value.Type) string {
 
 // postgresColumn reads a stored column; see compiler.column.
 func postgresColumn(c *compiler, e *expr.Expr) code {
-	s, col := c.raw(e)
+	s, col := c.storedColumn(e)
 	if !col.Lower.Valid() {
 		switch e.Type {
 		case value.TypeFloat: // NaN compares above all numbers

@@ -27,7 +27,7 @@ func (t *Target) Reading(r *fragment.Reading, columns *catalog.Table) (string, e
 	}
 	c.reads(all...)
 	for i, e := range all {
-		sql := c.whole(e)
+		sql := c.comparable(e)
 		if t.Dialect.days && isDay(e.Type) {
 			sql = "CAST(" + sql + " AS " + c.sqlType(value.TypeText) + ")"
 		}
@@ -36,7 +36,7 @@ func (t *Target) Reading(r *fragment.Reading, columns *catalog.Table) (string, e
 	var order []string
 	for _, place := range r.Places(columns) {
 		e := places[strings.ToLower(place.Column)]
-		s := c.byBytes(c.whole(e), e.Type)
+		s := c.byBytes(c.comparable(e), e.Type)
 		if place.Descending {
 			s += " DESC"
 		}

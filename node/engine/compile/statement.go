@@ -52,7 +52,7 @@ func (c *compiler) statement(f *fragment.Fragment, p *fragment.Proof) string {
 			steps = append(steps, step("answer", final))
 		}
 		steps = append(steps, trees.steps...)
-		final = c.beside(f, p, trees, keys, len(answer) > 0)
+		final = c.joinBuckets(f, p, trees, keys, len(answer) > 0)
 	}
 	if c.target.Dialect.days && slices.ContainsFunc(f.Keys, func(k fragment.Key) bool { return isDay(k.Expr.Type) }) {
 		final = c.daysAsText(f, final)
@@ -70,7 +70,7 @@ func (c *compiler) statement(f *fragment.Fragment, p *fragment.Proof) string {
 // grouped returns the columns by which rows are grouped (the patient and the keys), and the tests that the keys are
 // declared.
 func (c *compiler) grouped(f *fragment.Fragment) (columns []column, tests []string) {
-	columns = []column{{c.whole(f.Patient), "patient"}}
+	columns = []column{{c.comparable(f.Patient), "patient"}}
 	for i, k := range f.Keys {
 		name := "k" + strconv.Itoa(i)
 		columns = append(columns, column{c.key(k), name})
@@ -83,7 +83,7 @@ func (c *compiler) grouped(f *fragment.Fragment) (columns []column, tests []stri
 
 // key writes a grouping key. A text that may be longer than the longest key is cut, unless only declared keys are kept.
 func (c *compiler) key(k fragment.Key) string {
-	s := c.whole(k.Expr)
+	s := c.comparable(k.Expr)
 	if isText(k.Expr) && len(k.Domain) == 0 {
 		s = c.cut(s, k.Expr, expr.MaxKey)
 	}
@@ -291,7 +291,7 @@ func (c *compiler) inputs(f *fragment.Fragment, proof *fragment.Proof, in *input
 			counts[i] = c.last(in, c.hide(c.leaf(p.Expr, *p.Buckets)), 0, int64(p.Buckets.Leaves()-1), 0)
 			continue
 		}
-		sql := c.whole(p.Expr)
+		sql := c.comparable(p.Expr)
 		if x, ok := summed[sql]; ok && (p.Kind == fragment.PartialValues || p.Of == fragment.PartialValues) {
 			counts[i] = x
 		} else {
@@ -327,9 +327,9 @@ func (c *compiler) buckets(f *fragment.Fragment, p *fragment.Proof, keys, counts
 	return t
 }
 
-// beside joins the buckets to the other partial aggregates of each group. Each step yields rows with NULL for the
+// joinBuckets joins the buckets to the other partial aggregates of each group. Each step yields rows with NULL for the
 // columns of the others, and the groups merge them.
-func (c *compiler) beside(f *fragment.Fragment, p *fragment.Proof, t trees, keys []string, answer bool) string {
+func (c *compiler) joinBuckets(f *fragment.Fragment, p *fragment.Proof, t trees, keys []string, answer bool) string {
 	columns := plain(keys)
 	rows := func(from string, column func(i int) string) string {
 		list := slices.Clone(keys)

@@ -24,7 +24,7 @@ func (t *Target) Stream(f *fragment.Fragment, p *fragment.Proof) (string, *strea
 		return "", nil, err
 	}
 	c.readsAll(f)
-	columns, tests := []column{{c.whole(f.Patient), "patient"}}, []string(nil)
+	columns, tests := []column{{c.comparable(f.Patient), "patient"}}, []string(nil)
 	keys := make([]stream.Key, len(f.Keys))
 	for i, k := range f.Keys {
 		name := "k" + strconv.Itoa(i)
@@ -84,7 +84,7 @@ func (c *compiler) streamed(k fragment.Key) (string, stream.Key, bool) {
 		}
 		key.Declared, key.First, key.Last = true, first.Int64(), last.Int64()
 	}
-	s, col := c.raw(k.Expr)
+	s, col := c.storedColumn(k.Expr)
 	if col.Lower.Valid() {
 		key.Bounded, key.Least, key.Most = true, col.Lower.Int64(), col.Upper.Int64()
 	}
@@ -122,7 +122,7 @@ func (c *compiler) cell(f *fragment.Fragment, p fragment.Partial) (string, strea
 			return c.cell(f, other)
 		}
 	}
-	return "CASE WHEN " + c.whole(e) + " IS NOT NULL THEN true END", stream.Cell{Type: value.TypeBool, Upper: 1}
+	return "CASE WHEN " + c.comparable(e) + " IS NOT NULL THEN true END", stream.Cell{Type: value.TypeBool, Upper: 1}
 }
 
 // number64 reads an int. A column is read without its bounds.
@@ -131,7 +131,7 @@ func (c *compiler) number64(e *expr.Expr, cell stream.Cell) (string, stream.Cell
 	if e.Op != expr.OpColumn || c.derived[e.Relation] {
 		return c.expr(e).sql, cell
 	}
-	s, col := c.raw(e)
+	s, col := c.storedColumn(e)
 	if col.Lower.Valid() {
 		cell.Bounded, cell.Least, cell.Most = true, col.Lower.Int64(), col.Upper.Int64()
 	}
@@ -144,7 +144,7 @@ func (c *compiler) number53(e *expr.Expr, cell stream.Cell) (string, stream.Cell
 	if e.Op != expr.OpColumn || c.derived[e.Relation] || e.Type != value.TypeFloat {
 		return c.real(e).sql, cell
 	}
-	s, col := c.raw(e)
+	s, col := c.storedColumn(e)
 	if col.Lower.Valid() {
 		cell.Bounded, cell.LeastReal, cell.MostReal = true, col.Lower.Float64(), col.Upper.Float64()
 	}

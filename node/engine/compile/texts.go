@@ -26,16 +26,18 @@ var texts = map[expr.Op]written{
 	expr.OpRightTrim: {duckDB: template("rtrim(%s, %s)")},
 	expr.OpSubstring: {duckDB: (*compiler).substring, postgreSQL: (*compiler).postgresSubstring},
 	expr.OpLength: {
-		duckDB:     func(c *compiler, e *expr.Expr) code { return c.f("length(%s)", c.whole(e.Args[0])) },
-		postgreSQL: func(c *compiler, e *expr.Expr) code { return c.f("CAST(length(%s) AS BIGINT)", c.whole(e.Args[0])) },
+		duckDB: func(c *compiler, e *expr.Expr) code { return c.f("length(%s)", c.comparable(e.Args[0])) },
+		postgreSQL: func(c *compiler, e *expr.Expr) code {
+			return c.f("CAST(length(%s) AS BIGINT)", c.comparable(e.Args[0]))
+		},
 	},
 	expr.OpReplace: {duckDB: (*compiler).replace},
 	expr.OpPosition: {
 		duckDB: func(c *compiler, e *expr.Expr) code {
-			return c.f("strpos(%s, %s)", c.whole(e.Args[1]), c.whole(e.Args[0]))
+			return c.f("strpos(%s, %s)", c.comparable(e.Args[1]), c.comparable(e.Args[0]))
 		},
 		postgreSQL: func(c *compiler, e *expr.Expr) code {
-			return c.f("CAST(strpos(%s, %s) AS BIGINT)", c.byBytes(c.whole(e.Args[1]), value.TypeText), c.whole(e.Args[0]))
+			return c.f("CAST(strpos(%s, %s) AS BIGINT)", c.byBytes(c.comparable(e.Args[1]), value.TypeText), c.comparable(e.Args[0]))
 		},
 	},
 	expr.OpSplit: {
@@ -57,19 +59,19 @@ var texts = map[expr.Op]written{
 	},
 }
 
-// grown writes a text, cut to the length that a text operation has room for.
-func (c *compiler) grown(e *expr.Expr) string {
+// cutToRoom writes a text, cut to the length that a text operation has room for.
+func (c *compiler) cutToRoom(e *expr.Expr) string {
 	if e.Op == expr.OpColumn {
-		return c.cut(c.whole(e), e, expr.MaxGrown)
+		return c.cut(c.comparable(e), e, expr.MaxGrown)
 	}
 	return c.cut(c.finiteOrNull(e), e, expr.MaxGrown)
 }
 
 // concat joins texts. It cuts a result as soon as it may be longer than MaxGrown, so that no step gets much longer.
 func (c *compiler) concat(e *expr.Expr) code {
-	all, longest := c.grown(e.Args[0]), min(e.Args[0].Longest(), expr.MaxGrown)
+	all, longest := c.cutToRoom(e.Args[0]), min(e.Args[0].Longest(), expr.MaxGrown)
 	for _, a := range e.Args[1:] {
-		all = c.f("%s || %s", all, c.grown(a)).sql
+		all = c.f("%s || %s", all, c.cutToRoom(a)).sql
 		if longest += min(a.Longest(), expr.MaxGrown); longest > expr.MaxGrown {
 			all, longest = c.f("substring(%s, 1, %s)", all, strconv.Itoa(expr.MaxGrown)).sql, expr.MaxGrown
 		}
@@ -99,7 +101,7 @@ func (c *compiler) replace(e *expr.Expr) code {
 	if !e.Grows() {
 		return c.f("replace(%s, %s, %s)", c.finiteOrNull(e.Args[0]), from, to)
 	}
-	return c.f("substring(replace(%s, %s, %s), 1, %s)", c.grown(e.Args[0]), from, to, strconv.Itoa(expr.MaxGrown))
+	return c.f("substring(replace(%s, %s, %s), 1, %s)", c.cutToRoom(e.Args[0]), from, to, strconv.Itoa(expr.MaxGrown))
 }
 
 // split writes SPLIT_PART in a form with a text, the separator and the number of the part.
@@ -198,7 +200,7 @@ func (c *compiler) like(e *expr.Expr) code {
 	if special {
 		escape = ` ESCAPE '\'`
 	}
-	return c.f("(%s LIKE %s%s)", c.whole(e.Args[0]), pattern, escape)
+	return c.f("(%s LIKE %s%s)", c.comparable(e.Args[0]), pattern, escape)
 }
 
 // javaPattern writes a portable regular expression for Java, where $ also matches before a final line feed. It writes

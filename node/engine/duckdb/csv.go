@@ -128,31 +128,31 @@ func (t *csvTable) note(heads []*csv.Head, column string) string {
 	return absent(column, there, all)
 }
 
-// gate knows the CSV tables that SQL may read. Until it is closed, SQL may read all.
-type gate struct {
-	mu   sync.Mutex
-	shut bool
-	open map[string]bool // by the table function's argument
+// csvTables knows the CSV tables that SQL may read. Until it is closed, SQL may read all.
+type csvTables struct {
+	mu     sync.Mutex
+	closed bool
+	open   map[string]bool // by the table function's argument
 }
 
-func (g *gate) pass(argument string) bool {
+func (g *csvTables) allow(argument string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.shut {
+	if !g.closed {
 		g.open[argument] = true
 	}
 	return g.open[argument]
 }
 
 // close closes the gate.
-func (g *gate) close() {
+func (g *csvTables) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.shut = true
+	g.closed = true
 }
 
 // register registers the table function. Once the gate is closed, it reads only tables that it has read before.
-func (g *gate) register(ctx context.Context, db *sql.DB, threads int) error {
+func (g *csvTables) register(ctx context.Context, db *sql.DB, threads int) error {
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return err
@@ -170,7 +170,7 @@ func (g *gate) register(ctx context.Context, db *sql.DB, threads int) error {
 		BindArguments: func(_ map[string]any, args ...any) (duckdb.ParallelChunkTableSource, error) {
 			argument, _ := args[0].(string)
 			s := &csvSource{text: text, threads: threads}
-			if err := json.Unmarshal([]byte(argument), &s.table); err != nil || s.table.Dialect == nil || len(s.table.Columns) == 0 || !g.pass(argument) {
+			if err := json.Unmarshal([]byte(argument), &s.table); err != nil || s.table.Dialect == nil || len(s.table.Columns) == 0 || !g.allow(argument) {
 				return nil, errors.New("permission denied: no table of this hospital")
 			}
 			return s, nil

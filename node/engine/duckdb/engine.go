@@ -25,18 +25,18 @@ const (
 // Engine runs fragments over one hospital's data. It may be used by any number of goroutines.
 type Engine struct {
 	*engine.Engine
-	driver   *driver
-	config   Config
-	catalog  *catalog.Catalog
-	dataKey  [32]byte // keys DataVersion, so that it reveals nothing about the data
-	attached []byte   // digest of the .duckdb file when it was attached, if there is one
-	database identity // identity of the same file
-	views    []*engine.View
-	closed   []engine.Closed
-	inside   map[string]engine.Place // the folder's tables that a `select` may read
-	gate     *gate
-	counted  counted
-	version  atomic.Pointer[versioned] // the last version, if the files had settled
+	driver    *driver
+	config    Config
+	catalog   *catalog.Catalog
+	dataKey   [32]byte // keys DataVersion, so that it reveals nothing about the data
+	attached  []byte   // digest of the .duckdb file when it was attached, if there is one
+	database  identity // identity of the same file
+	views     []*engine.View
+	closed    []engine.Closed
+	inside    map[string]engine.Place // the folder's tables that a `select` may read
+	csvTables *csvTables
+	counted   counted
+	version   atomic.Pointer[versioned] // the last version, if the files had settled
 }
 
 // Open attaches the sources and makes a view of each offered table. key is the node's secret, of at least 16 bytes.
@@ -53,7 +53,7 @@ func Open(ctx context.Context, cfg Config, c *catalog.Catalog, hospital string, 
 	if e.driver.db, err = open(ctx, cfg); err != nil {
 		return nil, err
 	}
-	e.gate = e.driver.db.gate
+	e.csvTables = e.driver.db.csvTables
 	if err := e.attach(ctx, cfg); err != nil {
 		return nil, errors.Join(err, e.driver.db.Close())
 	}
@@ -153,8 +153,8 @@ func (e *Engine) attach(ctx context.Context, cfg Config) error {
 	if err := e.driver.lock(ctx, paths, folders); err != nil {
 		return err
 	}
-	if e.gate != nil { // the workers have their own gate
-		e.gate.close()
+	if e.csvTables != nil { // the workers have their own gate
+		e.csvTables.close()
 	}
 	// A view in the database may read files that are readable only while the gate is open.
 	e.views = slices.DeleteFunc(e.views, func(v *engine.View) bool {

@@ -33,11 +33,11 @@ type setup struct {
 // database is a DuckDB of this process.
 type database struct {
 	*sql.DB
-	gate  *gate
-	sinks *sinks
-	part  bool  // a view could not be made
-	most  int   // threads; 0: all
-	room  int64 // see setup.Room
+	csvTables *csvTables
+	sinks     *sinks
+	part      bool  // a view could not be made
+	most      int   // threads; 0: all
+	room      int64 // see setup.Room
 }
 
 // statement is a step of a setup.
@@ -89,13 +89,13 @@ func (s *setup) open(ctx context.Context) (_ *database, err error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &database{DB: sql.OpenDB(connector), gate: &gate{open: map[string]bool{}}, sinks: &sinks{}, most: s.Threads, room: s.Room}
+	db := &database{DB: sql.OpenDB(connector), csvTables: &csvTables{open: map[string]bool{}}, sinks: &sinks{}, most: s.Threads, room: s.Room}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, db.Close())
 		}
 	}()
-	if err := errors.Join(db.gate.register(ctx, db.DB, s.Threads), db.sinks.register(ctx, db.DB)); err != nil {
+	if err := errors.Join(db.csvTables.register(ctx, db.DB, s.Threads), db.sinks.register(ctx, db.DB)); err != nil {
 		return nil, err
 	}
 	for _, each := range s.Statements {
@@ -118,7 +118,7 @@ func (s *setup) open(ctx context.Context) (_ *database, err error) {
 		}
 	}
 	if s.Final {
-		db.gate.close()
+		db.csvTables.close()
 	}
 	return db, nil
 }

@@ -280,7 +280,7 @@ func (d *database) add(ctx context.Context, rows string, plan *stream.Plan, keys
 		if err != nil {
 			return err
 		}
-		if again, err = op.Again(ctx, d.threads()); err != nil {
+		if again, err = op.EndPass(ctx, d.threads()); err != nil {
 			return err
 		}
 	}

@@ -47,7 +47,7 @@ func (d *driver) Stream(ctx context.Context, guard, rows string, plan *stream.Pl
 			if ours, err := hand(ctx, tx, op, plan, rows, args); err != nil {
 				return ours, err
 			}
-			if again, err = op.Again(ctx, runtime.GOMAXPROCS(0)); err != nil {
+			if again, err = op.EndPass(ctx, runtime.GOMAXPROCS(0)); err != nil {
 				return tooMuch(err), err
 			}
 		}

@@ -303,7 +303,7 @@ func (a *adder) enter(from int) {
 		some.counts[e]++
 	}
 	for i := range some.cells {
-		some.cells[i].add(a.columns[a.plan.keyed()+i][first:], some.rows, some.counts)
+		some.cells[i].add(a.columns[a.plan.groupColumns()+i][first:], some.rows, some.counts)
 	}
 }
 
@@ -311,7 +311,7 @@ func (a *adder) enter(from int) {
 func (a *adder) divide(begin, end int32, into []int32) {
 	some := &a.some
 	before := len(some.groups)
-	if a.plan.keyed() == 0 {
+	if a.plan.groupColumns() == 0 {
 		for i := range into {
 			into[i] = int32(before) //nolint:gosec // at most the rows
 		}

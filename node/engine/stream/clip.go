@@ -200,7 +200,7 @@ func (a *adder) trees(i int) error {
 func (a *adder) tree(i int, from int32, entries []int32) error {
 	p, part := a.plan, &a.plan.Parts[i]
 	a.leaves = a.leaves[:0]
-	for row, leaf := range a.columns[p.keyed()+part.Cell][from:][:len(entries)] {
+	for row, leaf := range a.columns[p.groupColumns()+part.Cell][from:][:len(entries)] {
 		if leaf != missing {
 			a.leaves = append(a.leaves, uint64(entries[row])<<32|uint64(leaf)) //nolint:gosec // both are from 0
 		}

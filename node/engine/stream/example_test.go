@@ -43,7 +43,7 @@ func visits(patients ...int64) float64 {
 	if err := op.Add(len(patients), []stream.Column{{Ints: patients}}); err != nil {
 		panic(err)
 	}
-	if again, err := op.Again(context.Background(), 1); again || err != nil {
+	if again, err := op.EndPass(context.Background(), 1); again || err != nil {
 		panic(err)
 	}
 	var n float64

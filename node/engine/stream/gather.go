@@ -171,7 +171,7 @@ func (t *thread) add(rows int, columns []Column) error {
 		}
 	}
 	for i := range p.Cells {
-		p.Cells[i].read(t.columns[p.keyed()+i], &columns[1+len(p.Keys)+i])
+		p.Cells[i].read(t.columns[p.groupColumns()+i], &columns[1+len(p.Keys)+i])
 	}
 	return t.keep(ids)
 }
@@ -217,7 +217,7 @@ func (t *thread) group(i, rows int, c *Column) error {
 	key, known, groups := &t.op.plan.Keys[i], &t.keys[i], t.columns[0]
 	type_ := key.Type
 	if key.Bounded || key.Declared {
-		c = t.narrow(key, rows, c)
+		c = t.declaredValues(key, rows, c)
 	}
 	if i == 0 && type_ == value.TypeInt && len(known.small) > 0 && c.nextNull(0, rows) == rows { // the common case
 		return known.ints(groups, c.Ints[:rows])
@@ -249,8 +249,8 @@ func (t *thread) group(i, rows int, c *Column) error {
 	return nil
 }
 
-// narrow returns the values of a key by which rows are grouped. It leaves out rows whose value is not declared.
-func (t *thread) narrow(key *Key, rows int, c *Column) *Column {
+// declaredValues returns the values of a key by which rows are grouped. It leaves out rows whose value is not declared.
+func (t *thread) declaredValues(key *Key, rows int, c *Column) *Column {
 	least, most, first, last := int64(math.MinInt64), int64(math.MaxInt64), int64(math.MinInt64), int64(math.MaxInt64)
 	if key.Bounded {
 		least, most = key.Least, key.Most
@@ -398,9 +398,9 @@ func (op *Operator) begun() {
 	op.rows.Store(0)
 }
 
-// Again ends a reading of the rows and adds up those that were kept. If it returns true, the same rows must be given
+// EndPass ends a reading of the rows and adds up those that were kept. If it returns true, the same rows must be given
 // once more.
-func (op *Operator) Again(ctx context.Context, threads int) (bool, error) {
+func (op *Operator) EndPass(ctx context.Context, threads int) (bool, error) {
 	to := int(op.limit.Load())
 	for _, t := range op.all {
 		t.look()

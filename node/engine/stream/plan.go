@@ -180,11 +180,11 @@ func (c *Cell) reals(into []int32, from []float64) {
 	}
 }
 
-// keyed is 1 if there are keys, else 0.
-func (p *Plan) keyed() int { return min(len(p.Keys), 1) }
+// groupColumns is 1 if there are keys, else 0.
+func (p *Plan) groupColumns() int { return min(len(p.Keys), 1) }
 
 // columns returns how many numbers of a row are kept: its group if there are keys, and its cells.
-func (p *Plan) columns() int { return p.keyed() + len(p.Cells) }
+func (p *Plan) columns() int { return p.groupColumns() + len(p.Cells) }
 
 // width returns how many integers a group has.
 func (p *Plan) width() int {

@@ -297,7 +297,7 @@ func run(t *testing.T, r *rand.Rand, plan *Plan, rows []record, text bool, keys,
 		if op.Rows() != int64(len(rows)) {
 			t.Errorf("it was given %d rows, not %d", op.Rows(), len(rows))
 		}
-		if again, err = op.Again(context.Background(), 2); err != nil {
+		if again, err = op.EndPass(context.Background(), 2); err != nil {
 			return nil, readings, 0, err
 		}
 	}
@@ -413,7 +413,7 @@ func feed(t *testing.T, op *Operator, rows []record, keys, cells []string) (got 
 		for _, thread := range op.all {
 			tallied += thread.people.n // pages
 		}
-		if again, err = op.Again(t.Context(), 2); err != nil {
+		if again, err = op.EndPass(t.Context(), 2); err != nil {
 			return nil, readings, tallied, err
 		}
 	}
@@ -556,7 +556,7 @@ func TestTallyLetsGoOfAll(t *testing.T) {
 		if readings == 0 && op.how.Load() != given {
 			t.Fatal("memory did not end after rows were counted")
 		}
-		if again, err = op.Again(t.Context(), 2); err != nil {
+		if again, err = op.EndPass(t.Context(), 2); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -593,7 +593,7 @@ func TestTallyIsBounded(t *testing.T) {
 		if err := op.Add(2, []Column{{Ints: []int64{7, 8}}}); err != nil {
 			t.Fatal(err)
 		}
-		if again, err := op.Again(t.Context(), 1); err != nil || again != x.again {
+		if again, err := op.EndPass(t.Context(), 1); err != nil || again != x.again {
 			t.Errorf("after %d rows: %t, %v", x.before, again, err)
 		}
 	}
@@ -681,7 +681,7 @@ func TestHeavy(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if _, err := op.Again(t.Context(), 2); err != nil {
+		if _, err := op.EndPass(t.Context(), 2); err != nil {
 			t.Fatal(err)
 		}
 		want := p.Clip(f, [][]*big.Int{{big.NewInt(rows), big.NewInt(1)}})[0]
@@ -712,7 +712,7 @@ func TestAddingUpIsCancelled(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := op.Again(ctx, 2); !errors.Is(err, context.Canceled) {
+	if _, err := op.EndPass(ctx, 2); !errors.Is(err, context.Canceled) {
 		t.Errorf("it ends with %v", err)
 	}
 }
@@ -748,7 +748,7 @@ func BenchmarkOperator(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	if _, err := op.Again(b.Context(), 1); err != nil {
+	if _, err := op.EndPass(b.Context(), 1); err != nil {
 		b.Fatal(err)
 	}
 }
