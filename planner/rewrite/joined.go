@@ -38,6 +38,7 @@ type joining struct {
 	keys    []*syntax.Expr
 	values  []*syntax.Expr // aggregates
 	padded  bool           // a group may have no row in the release
+	shown   []*syntax.Expr // aggregates of the public rows alone, if padded
 	names   []syntax.With
 	one     []syntax.From // of one row each, which the release is joined with: see OneRow
 	failed  bool
@@ -143,6 +144,13 @@ func (j *joining) with(q *syntax.Query, rewrite func(*joining) []syntax.From) *s
 	for i, v := range j.values { // now all values are known
 		release.Query.Select.Items = append(release.Query.Select.Items, syntax.Item{Term: v, Alias: valueName(i)})
 	}
+	if len(j.shown) > 0 {
+		all := out.From[0].Query.Select
+		all.Distinct, all.GroupBy = false, [][]*syntax.Expr{j.keys}
+		for i, t := range j.shown {
+			all.Items = append(all.Items, syntax.Item{Term: t, Alias: shownName(i)})
+		}
+	}
 	if len(release.Query.Select.Items) == 0 || j.failed {
 		return nil
 	}
@@ -151,6 +159,7 @@ func (j *joining) with(q *syntax.Query, rewrite func(*joining) []syntax.From) *s
 
 func keyName(i int) string   { return "k" + strconv.Itoa(i) }
 func valueName(i int) string { return "v" + strconv.Itoa(i) }
+func shownName(i int) string { return "p" + strconv.Itoa(i) }
 
 // key returns the term that a position or a name of an item stands for in GROUP BY.
 func (j *joining) key(t *syntax.Expr) *syntax.Expr {
@@ -260,6 +269,14 @@ func column(table, name string, at syntax.Position) *syntax.Expr {
 
 // value is the release's column for an aggregate.
 func (j *joining) value(t *syntax.Expr) *syntax.Expr {
+	if j.ofPublic(t) {
+		i := slices.IndexFunc(j.shown, t.Equal)
+		if i < 0 {
+			i = len(j.shown)
+			j.shown = append(j.shown, t)
+		}
+		return column(present, shownName(i), t.At)
+	}
 	i := slices.IndexFunc(j.values, t.Equal)
 	if i < 0 {
 		i = len(j.values)
@@ -273,6 +290,14 @@ func (j *joining) value(t *syntax.Expr) *syntax.Expr {
 		j.failed = true // it may count a row without a patient, in which all columns are NULL
 	}
 	return column(groups, valueName(i), t.At)
+}
+
+// ofPublic reports whether an aggregate of the joined rows is that of the public rows before the join, each of which is
+// joined at least once: it counts each value once.
+func (j *joining) ofPublic(t *syntax.Expr) bool {
+	last := len(j.s.From) - 1
+	each := t.Name == "count" && t.Distinct || t.Name == "min" || t.Name == "max"
+	return j.padded && j.keys != nil && each && len(t.Args) == 1 && t.Filter == nil && j.reads(t, func(i int) bool { return i < last })
 }
 
 // release is the query over these tables for the groups that have rows.

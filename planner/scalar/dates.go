@@ -87,9 +87,16 @@ func (c *call) seconds(microseconds *expr.Expr) *expr.Expr {
 	return c.op(expr.OpDivide, microseconds, wholeNumber(MicrosecondsPerSecond))
 }
 
-// elapsed is the difference of two timestamps in seconds or whole days; nil if the operands are not timestamps.
+// elapsed is the difference of two timestamps or dates in seconds or whole days; nil if the operands are neither.
 func (c *call) elapsed(difference *syntax.Expr, word string) *expr.Expr {
 	args := Unified(difference.Args, c.resolve)
+	if args[0].Type == value.TypeDate && args[1].Type == value.TypeDate {
+		days := c.op(expr.OpSubtract, args...)
+		if word == "day" {
+			return days
+		}
+		return c.op(expr.OpMultiply, days, expr.Literal(value.Float(24*60*60)))
+	}
 	if args[0].Type != value.TypeTimestamp || args[1].Type != value.TypeTimestamp {
 		return nil
 	}

@@ -238,7 +238,7 @@ var temporal = map[string]scalar{
 	"date_trunc": {"DATE_TRUNC('unit', d)", 2, 2, (*call).dateTrunc}, "datetrunc": {"DATETRUNC(unit, d)", 2, 2, (*call).dateTrunc},
 	"date_add": {"DATE_ADD(d, INTERVAL n unit)", 2, 3, (*call).dateAdd}, "dateadd": {"DATEADD(unit, n, d)", 3, 3, (*call).dateAdd},
 	"timestampadd": {"TIMESTAMPADD(unit, n, d)", 3, 3, (*call).dateAdd}, "date_sub": {"DATE_SUB(d, INTERVAL n unit)", 2, 2, (*call).dateSub},
-	"datediff": {"DATEDIFF(unit, from, to)", 2, 3, (*call).dateDiff}, "date_diff": {"DATE_DIFF('unit', from, to)", 3, 3, (*call).dateDiff},
+	"datediff": {"DATEDIFF(unit, from, to)", 2, 3, (*call).dateDiff}, "date_diff": {"DATE_DIFF('unit', from, to)", 2, 3, (*call).dateDiff},
 	"timestampdiff": {"TIMESTAMPDIFF(unit, from, to)", 3, 3, (*call).timestampDiff},
 	"age_in_years":  {"AGE_IN_YEARS(birth, at)", 2, 2, (*call).ageInYears},
 	"last_day":      {"LAST_DAY(d)", 1, 1, (*call).lastDay}, "eomonth": {"EOMONTH(d)", 1, 1, (*call).lastDay},

@@ -53,13 +53,15 @@ type differences struct {
 	typeLast    bool // CONVERT(x, type) instead of CONVERT(type, x)
 	truncates   bool // CAST(2.5 AS int) is 2 instead of 3
 	numberNames bool // [8507] is a name
+	bareJoin    bool // a JOIN b without a condition is a CROSS JOIN
+	partsOfDate bool // EXTRACT gives a number with a fraction, so that a quotient of it has one
 }
 
 var dialects = map[Dialect]differences{
-	PostgreSQL: {logarithm: "log10", sunday: -1, monday: -1},
+	PostgreSQL: {logarithm: "log10", sunday: -1, monday: -1, partsOfDate: true},
 	MySQL: {
 		realDivision: true, logarithm: "ln", nullsLeast: true, nullConcat: true, nullExtreme: true, sunday: 1, monday: 0,
-		textQuotes: true, monthName: "FMMonth", typeLast: true,
+		textQuotes: true, monthName: "FMMonth", typeLast: true, bareJoin: true,
 	},
 	BigQuery: {
 		realDivision: true, logarithm: "ln", baseLast: true, nullsLeast: true, nullConcat: true, nullExtreme: true,
@@ -69,17 +71,34 @@ var dialects = map[Dialect]differences{
 	TSQL:      {logarithm: "ln", baseLast: true, nullsLeast: true, sunday: 1, monday: -1, length: "trimmed", truncates: true, numberNames: true},
 	Spark: {
 		realDivision: true, logarithm: "ln", nullsLeast: true, nullConcat: true, sunday: 1, monday: 0, length: "length",
-		textQuotes: true, monthName: "Mon", addMonths: "same", truncates: true,
+		textQuotes: true, monthName: "Mon", addMonths: "same", truncates: true, bareJoin: true,
 	},
 }
 
 // division builds / in the dialect.
 func (d differences) division(x, y *Expr) *Expr {
-	if d.realDivision {
+	switch {
+	case d.realDivision:
 		return NewOperator(Divide, x, y)
+	case d.partsOfDate && (ofDateParts(x) || ofDateParts(y)):
+		x = &Expr{Kind: Cast, At: x.At, Type: value.TypeFloat, Args: []*Expr{x}}
 	}
 	return NewOperator("/", x, y)
 }
+
+// ofDateParts reports whether a number is computed from EXTRACT or DATE_PART, and not cast to int since.
+func ofDateParts(t *Expr) bool {
+	switch {
+	case t.Kind == Call && (t.Name == "extract" || t.Name == "date_part"):
+		return len(t.Args) > 0 && t.Args[0].Literal != value.Text("epoch") // which has a fraction
+	case t.Kind == Call && dateParts[t.Name] && t.Over == nil, t.Kind == Operator && (IsArithmetic(t.Name) || t.Name == "neg"):
+		return slices.ContainsFunc(t.Args, ofDateParts)
+	}
+	return false
+}
+
+// dateParts are the functions that give a number of the type of theirs.
+var dateParts = words("abs ceil ceiling floor round trunc greatest least coalesce nullif min max sum avg")
 
 // cast builds a CAST. In some dialects a cast to int drops the fraction.
 func (d differences) cast(t *Expr) *Expr {

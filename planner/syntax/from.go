@@ -45,6 +45,8 @@ func (p *parser) tableReference() []From {
 			how.On = p.expression()
 		case conditional && p.accept("using"):
 			how.Using = p.usingColumns(on)
+		case conditional && p.dialect.bareJoin && how.Join == InnerJoin:
+			how.Join = CrossJoin
 		case conditional:
 			if _, _, another := p.joinWords(); another {
 				Refuse(CodeNotSupported, on.at, "write the ON of each JOIN before the next JOIN",

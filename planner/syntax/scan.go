@@ -258,11 +258,15 @@ func bracketed(text string, at int, numbers bool) int {
 			return 0
 		}
 	}
-	n := strings.IndexAny(text[at+1:], "[]'\"\n,")
+	ends := "[]'\"\n,"
+	if numbers { // there are no arrays
+		ends = "[]'\"\n"
+	}
+	n := strings.IndexAny(text[at+1:], ends)
 	if n <= 0 || text[at+1+n] != ']' {
 		return 0
 	}
-	if r, _ := utf8.DecodeRuneInString(text[at+1:]); r != '_' && !unicode.IsLetter(r) && !(numbers && unicode.IsDigit(r)) {
+	if r, _ := utf8.DecodeRuneInString(text[at+1:]); r != '_' && !unicode.IsLetter(r) && !(numbers && !unicode.IsSpace(r)) {
 		return 0
 	}
 	for _, place := range []string{"offset(", "safe_offset(", "ordinal(", "safe_ordinal("} {
