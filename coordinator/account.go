@@ -15,11 +15,11 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 )
 
-// afterTimeout is how long a reservation outlives its query's time.
+// afterTimeout is how long a reservation stays after its query's time limit.
 const afterTimeout = time.Minute
 
-// caps are the budgets that bound a query of the researcher under the study: the study's first, then the researcher's
-// own over all studies, if there is one.
+// caps are the budgets that bound a researcher's query under a study: the study's first, then the researcher's own over
+// all studies, if there is one.
 func (c *Coordinator) caps(who Researcher, name string, terms *study.Document) []ledger.Cap {
 	caps := []ledger.Cap{{Scope: "study:" + name, Budget: terms.Budget}}
 	if own := c.config.Researchers[who.Name].Budget; own != nil {
@@ -32,10 +32,10 @@ func (c *Coordinator) caps(who Researcher, name string, terms *study.Document) [
 type Balance struct {
 	Budget    dp.Budget
 	Remaining dp.Remaining
-	spent     dp.Loss // and reserved
+	spent     dp.Loss // including reservations
 }
 
-// balances tells what is left under each cap, in the order of caps.
+// balances returns what is left under each cap, in the order of caps.
 func (c *Coordinator) balances(ctx context.Context, caps []ledger.Cap) ([]Balance, error) {
 	var all []Balance
 	for _, limit := range caps {
@@ -56,7 +56,7 @@ func (q *query) left(ctx context.Context) ([]Balance, error) {
 	return q.c.balances(ctx, q.c.caps(q.who, q.name, q.study))
 }
 
-// reserve sets the loss aside in the coordinator's own ledger.
+// reserve reserves the loss in the coordinator's own ledger.
 func (q *query) reserve(ctx context.Context, loss dp.Loss) (string, error) {
 	detail, err := json.Marshal(map[string]any{"sql": q.sql, "plan": q.plan.Fingerprint(), "noise": q.plan.Noise, "selection": q.plan.Selection})
 	if err != nil {
@@ -68,7 +68,7 @@ func (q *query) reserve(ctx context.Context, loss dp.Loss) (string, error) {
 		Expires: q.c.now().Add(q.c.config.QueryTimeout + afterTimeout),
 	})
 	if errors.Is(err, dp.ErrBudgetExhausted) {
-		// The ledger's error names scope, cost and what is left, all of them public.
+		// The ledger's error names scope, cost and what is left. All of these are public.
 		q.recordRefusal(ctx, err)
 		return "", &Error{
 			Code: CodeBudgetExhausted, Message: strings.TrimSuffix(firstLine(err), "; ask with a smaller epsilon"),
@@ -79,7 +79,7 @@ func (q *query) reserve(ctx context.Context, loss dp.Loss) (string, error) {
 }
 
 // recordRefusal records in the ledger that a budget refused the query, unless the researcher's refusals have used up
-// their bytes of it.
+// their share of the ledger's bytes.
 func (q *query) recordRefusal(ctx context.Context, why error) {
 	e := ledger.Entry{
 		Kind: ledger.KindRefuse, Study: q.name, Researcher: q.who.Name, Query: q.id, Loss: q.plan.Loss,
@@ -93,7 +93,7 @@ func (q *query) recordRefusal(ctx context.Context, why error) {
 	}
 }
 
-// affordable says what one more query may cost, in the unit in which researchers ask for it.
+// affordable says what one more query may cost, in the unit in which researchers ask.
 func (q *query) affordable(ctx context.Context) string {
 	left, err := q.left(ctx)
 	if err != nil {
@@ -134,7 +134,7 @@ func (q *query) giveBack(ctx context.Context, reservation string) {
 	}
 }
 
-// answerEntry is the ledger's entry that something is about to leave.
+// answerEntry is the ledger's entry for an answer that is about to leave.
 func (q *query) answerEntry(key string) (ledger.Entry, error) {
 	detail, err := json.Marshal(map[string]any{"answer": key, "hospitals": len(q.parts)})
 	return ledger.Entry{
@@ -143,7 +143,7 @@ func (q *query) answerEntry(key string) (ledger.Entry, error) {
 	}, err
 }
 
-// sentence says in plain words what is asked.
+// sentence describes in plain words what is asked.
 func (q *query) sentence() string {
 	return fmt.Sprintf("%s asks, under the study %s, for aggregates over %s, covered by %s noise of epsilon %g.",
 		q.who.Name, q.name, strings.Join(q.plan.Fragment.Tables(), ", "), q.plan.Noise.Mechanism, q.plan.Noise.Epsilon)

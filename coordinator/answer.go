@@ -11,30 +11,30 @@ import (
 type Answer struct {
 	Query string // the query's id, 32 hexadecimal digits
 	planner.Answer
-	Confidence float64 // with which a noisy value's exact one lies within [Low, High]
+	Confidence float64 // the probability that a noisy value's exact value is within [Low, High]
 	Cost       Cost
-	Remaining  dp.Remaining // of the study, after this, as far as the narrowest hospital allows
+	Remaining  dp.Remaining // of the study after this answer, as the hospital with the least left allows
 	Answered   []string     // hospitals, by name
 	Missing    []Absence
-	Stored     bool // given before over the same data: this time it cost nothing
-	// Sealed: each hospital covered its numbers with noise of its own before they left. Otherwise the coordinator added
-	// the noise.
+	Stored     bool // answered before over the same data: it cost nothing this time
+	// Sealed: each hospital covered its numbers with its own noise before they left. Otherwise the coordinator added the
+	// noise.
 	Sealed   bool
 	Warnings []string
-	Public   bool // public tables alone were read: the rows are as they are, and cost nothing
-	Informs  bool // nothing was asked of patients: the answer tells of the federation, or of a query, and cost nothing
+	Public   bool // only public tables were read: the rows are exact and cost nothing
+	Informs  bool // nothing was asked about patients: the answer describes the federation or a query, and cost nothing
 }
 
 // Cost is what an answer costs.
 type Cost struct {
 	Mechanism  dp.Mechanism
 	Accounting dp.Accounting
-	Epsilon    float64 // of all releases together; under zCDP the one whose rho is Rho
-	Delta      float64 // of selecting groups
-	Rho        float64 // as zCDP counts it; 0 under pure accounting
+	Epsilon    float64 // of all releases together; under zCDP the epsilon that corresponds to Rho
+	Delta      float64 // for the selection of groups
+	Rho        float64 // under zCDP; 0 under pure accounting
 }
 
-// cost adds up what releases cost. The mechanism is that of the first.
+// cost adds up the cost of releases. The mechanism is that of the first.
 func cost(releases []*planner.Plan, accounting dp.Accounting) Cost {
 	c := Cost{Accounting: accounting}
 	for i, p := range releases {

@@ -11,7 +11,7 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-// caveats are what hospitals say of how they read the tables of a query, by hospital.
+// caveats are what hospitals report about how they read the tables of a query, by hospital.
 type caveats map[string][]fragment.Caveat
 
 // add adds a hospital's caveats. Those that do not name a table and column of the catalog are dropped, so nothing else
@@ -35,7 +35,7 @@ func (c caveats) add(of *catalog.Catalog, hospital string, said []fragment.Cavea
 				continue
 			}
 			known.Share = s.Share
-		default: // of a later version
+		default: // a caveat of a later version
 			continue
 		}
 		if !slices.Contains(c[hospital], known) {
@@ -44,9 +44,9 @@ func (c caveats) add(of *catalog.Catalog, hospital string, said []fragment.Cavea
 	}
 }
 
-// sentences writes the caveats as sentences, sorted. hospitals is how many answer.
+// sentences writes the caveats as sentences, sorted. hospitals is the number that answer.
 func (c caveats) sentences(hospitals int) []string {
-	at := map[fragment.Caveat][]string{} // by all but the share
+	at := map[fragment.Caveat][]string{} // by everything but the share
 	most := map[fragment.Caveat]float64{}
 	for _, hospital := range slices.Sorted(maps.Keys(c)) {
 		for _, s := range c[hospital] {

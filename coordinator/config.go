@@ -27,30 +27,31 @@ import (
 
 // Config is the file coordinator.yaml; docs/coordinator.yaml explains each key.
 type Config struct {
-	Federation     string            `yaml:"federation"`
-	Name           string            `yaml:"name"`
-	Listen         string            `yaml:"listen"`
-	TLS            KeyPair           `yaml:"tls"`
-	FlightSQL      Door              `yaml:"flight_sql"`
-	Postgres       PostgresDoor      `yaml:"postgres"`
-	Nodes          Identity          `yaml:"nodes"`
-	Gossip         Gossip            `yaml:"gossip"`
-	Door           HospitalDoor      `yaml:"door"`
-	Catalog        string            `yaml:"catalog"`
-	Hospitals      []string          `yaml:"hospitals"`
-	Require        Require           `yaml:"require"`
-	Ledger         string            `yaml:"ledger"`
-	Confidence     float64           `yaml:"confidence"`
-	QueryTimeout   time.Duration     `yaml:"query_timeout"`
-	PrepareTimeout time.Duration     `yaml:"prepare_timeout"`
-	AnswerGrid     grid.Grid         `yaml:"answer_grid"`
-	Operators      map[string]string `yaml:"operators"` // public keys of those who may propose and close studies: files, by name
-	Former         []string          `yaml:"former"`    // names of operators who left: their keys sign nothing more
-	Limits         Limits            `yaml:"limits"`
-	Sealed         Sealed            `yaml:"sealed"`
-	Public         Public            `yaml:"public"`
-	// FirstProfiles are, by study, the share of its whole budget that the profile of a table may cost which is taken when
-	// a question first reads the table. A study that is not named takes no profile by itself.
+	Federation     string        `yaml:"federation"`
+	Name           string        `yaml:"name"`
+	Listen         string        `yaml:"listen"`
+	TLS            KeyPair       `yaml:"tls"`
+	FlightSQL      Door          `yaml:"flight_sql"`
+	Postgres       PostgresDoor  `yaml:"postgres"`
+	Nodes          Identity      `yaml:"nodes"`
+	Gossip         Gossip        `yaml:"gossip"`
+	Door           HospitalDoor  `yaml:"door"`
+	Catalog        string        `yaml:"catalog"`
+	Hospitals      []string      `yaml:"hospitals"`
+	Require        Require       `yaml:"require"`
+	Ledger         string        `yaml:"ledger"`
+	Confidence     float64       `yaml:"confidence"`
+	QueryTimeout   time.Duration `yaml:"query_timeout"`
+	PrepareTimeout time.Duration `yaml:"prepare_timeout"`
+	AnswerGrid     grid.Grid     `yaml:"answer_grid"`
+	// those who may propose and close studies: files of public keys, by name
+	Operators map[string]string `yaml:"operators"`
+	Former    []string          `yaml:"former"` // names of operators who left: their keys no longer sign
+	Limits    Limits            `yaml:"limits"`
+	Sealed    Sealed            `yaml:"sealed"`
+	Public    Public            `yaml:"public"`
+	// FirstProfiles are, by study, the share of its whole budget that the first profile of a table may cost. It is taken
+	// when a question first reads the table. A study that is not named takes no profile by itself.
 	FirstProfiles map[string]float64 `yaml:"first_profiles"`
 	Researchers   map[string]Access  `yaml:"researchers"`
 	Issuers       []identity.Issuer  `yaml:"issuers"`
@@ -79,7 +80,7 @@ type Public struct {
 type PublicDuckDB struct {
 	Database    string `yaml:"database"`     // a .duckdb file
 	Folder      string `yaml:"folder"`       // Parquet or CSV files of the tables' names
-	MemoryLimit string `yaml:"memory_limit"` // such as "2GB"; empty: 80 % of the machine's
+	MemoryLimit string `yaml:"memory_limit"` // such as "2GB"; empty: 80 % of the machine's memory
 }
 
 // KeyPair is a certificate chain and its private key, both PEM files.
@@ -93,10 +94,10 @@ type Door struct {
 	Listen string `yaml:"listen"` // host:port; empty: closed
 }
 
-// HospitalDoor is where hospitals dial in that accept no connection themselves.
+// HospitalDoor is where hospitals connect that accept no connections themselves.
 type HospitalDoor struct {
 	Listen    string `yaml:"listen"`    // host:port; empty: no address of its own
-	WebSocket bool   `yaml:"websocket"` // lines are taken in by the HTTPS API as well, at outward.Path
+	WebSocket bool   `yaml:"websocket"` // the HTTPS API also accepts their connections, at outward.Path
 }
 
 func (d HospitalDoor) open() bool { return d.Listen != "" || d.WebSocket }
@@ -104,12 +105,12 @@ func (d HospitalDoor) open() bool { return d.Listen != "" || d.WebSocket }
 // PostgresDoor is the door for tools that speak PostgreSQL's protocol.
 type PostgresDoor struct {
 	Door `yaml:",inline"`
-	// ProcessMemory is the ceiling of one of the processes that answer questions about the catalog, such as "256MB";
-	// empty: that.
+	// ProcessMemory limits the memory of each process that answers questions about the catalog, such as "256MB"; empty:
+	// that value.
 	ProcessMemory string `yaml:"process_memory"`
 }
 
-// Identity holds the PEM files with which the coordinator authenticates to the nodes, and of the authority that it
+// Identity holds the PEM files with which the coordinator authenticates to the nodes, and that of the authority that it
 // trusts.
 type Identity struct {
 	CA          string `yaml:"ca"`
@@ -117,23 +118,23 @@ type Identity struct {
 	Key         string `yaml:"key"`
 }
 
-// Gossip is how the coordinator finds the nodes that listen.
+// Gossip is how the coordinator finds nodes that listen.
 type Gossip struct {
 	Listen    string        `yaml:"listen"`    // IP:port, TCP and UDP; empty: no node listens
 	Advertise string        `yaml:"advertise"` // IP:port that others reach; empty: Listen
-	Join      []string      `yaml:"join"`      // host:port of members; empty: they join us
-	Key       config.Secret `yaml:"key"`       // encrypts the gossip; the federation's
+	Join      []string      `yaml:"join"`      // host:port of members; empty: others join the coordinator
+	Key       config.Secret `yaml:"key"`       // the federation's key, which encrypts the gossip
 }
 
 // Limits bound what one researcher, and one study, may ask.
 type Limits struct {
-	PerMinute      int `yaml:"per_minute"`       // queries of a researcher in a minute
-	AtOnce         int `yaml:"at_once"`          // queries of a researcher under way
-	StudyPerMinute int `yaml:"study_per_minute"` // of a study
-	StudyAtOnce    int `yaml:"study_at_once"`    // of a study
+	PerMinute      int `yaml:"per_minute"`       // queries of one researcher in a minute
+	AtOnce         int `yaml:"at_once"`          // queries of one researcher in progress
+	StudyPerMinute int `yaml:"study_per_minute"` // queries of one study in a minute
+	StudyAtOnce    int `yaml:"study_at_once"`    // queries of one study in progress
 }
 
-// DefaultLimits are the limits that the file does not set.
+// DefaultLimits are the limits if the file does not set them.
 var DefaultLimits = Limits{PerMinute: 120, AtOnce: 16, StudyPerMinute: 1200, StudyAtOnce: 200}
 
 // Access is a local account. It has a bearer token: either its SHA-256 in hexadecimal digits, or where the token itself
@@ -141,13 +142,13 @@ var DefaultLimits = Limits{PerMinute: 120, AtOnce: 16, StudyPerMinute: 1200, Stu
 type Access struct {
 	TokenSHA256 string        `yaml:"token_sha256"`
 	Token       config.Secret `yaml:"token"`
-	// Scram holds the SCRAM keys with which the token's bearer signs in at the PostgreSQL door without sending it
-	// (identity.ScramKeys). Empty: the token is sent there, over TLS. With Token it is derived, and stays empty.
+	// Scram holds the SCRAM keys with which the token's owner signs in at the PostgreSQL door without sending it
+	// (identity.ScramKeys). If it is empty, the token is sent there, over TLS. With Token it is derived and stays empty.
 	Scram string `yaml:"scram"`
 	// Roles are researcher, custodian, operator. Empty: researcher.
 	Roles []string `yaml:"roles"`
-	// Budget is the most that the researcher's queries may cost under all studies together;
-	// nil: no more than each study allows.
+	// Budget is the most that the researcher's queries may cost under all studies together; nil: only the studies limit
+	// them.
 	Budget *dp.Budget `yaml:"budget"`
 }
 
@@ -155,7 +156,7 @@ type Access struct {
 // is all.
 type Require struct{ atLeast int }
 
-// UnmarshalYAML reads `all` or a number from 1 up.
+// UnmarshalYAML reads `all` or a number of at least 1.
 func (r *Require) UnmarshalYAML(n *yaml.Node) error {
 	if n.Value == "all" {
 		*r = Require{}
@@ -263,7 +264,7 @@ func (c *Config) validate() error {
 	if c.QueryTimeout <= 0 || c.PrepareTimeout <= 0 {
 		problem("`query_timeout` and `prepare_timeout` must be above 0")
 	}
-	// What a worker takes before it is asked anything is a good part of 100 MB.
+	// A worker takes almost 100 MB before it is asked anything.
 	if n, ok := config.ParseSize(c.Postgres.ProcessMemory); c.Postgres.ProcessMemory != "" && (!ok || n < 128e6) {
 		problem("`postgres.process_memory` is %q; write a size of 128MB or more", c.Postgres.ProcessMemory)
 	}
@@ -319,7 +320,7 @@ func (c *Config) validate() error {
 	return errors.Join(problems...)
 }
 
-// Given tells whether the coordinator takes part in gossip.
+// Given reports whether the coordinator takes part in gossip.
 func (g Gossip) Given() bool { return g.Listen != "" }
 
 func (g Gossip) validate(door HospitalDoor) (problems []error) {
@@ -334,7 +335,7 @@ func (g Gossip) validate(door HospitalDoor) (problems []error) {
 	return problems
 }
 
-// validate lists what is wrong, one a line.
+// validate lists the errors, one per line.
 func (l Limits) validate() error {
 	for _, n := range []int{l.PerMinute, l.AtOnce, l.StudyPerMinute, l.StudyAtOnce} {
 		if n < 1 || n > 1_000_000 {
@@ -344,7 +345,7 @@ func (l Limits) validate() error {
 	return nil
 }
 
-// terms are those of the certificates that the coordinator depends on, as far as they can be read.
+// terms are the validity periods of the certificates that the coordinator needs, as far as they can be read.
 func (c *Config) terms() (all []pki.Term) {
 	add := func(what, file string, latest bool) {
 		if t, err := pki.ReadTerm(what, file, latest); err == nil {
@@ -357,7 +358,7 @@ func (c *Config) terms() (all []pki.Term) {
 	return all
 }
 
-// MinToken is the shortest token that is taken, in bytes: no guessing.
+// MinToken is the length of the shortest token that is accepted, in bytes, so that it cannot be guessed.
 const MinToken = 16
 
 func (c Access) roles() []identity.Role {
@@ -384,7 +385,7 @@ func (c Access) hash() ([sha256.Size]byte, error) {
 	return sha256.Sum256(token), err
 }
 
-// token reads the token, where it is kept.
+// token reads the token from its file.
 func (c Access) token() ([]byte, error) {
 	token, err := c.Token.Read("")
 	if err == nil && len(token) < MinToken {
@@ -393,7 +394,7 @@ func (c Access) token() ([]byte, error) {
 	return token, err
 }
 
-// enter adds the account to the book of those that can sign in by SCRAM, if it can.
+// enter adds the account to the book of accounts that can sign in by SCRAM, if it can.
 func (c Access) enter(book *identity.Book, name string) error {
 	if c.Scram != "" {
 		keys, err := identity.ParseScramKeys(c.Scram)

@@ -6,7 +6,7 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// constants gives the one row and the columns of SELECT 1 and similar statements, with which pools and drivers test a
+// constants returns the row and the columns of SELECT 1 and similar statements, with which pools and drivers test a
 // connection. It returns nil for any other statement.
 func constants(s *syntax.Statement) (columns []planner.Column, row []planner.Estimate) {
 	q := s.Query
@@ -26,7 +26,7 @@ func constants(s *syntax.Statement) (columns []planner.Column, row []planner.Est
 		}
 		name := item.Alias
 		if name == "" {
-			name = "?column?" // as PostgreSQL calls it
+			name = "?column?" // PostgreSQL's name for it
 		}
 		columns, row = append(columns, planner.Column{Name: name, Type: v.Type()}), append(row, planner.Estimate{Value: v})
 	}

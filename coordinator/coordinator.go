@@ -25,8 +25,7 @@ import (
 	"github.com/intramuros/intramuros/internal/telemetry"
 )
 
-// Coordinator answers the queries of one federation. Its methods may be called
-// at the same time.
+// Coordinator answers the queries of one federation. Its methods may be called concurrently.
 type Coordinator struct {
 	config        *Config
 	catalog       *catalog.Catalog
@@ -34,21 +33,21 @@ type Coordinator struct {
 	roster        Roster
 	ledger        *ledger.Ledger
 	nodes         nodes
-	door          *outward.Door                // nil: every hospital listens
+	door          *outward.Door                // nil if every hospital listens
 	tokens        map[string][sha256.Size]byte // of local accounts, by researcher
-	book          *identity.Book               // of local accounts that prove their token
-	people        *identity.Verifier           // knows whom other providers vouch for
-	accounts      *identity.Local              // vouches for local accounts, to the hospitals
+	book          *identity.Book               // local accounts that prove their token
+	people        *identity.Verifier           // verifies tokens of identity providers
+	accounts      *identity.Local              // signs tokens of local accounts for the hospitals
 	studies       *study.Registry
 	custody       *custody
-	notifier      *notify.Notifier // nil: nobody is told
-	askers, asked *rate.Limiter    // by researcher, and by study
+	notifier      *notify.Notifier // nil if nobody is notified
+	askers, asked *rate.Limiter    // by researcher and by study
 	outlined      *rate.Limiter    // by researcher: queries that are only planned
-	refused       *rate.Volume     // by study and researcher: bytes of the ledger
+	refused       *rate.Volume     // by study and researcher: bytes that refusals add to the ledger
 	profiles      profiles
 	firsts        firsts
-	losses        losses // of hospitals, while queries were sealed
-	public        Copy   // of public tables; nil: the hospitals' are read
+	losses        losses // hospitals that were lost while a query was sealed
+	public        Copy   // its own public tables; nil: those of the hospitals are read
 	found         foundRows
 	metrics       *metrics
 	tracer        trace.Tracer
@@ -66,8 +65,8 @@ type adder interface {
 
 func drawn(n dp.Noise, c dp.Coordinate) (adder, error) { return n.Adder(c) }
 
-// Open reads what the configuration names: catalog, certificates, tokens and
-// ledger. The roster stays the caller's; nil: no hospital listens. Close the Coordinator after use.
+// Open reads what the configuration names: catalog, certificates, tokens and ledger. The caller keeps the roster; it is
+// nil if no hospital listens. Close the Coordinator after use.
 func Open(ctx context.Context, config *Config, roster Roster, log *slog.Logger) (*Coordinator, error) {
 	c := &Coordinator{
 		config: config, roster: roster, metrics: newMetrics(), tracer: telemetry.NoTracer(), log: log,
@@ -111,7 +110,8 @@ func Open(ctx context.Context, config *Config, roster Roster, log *slog.Logger) 
 		peer := pki.Identity{Federation: config.Federation, Role: pki.RoleNode, Name: name}
 		return pki.ClientTLS(config.Nodes.CA, config.Nodes.Certificate, config.Nodes.Key, peer)
 	}}
-	if _, err := c.nodes.secure(config.Hospitals[0]); err != nil { // else the first query would tell
+	// otherwise the error would only appear at the first query
+	if _, err := c.nodes.secure(config.Hospitals[0]); err != nil {
 		return nil, err
 	}
 	if c.notifier, err = notify.Open(config.Notify, "coordinator "+config.Federation, config.Ledger+".notified.json", log); err != nil {
@@ -139,8 +139,7 @@ func Open(ctx context.Context, config *Config, roster Roster, log *slog.Logger) 
 	return c, nil
 }
 
-// Close ends the connections to the hospitals and closes the ledger. No query
-// may be under way.
+// Close ends the connections to the hospitals and closes the ledger. No query may be in progress.
 func (c *Coordinator) Close() error {
 	c.nodes.close()
 	var err error
@@ -150,7 +149,7 @@ func (c *Coordinator) Close() error {
 	return errors.Join(err, c.ledger.Close())
 }
 
-// openDoor opens the door for hospitals that accept no connection, if the configuration names one.
+// openDoor opens the door for hospitals that accept no connections, if the configuration has one.
 func (c *Coordinator) openDoor(ctx context.Context) error {
 	if !c.config.Door.open() {
 		return nil
@@ -171,8 +170,8 @@ func (c *Coordinator) openDoor(ctx context.Context) error {
 	return nil
 }
 
-// WebSocket is the handler of hospitals' lines at outward.Path of the HTTPS API. It is nil if the configuration does
-// not allow them.
+// WebSocket handles hospitals' connections at outward.Path of the HTTPS API. It is nil if the configuration does not
+// allow them.
 func (c *Coordinator) WebSocket() http.Handler {
 	if !c.config.Door.WebSocket {
 		return nil
@@ -180,7 +179,7 @@ func (c *Coordinator) WebSocket() http.Handler {
 	return c.door
 }
 
-// Catalog is the federation's catalog.
+// Catalog returns the federation's catalog.
 func (c *Coordinator) Catalog() *catalog.Catalog { return c.catalog }
 
 func openCatalog(name string) (*catalog.Catalog, error) {
@@ -195,16 +194,16 @@ func openCatalog(name string) (*catalog.Catalog, error) {
 	return c, nil
 }
 
-// outlines is how many outlines may be asked for in the time of one query. Consoles ask for them while somebody types.
+// outlines is how many outlines may be asked for in place of one query. Consoles ask for them while somebody types.
 const outlines = 10
 
-// Bytes of the ledger that a researcher's refused queries under one study may take.
+// How many bytes of the ledger a researcher's refused queries under one study may take.
 const (
 	refusalBytes    = 64 << 10 // at once
 	refusalBytesDay = 1 << 20
 )
 
-// outline counts a query that is only planned, or refuses it where there are too many. leave must follow.
+// outline counts a query that is only planned, or refuses it if there are too many. The caller must call leave.
 func (c *Coordinator) outline(who Researcher) (leave func(), err error) {
 	if err := c.outlined.Enter(who.Name, c.now()); err != nil {
 		return nil, &Error{Code: CodeTooMany, Message: "of your outlines there are " + err.Error(), Hint: "wait a little and ask again", cause: err}
@@ -212,11 +211,10 @@ func (c *Coordinator) outline(who Researcher) (leave func(), err error) {
 	return func() { c.outlined.Leave(who.Name) }, nil
 }
 
-// enter counts a query of a researcher under a study, or refuses it where there are too many.
-// leave must follow.
+// enter counts a researcher's query under a study, or refuses it if there are too many. The caller must call leave.
 func (c *Coordinator) enter(who Researcher, study string) (leave func(), err error) {
 	if _, err := c.study(who, study); err != nil {
-		return nil, err // nobody uses up what others may ask
+		return nil, err // nobody can use up the rate of others
 	}
 	refused := func(whose string, l string, err error) error {
 		return &Error{Code: CodeTooMany, Message: fmt.Sprintf("of %s queries there are %s", whose, l), Hint: "wait a little and ask again", cause: err}

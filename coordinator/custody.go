@@ -19,37 +19,37 @@ import (
 )
 
 const (
-	readMail      = time.Second      // how often records of studies are looked for
-	exchangeEvery = 10 * time.Second // how often hospitals are told and asked how things stand
-	exchangeTime  = 5 * time.Second  // of one hospital
-	// keepEvery is how often the checkpoint of an idle hospital is written down. After a query it is always written.
+	readMail      = time.Second      // how often new records of studies are looked for
+	exchangeEvery = 10 * time.Second // how often hospitals and coordinator exchange their states
+	exchangeTime  = 5 * time.Second  // the time limit for one hospital
+	// keepEvery is how often the checkpoint of an idle hospital is stored. After a query it is always stored.
 	keepEvery = 10 * time.Minute
 )
 
-// custody holds what coordinator and hospitals know of each other's studies and ledgers.
+// custody holds what coordinator and hospitals know about each other's studies and ledgers.
 type custody struct {
 	key ed25519.PrivateKey // signs this ledger's checkpoints, and tokens of local accounts
 
 	mu       sync.Mutex
 	statuses map[string]map[string]study.Status // by hospital and study
 	held     map[string]map[string]study.Terms  // what hospitals allow studies that are open there
-	alarms   map[string]string                  // hospitals whose ledger is not what it was, and why
-	broken   error                              // why nothing is answered, until the coordinator is started again
-	exchange map[string]exchange                // with each hospital that is there
-	programs map[string]string                  // releases, as hospitals said last
-	// terms of this coordinator's certificates, as they were at termsRead.
+	alarms   map[string]string                  // hospitals whose ledger has lost a part, and why
+	broken   error                              // why nothing is answered until the coordinator is restarted
+	exchange map[string]exchange                // with each hospital that is present
+	programs map[string]string                  // program versions, as hospitals last told them
+	// terms are the validity periods of this coordinator's certificates at the time termsRead.
 	terms     []pki.Term
 	termsRead time.Time
 }
 
-// exchange records when a hospital was last asked, and how often in vain since it last answered.
+// exchange records when a hospital was last asked, and how often it has not answered since.
 type exchange struct {
 	asked time.Time
 	vain  int
 }
 
-// due is when the hospital is asked again. One that does not answer is asked later and later: a hundred of them would
-// keep this coordinator busy with useless connections.
+// due is when the hospital is asked again. The pause grows while it does not answer. Otherwise a hundred such hospitals
+// would keep this coordinator busy with useless connections.
 func (e exchange) due() time.Time {
 	pause := exchangeEvery
 	if e.vain > 0 {
@@ -62,7 +62,7 @@ func newCustody(key ed25519.PrivateKey) *custody {
 	return &custody{key: key, statuses: map[string]map[string]study.Status{}, held: map[string]map[string]study.Terms{}, alarms: map[string]string{}, exchange: map[string]exchange{}, programs: map[string]string{}}
 }
 
-// Run takes records of studies and keeps in touch with the hospitals, until ctx ends.
+// Run accepts records of studies and exchanges states with the hospitals until ctx ends.
 func (c *Coordinator) Run(ctx context.Context) {
 	var watch sync.WaitGroup
 	watch.Go(func() { pki.WatchTerms(ctx, c.terms, c.log) })
@@ -85,7 +85,7 @@ func (c *Coordinator) Run(ctx context.Context) {
 	}
 }
 
-// exchangeDue exchanges with the hospitals whose turn it is: new ones, and those last asked a while ago or before a new
+// touch exchanges states with the hospitals that are due: new ones, and those last asked some time ago or before a new
 // study.
 func (c *Coordinator) exchangeDue(ctx context.Context) {
 	present, _ := c.Federation().split()
@@ -100,7 +100,7 @@ func (c *Coordinator) exchangeDue(ctx context.Context) {
 	}
 	for name := range c.custody.exchange {
 		if !there[name] {
-			delete(c.custody.exchange, name) // it is asked as soon as it is back
+			delete(c.custody.exchange, name) // it is asked as soon as it returns
 		}
 	}
 	c.custody.mu.Unlock()
@@ -119,7 +119,7 @@ func (c *Coordinator) exchangeDue(ctx context.Context) {
 	})
 }
 
-// exchangeWith sends a hospital studies and checkpoints, and receives its own.
+// exchangeWith sends a hospital studies and checkpoints, and receives those of the hospital.
 func (c *Coordinator) exchangeWith(ctx context.Context, h Hospital) error {
 	own, err := c.ledger.Checkpoint(ctx, c.custody.key)
 	if err != nil {
@@ -151,7 +151,7 @@ func (c *Coordinator) exchangeWith(ctx context.Context, h Hospital) error {
 	return c.keepCheckpoints(ctx, map[string]ledger.Checkpoint{h.Name: *state.Checkpoint}, map[string]*ledger.Checkpoint{h.Name: before}, keepEvery)
 }
 
-// keptCheckpoint is the latest checkpoint of a hospital's ledger that is kept here.
+// keptCheckpoint is the latest checkpoint of a hospital's ledger that is stored here.
 func (c *Coordinator) keptCheckpoint(ctx context.Context, hospital string) *ledger.Checkpoint {
 	k, ok, err := c.ledger.Kept(ctx, nodeOwner(hospital))
 	if err != nil || !ok {
@@ -162,7 +162,7 @@ func (c *Coordinator) keptCheckpoint(ctx context.Context, hospital string) *ledg
 
 func nodeOwner(hospital string) string { return "node " + hospital }
 
-// keepCheckpoints writes down the checkpoints that fresh returns.
+// keepCheckpoints stores the checkpoints that fresh returns.
 func (c *Coordinator) keepCheckpoints(ctx context.Context, shown map[string]ledger.Checkpoint, known map[string]*ledger.Checkpoint, age time.Duration) error {
 	fresh := c.newerCheckpoints(shown, known, age)
 	if len(fresh) == 0 {
@@ -171,10 +171,10 @@ func (c *Coordinator) keepCheckpoints(ctx context.Context, shown map[string]ledg
 	return c.ledger.Keep(ctx, fresh...)
 }
 
-// newerCheckpoints compares hospitals' checkpoints with the ones they showed before. It returns those to be written down: where
-// the kept one is older than age. The first checkpoint of a hospital tells its key, since it came over a connection
-// that the hospital's certificate authenticates. known are the checkpoints that were kept when the hospitals were
-// asked. A slow answer may be older than what is kept by now; that is no lie.
+// newerCheckpoints compares hospitals' checkpoints with those that they showed before. It returns the ones to be
+// stored: those whose stored checkpoint is older than age. A hospital's first checkpoint tells its key, since it came
+// over a connection that the hospital's certificate authenticates. known are the checkpoints that were stored when the
+// hospitals were asked. A slow answer may be older than what is stored by now; that is not a contradiction.
 func (c *Coordinator) newerCheckpoints(shown map[string]ledger.Checkpoint, known map[string]*ledger.Checkpoint, age time.Duration) []ledger.Checkpoint {
 	var fresh []ledger.Checkpoint
 	for hospital, s := range shown {
@@ -206,10 +206,10 @@ func (c *Coordinator) newerCheckpoints(shown map[string]ledger.Checkpoint, known
 	return fresh
 }
 
-// checkOwnLedger compares the checkpoint that a hospital keeps of this coordinator's ledger with the ledger.
+// checkOwnLedger compares the ledger with the checkpoint of it that a hospital keeps.
 func (c *Coordinator) checkOwnLedger(ctx context.Context, kept ledger.Checkpoint) {
 	if kept.Verify(c.custody.key.Public().(ed25519.PublicKey)) != nil {
-		return // nobody can stop this coordinator with a forgery
+		return // a forgery must not stop this coordinator
 	}
 	err := c.ledger.Compare(ctx, kept)
 	if !errors.Is(err, ledger.ErrBehind) && !errors.Is(err, ledger.ErrDiverged) {
@@ -243,7 +243,7 @@ func (c *Coordinator) ledgerIntact() error {
 	}
 }
 
-// terms are those of the coordinator's certificates, read at most once a second.
+// terms returns the validity periods of the coordinator's certificates. It reads them at most once a second.
 func (c *Coordinator) terms() []pki.Term {
 	c.custody.mu.Lock()
 	defer c.custody.mu.Unlock()
@@ -253,8 +253,8 @@ func (c *Coordinator) terms() []pki.Term {
 	return c.custody.terms
 }
 
-// certified refuses if a certificate of this coordinator, or its authority's, has expired. No hospital would answer
-// then, and the error says why.
+// certified refuses if a certificate of this coordinator or its authority has expired. No hospital would answer then,
+// and the error says why.
 func (c *Coordinator) certified() error {
 	now := c.now()
 	for _, t := range c.terms() {
@@ -269,7 +269,7 @@ func (c *Coordinator) certified() error {
 	return nil
 }
 
-// closed tells why a hospital is not asked under a study, as far as the coordinator knows. The hospital itself decides.
+// closed says why a hospital is not asked under a study, as far as the coordinator knows. The hospital itself decides.
 func (c *Coordinator) closed(hospital, id string) *Absence {
 	c.custody.mu.Lock()
 	defer c.custody.mu.Unlock()
@@ -292,7 +292,7 @@ func (c *Coordinator) closed(hospital, id string) *Absence {
 	}
 }
 
-// withCheckpoint adds a checkpoint to what is sent beside a call.
+// withCheckpoint adds a checkpoint to the metadata of a call.
 func withCheckpoint(ctx context.Context, key string, c *ledger.Checkpoint) context.Context {
 	if c == nil {
 		return ctx

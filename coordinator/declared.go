@@ -9,16 +9,17 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-// declared adds up partial aggregates of declared groups, each in its place. It first notes what came, in turn, so that
-// a hospital with few of many declared groups takes little room; from when that would take more, it holds all groups.
+// declared adds up partial aggregates of declared groups, each at its index. At first it lists only the groups that
+// came, so a hospital with few of many declared groups needs little memory. When the list would need more memory than
+// all groups, it switches to all groups.
 type declared struct {
 	places *fragment.Places
-	width  int           // integers of a group
-	all    bool          // sums holds all groups by their places, and not those of noted in turn
-	noted  []uint32      // places, below fragment.MaxCells
-	sums   []int64       // width integers a group
-	size   int64         // integers, as which this counts in held
-	held   *atomic.Int64 // of maxIntegers, by all hospitals of the query
+	width  int           // integers of one group
+	all    bool          // sums has all groups by index, and not those in noted
+	noted  []uint32      // indexes of the groups that came, below fragment.MaxCells
+	sums   []int64       // width integers for each group
+	size   int64         // the integers that this counts for in held
+	held   *atomic.Int64 // the integers held for all hospitals of the query, at most maxIntegers
 	most   int64         // maxIntegers
 }
 
@@ -44,7 +45,7 @@ func (d *declared) addRecord(record arrow.Record) error {
 	})
 }
 
-// add adds a group, for which there is room.
+// add adds a group; there must be room.
 func (d *declared) add(place int, partials []int64) {
 	if d.all {
 		addTo(d.sums[place*d.width:(place+1)*d.width], partials)
@@ -74,7 +75,7 @@ func (d *declared) grow(more int) error {
 	return nil
 }
 
-// count has this count as that many integers.
+// count records that this takes size integers.
 func (d *declared) count(size int64) error {
 	more := size - d.size
 	if held := d.held.Add(more); more > 0 && held > d.most {

@@ -1,4 +1,4 @@
-// Package coordinator is the life of a query in a federation:
+// Package coordinator answers queries in a federation. A query goes through these steps:
 //
 //	admit    the researcher's token, the study, its dates and caps      study.go
 //	plan     SQL to fragment, noise and output; pure                    package planner
@@ -12,14 +12,11 @@
 //	         in a sealed study: the sum of what hospitals have covered  seal.go
 //	record   noisy cells are stored, to be given again at no cost       stored.go
 //
-// A ledger that was lost comes back from the hospitals' (rebuild.go).
+// If the ledger is lost, it is restored from those of the hospitals (rebuild.go).
 //
-// Contract: nothing leaves but noisy answers and public facts (names, codes,
-// plans, prices). What a query costs is charged before a hospital runs it, and
-// stays charged whatever happens then. A refusal before that costs nothing and
-// leaves no reservation at any hospital. The same plan over the same data gives
-// the same stored answer.
+// Contract: only noisy answers and public facts (names, codes, plans, prices) leave. A query's cost is charged before a
+// hospital runs it, and stays charged whatever happens then. A refusal before the charge costs nothing and leaves no
+// reservation at any hospital. The same plan over the same data gives the same stored answer.
 //
-// Every error that a caller gets is an *Error with a stable Code. The front doors
-// in the folders below only translate.
+// Every error that a caller gets is an *Error with a stable Code. The front doors in the folders below only translate.
 package coordinator

@@ -13,16 +13,17 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// Where the configuration gives a study a share, the first question that reads a table takes the table's profile before
-// it is answered itself. Every door tells its price before anything is spent, as far as it tells a price at all.
+// If the configuration gives a study a share for first profiles, the first question that reads a table takes the
+// table's profile before it is answered. Every door that shows a price shows the profile's price before anything is
+// spent.
 
-// failedFirstForm begins the keys, among the stored answers, of tables whose first profile failed after it was charged.
+// failedFirstForm begins the keys, in the store of answers, of tables whose first profile failed after its charge.
 const failedFirstForm = "failed first profile 1/"
 
-// firstAgain is how long no first profile is tried after one that failed.
+// firstAgain is how long no first profile is tried after a failed one.
 const firstAgain = time.Hour
 
-// mostFailed is how many first profiles of a table may fail after a charge. After that, none is tried again.
+// mostFailed is how many first profiles of a table may fail after a charge. Then none is tried again.
 const mostFailed = 2
 
 // studyTable is a table under a study.
@@ -31,15 +32,15 @@ type studyTable struct {
 	Table string `json:"table"`
 }
 
-// firsts are first profiles under way, and those that failed.
+// firsts are the first profiles in progress and those that failed.
 type firsts struct {
 	mu     sync.Mutex
-	turns  map[string]chan struct{} // by study, with room for whoever takes profiles
-	failed map[studyTable]int       // how often, after a charge
-	until  map[studyTable]time.Time // failed, and not tried again until then
+	turns  map[string]chan struct{} // by study: one may take profiles at a time
+	failed map[studyTable]int       // how often it failed after a charge
+	until  map[studyTable]time.Time // after a failure: when it may be tried again
 }
 
-// lock waits until nobody else takes first profiles under the study. leave must follow.
+// lock waits until nobody else takes first profiles under the study. The caller must call leave.
 func (f *firsts) lock(ctx context.Context, study string) (leave func(), err error) {
 	f.mu.Lock()
 	if f.turns == nil {
@@ -84,7 +85,7 @@ func (f *firsts) tries(t studyTable, now time.Time) bool {
 	return f.failed[t] < mostFailed && !now.Before(f.until[t])
 }
 
-// needsFirstProfile reports whether a table has no profile, and may get its first.
+// needsFirstProfile reports whether a table has no profile and may get its first one.
 func (c *Coordinator) needsFirstProfile(t studyTable) bool {
 	_, has := c.profiles.of(t.Study, t.Table)
 	return !has && c.firsts.tries(t, c.now())
@@ -99,15 +100,15 @@ func (c *Coordinator) loadFailedFirsts(ctx context.Context) error {
 type dueProfile struct {
 	profiling
 	epsilon float64 // of each of its questions
-	cost    Cost    // of all of them, if none was answered before
-	part    float64 // of the study's whole budget, in (0, 1]
+	cost    Cost    // of all of them, if no answer is stored
+	part    float64 // as a share of the study's whole budget, in (0, 1]
 }
 
 type dueProfiles []dueProfile
 
-// due are the profiles that the question takes before it is answered. There are none where its answer is stored, where
-// it asks for an accuracy (its price follows from the profile, so that what was told before would not hold), and where
-// the budgets do not reach for the profile and the question.
+// due lists the profiles that the question takes first. There are none if its answer is stored, or if the budgets are
+// too small for the profile and the question. There are also none if it asks for an accuracy: then the profile would
+// change its price, which was already shown.
 func (q *query) due(ctx context.Context) (dueProfiles, error) {
 	share := q.c.config.FirstProfiles[q.name]
 	if share == 0 || q.storedOnly || q.targets || q.public() || len(q.parts) < q.required || !counts(q.study) {
@@ -120,7 +121,7 @@ func (q *query) due(ctx context.Context) (dueProfiles, error) {
 	tables = slices.DeleteFunc(tables, func(t *catalog.Table) bool {
 		return !q.reads(t.Name) || !q.c.needsFirstProfile(studyTable{q.name, t.Name})
 	})
-	if len(tables) == 0 { // as soon as all have their profiles
+	if len(tables) == 0 { // all of them have profiles
 		return nil, nil
 	}
 	if stored, err := q.answered(ctx); stored || err != nil {
@@ -162,8 +163,8 @@ func (q *query) reads(table string) bool {
 	return slices.ContainsFunc(q.program.Releases, func(p *planner.Plan) bool { return slices.Contains(p.Fragment.Tables(), table) })
 }
 
-// reaches reports whether the budgets of the study, the researcher and the hospitals that would be asked have a loss
-// left.
+// reaches reports whether the budgets of the study, the researcher and the hospitals that would be asked still allow a
+// loss.
 func (q *query) reaches(ctx context.Context, loss dp.Loss) (bool, error) {
 	left, err := q.left(ctx)
 	if err != nil {
@@ -201,7 +202,7 @@ func (d *dueProfile) price(q *query) (total dp.Loss, ok bool) {
 	return total, true
 }
 
-// sentences tell of the profiles before they are paid for.
+// sentences describe the profiles before they are paid for.
 func (all dueProfiles) sentences() []string {
 	var lines []string
 	for _, d := range all {
@@ -213,7 +214,7 @@ func (all dueProfiles) sentences() []string {
 	return lines
 }
 
-// priceText is the price in four digits, and the part of the study's budget that it is.
+// priceText is the price in four digits, with its share of the study's budget.
 func (d *dueProfile) priceText() string {
 	rho := ""
 	if d.cost.Accounting == dp.ZCDP {

@@ -10,24 +10,24 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// Explanation says what a query would do and cost. It costs nothing.
+// Explanation says what a query would do and cost. An explanation costs nothing.
 type Explanation struct {
 	Plan       string // in plain text
 	Cost       Cost
-	MinEpsilon float64      // the least price of each release of the study: that of Laplace noise of this epsilon
+	MinEpsilon float64      // the least price of a release of the study: that of Laplace noise with this epsilon
 	Remaining  dp.Remaining // of the study, before the query
-	Researcher *Balance     // over all studies, before the query; nil: no cap
-	Stored     bool         // the answer is there already and would cost nothing
-	Public     bool         // public tables alone would be read, which costs nothing
+	Researcher *Balance     // over all studies, before the query; nil: no limit
+	Stored     bool         // the answer is stored and would cost nothing
+	Public     bool         // only public tables would be read, which costs nothing
 	Expected   []planner.Expected
-	Confidence float64 // of the expected half-widths
+	Confidence float64 // of the expected intervals
 	Engines    []EngineSQL
-	// Keys are the hospitals' keys for masking, one of each hospital that would mask, by name. The coordinator only relays
-	// them, so a person compares them with the hospitals' custodians.
+	// Keys are the hospitals' keys for masking, by name: one of each hospital that would mask. The coordinator only
+	// relays them, so a person must compare them with the hospitals' custodians.
 	Keys     []HospitalKey
-	Problems []Absence // hospitals that would not answer, as it is now
+	Problems []Absence // hospitals that would not answer now
 	Allowed  bool      // the budgets suffice
-	Warnings []string  // what the answer would say beside its numbers, as far as it is known before
+	Warnings []string  // what the answer would say beside its numbers, as far as it is known
 }
 
 // EngineSQL is the SQL that an engine would run, and at which hospitals.
@@ -37,18 +37,18 @@ type EngineSQL struct {
 	Hospitals []string
 }
 
-// HospitalKey is a hospital's key, as the hospital tells it.
+// HospitalKey is a hospital's key, as the hospital told it.
 type HospitalKey struct {
 	Hospital string `json:"hospital"`
-	// Fingerprint is what `intramuros ledger show --kind config` shows there. It is empty if the hospital's release is too
-	// early to tell it.
+	// Fingerprint is what `intramuros ledger show --kind config` shows there. It is empty if the hospital's program is
+	// too old to tell it.
 	Fingerprint string `json:"fingerprint"`
 }
 
 // KeysNote is the note for people beside Explanation.Keys.
 const KeysNote = "The coordinator relays these fingerprints, and could relay wrong ones: compare each with the hospital's custodian by telephone."
 
-// Told is the key in words.
+// Told writes the key in words.
 func (k HospitalKey) Told() string {
 	if k.Fingerprint == "" {
 		return k.Hospital + " tells none (an earlier release)"
@@ -56,8 +56,8 @@ func (k HospitalKey) Told() string {
 	return k.Hospital + " " + k.Fingerprint
 }
 
-// Explain plans a query, prices it, and asks the hospitals what they would run. It reserves and spends nothing. It
-// answers at the ticks of the AnswerGrid as well, since a hospital that computes for somebody else answers more slowly.
+// Explain plans a query, prices it, and asks the hospitals what they would run. It reserves and spends nothing. It also
+// answers at the ticks of the AnswerGrid, because a hospital that computes for somebody else answers more slowly.
 // Errors are those of Query up to planning.
 func (c *Coordinator) Explain(ctx context.Context, who Researcher, req Request) (*Explanation, error) {
 	return c.explain(ctx, who, read(req))
@@ -127,8 +127,8 @@ func (q *query) explain(ctx context.Context) (*Explanation, error) {
 	return e, nil
 }
 
-// applyBudgets applies the budgets of the hospitals that would be asked. The least that one of them has left is what is left.
-// A hospital that has too little would not answer.
+// applyBudgets applies the budgets of the hospitals that would be asked: what is left is the least that is left at any
+// of them. A hospital with too little left would not answer.
 func (e *Explanation) applyBudgets(ctx context.Context, q *query, own Balance, loss dp.Loss) error {
 	all, err := q.limits(ctx, own)
 	if err != nil {
@@ -146,7 +146,7 @@ func (e *Explanation) applyBudgets(ctx context.Context, q *query, own Balance, l
 	return nil
 }
 
-// release adds what the hospitals say of one release, and notes those that would answer.
+// release adds what the hospitals say about one release, and records which would answer.
 func (e *Explanation) release(ctx context.Context, q *query, said caveats, would map[string]bool) error {
 	if _, err := q.request(); err != nil {
 		return err

@@ -28,22 +28,22 @@ var (
 	errDeadline     = fmt.Errorf("the query's time is nearly up: %w", context.DeadlineExceeded)
 )
 
-// lookAfter is how long a late hospital may be silent before it is asked whether it is there.
+// lookAfter is how long a late hospital may be silent before it is pinged.
 const lookAfter = 300 * time.Millisecond
 
 // part is one hospital's part in a query.
 type part struct {
 	hospital    Hospital
-	version     int                // of the wire, in which it is asked
-	request     []byte             // what it is asked
+	version     int                // the version of the wire in which it is asked
+	request     []byte             // the encoded request
 	reservation string             // the node's; empty until it has prepared
-	caveats     []fragment.Caveat  // what it says of how it reads the tables
-	answered    bool               // executed to the end: nothing can be given back
+	caveats     []fragment.Caveat  // what it reports about how it reads the tables
+	answered    bool               // it executed to the end: nothing can be given back
 	checkpoint  *ledger.Checkpoint // of the hospital's ledger, after its charge
-	batches     atomic.Int64       // batches of its answer that have come
+	batches     atomic.Int64       // the number of batches received
 	sums        sums
-	line        *nodeStream // on which it waits to be told something
-	absent      *Absence    // why the hospital is out
+	line        *nodeStream // the stream of a conversation
+	absent      *Absence    // why the hospital is out; nil: it takes part
 }
 
 // each runs do for all parts, many at once, and waits for all.
@@ -60,12 +60,12 @@ func each(parts []*part, do func(*part)) {
 	all.Wait()
 }
 
-// deadlines watches the hospitals that are late with a step of a query. So a silent hospital does not hold up an answer
-// for which the others suffice.
+// deadlines watches the hospitals that are late with a step of a query, so that a silent hospital does not delay an
+// answer for which the others suffice.
 type deadlines struct {
 	nodes  *nodes
-	enough chan struct{} // closed once as many as are required have done the step
-	needed atomic.Int64  // how many of them are not done
+	enough chan struct{} // closed when the required number have done the step
+	needed atomic.Int64  // how many of these are missing
 }
 
 func (q *query) lateness() *deadlines {
@@ -74,9 +74,9 @@ func (q *query) lateness() *deadlines {
 	return l
 }
 
-// do runs one hospital's step. Once enough others have finished theirs, the hospital is asked from time to time whether
-// it is there. If it does not respond, the step ends with errNoProgress. A step that would leave too little of ctx's time
-// to release the answers of the others ends with errDeadline.
+// do runs one hospital's step. Once enough others have finished theirs, the hospital is pinged from time to time. If it
+// does not respond, the step ends with errSilent. A step that would leave too little of ctx's time to release the
+// others' answers ends with errLate.
 func (l *deadlines) do(ctx context.Context, p *part, step func(context.Context) error) error {
 	within, cut := context.WithCancelCause(ctx)
 	defer cut(nil)
@@ -105,13 +105,12 @@ func (l *deadlines) do(ctx context.Context, p *part, step func(context.Context) 
 	return err
 }
 
-// watch asks a hospital whether it is there until asking ends. It returns why the hospital's step must end, or nil if
-// the step has ended.
+// watch pings a hospital until asking ends. It returns why the hospital's step must end, or nil if the step has ended.
 func (l *deadlines) watch(asking context.Context, p *part) error {
 	late := make(<-chan time.Time)
 	if deadline, ok := asking.Deadline(); ok {
 		left := time.Until(deadline)
-		late = time.After(left - min(time.Second, left/10)) // what is left is for the release
+		late = time.After(left - min(time.Second, left/10)) // the remaining time is needed for the release
 	}
 	heard := p.batches.Load()
 	for {
@@ -123,7 +122,7 @@ func (l *deadlines) watch(asking context.Context, p *part) error {
 		case <-time.After(lookAfter):
 		}
 		silent := l.nodes.ping(asking, p.hospital)
-		now := p.batches.Load() // a batch is as good as a word
+		now := p.batches.Load() // a batch also shows that it is there
 		switch {
 		case asking.Err() != nil:
 			return nil
@@ -179,12 +178,12 @@ func (q *query) execute(ctx context.Context) (sums, error) {
 		return q.talk(ctx, stop)
 	}
 	total, anew := q.collectors()
-	var mu sync.Mutex // of total, failed and broken
+	var mu sync.Mutex // guards total, failed and broken
 	var broken error
 	failed, spare := 0, len(q.parts)-q.required
 	late := q.lateness()
 	each(q.parts, func(p *part) {
-		// Nothing counts of a hospital that fails half-way: half an answer would look like a whole one.
+		// A hospital that fails half-way does not count at all: half an answer would look like a whole one.
 		ctx, end := q.timeline.step(ctx, phaseExecute+" at a hospital", attrHospital.String(p.hospital.Name))
 		defer func() { end(p.absent.code()) }()
 		p.sums = anew()
@@ -213,7 +212,7 @@ func (q *query) execute(ctx context.Context) (sums, error) {
 		} else if failed++; failed > spare {
 			stop()
 		}
-		p.sums.drop() // what it holds, unless it is in the total
+		p.sums.drop() // discards what is not in the total
 		p.sums = nil
 		mu.Unlock()
 		if err != nil {
@@ -226,7 +225,7 @@ func (q *query) execute(ctx context.Context) (sums, error) {
 	return total, broken
 }
 
-// collectors returns what adds up all answers, and a function that makes what takes one hospital's answer.
+// collectors returns what adds up all answers, and a function that makes a collector for one hospital's answer.
 func (q *query) collectors() (total sums, one func() sums) {
 	if q.plan.Cover != nil {
 		groups := q.plan.Fragment.Groups()
@@ -236,7 +235,7 @@ func (q *query) collectors() (total sums, one func() sums) {
 	return m, func() sums { return m.emptyCopy() }
 }
 
-// newExact is for a fragment's answers. What is declared is listed whole.
+// newExact returns the collector for a fragment's answers. Declared groups are all listed.
 func newExact(f *fragment.Fragment) exact {
 	if places := f.Places(); places != nil {
 		return newDeclared(f, places)
@@ -250,13 +249,13 @@ func (q *query) fail(p *part, err error) {
 	p.absent = &a
 	attrs := []any{slog.String("query", q.id), slog.String("hospital", a.Name), slog.String("code", a.Code)}
 	if a.Code == absentUnreachable || errors.Is(err, errAnswer) {
-		attrs = append(attrs, slog.Any("error", err)) // made by this side: it quotes no row
+		attrs = append(attrs, slog.Any("error", err)) // an error of this side, which quotes no row
 	}
 	q.c.log.Warn("hospital is out of a query", attrs...)
 }
 
 // abandon returns the reservations of the parts that have not run, as far as this coordinator knows. A node that has
-// run one refuses, which is harmless.
+// already run one refuses, which is harmless.
 func (q *query) abandon(ctx context.Context, parts []*part) {
 	each(parts, func(p *part) {
 		if p.reservation == "" || p.answered || p.absent != nil && (p.absent.Code == absentUnreachable || p.absent.Code == absentCertificate) {
@@ -281,7 +280,7 @@ func (q *query) dropFailed() {
 	q.parts = in
 }
 
-// tooFew returns the error of a query that lacks hospitals that it needs.
+// tooFew is the error of a query that lacks required hospitals.
 func (q *query) tooFew(code Code, why []Absence) *Error {
 	e := &Error{Code: code, Hospitals: why}
 	if len(why) == 1 {

@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// firstProfiles are what was done before a question was answered.
+// firstProfiles records what was done before a question was answered.
 type firstProfiles struct {
 	due   bool     // there were profiles to take
 	told  bool     // before was called
-	notes []string // what was taken and paid for, or failed
+	notes []string // what was taken and paid for, or what failed
 }
 
-// beside adds to a question's answer, or failure, what was done before it.
+// beside adds these notes to the question's answer or failure.
 func (f firstProfiles) beside(a *Answer, err error) (*Answer, error) {
 	var e *Error
 	switch {
@@ -30,9 +30,9 @@ func (f firstProfiles) beside(a *Answer, err error) (*Answer, error) {
 	return a, err
 }
 
-// firstProfiles takes the profiles that are due, after before, if not nil, was told of the question and of them. One
-// researcher of a study takes them at a time, and others wait, but no longer than half of a query's time. Where
-// planning refuses the question, nothing is done: the same refusal comes when the question is asked.
+// firstProfiles takes the due profiles. First it tells before, if not nil, about the question and the profiles. Only
+// one researcher of a study takes them at a time; others wait, at most half of a query's time. If planning refuses the
+// question, it does nothing: the question is refused in the same way later.
 func (c *Coordinator) firstProfiles(ctx context.Context, who Researcher, req parsedRequest, before func(*Outline)) (done firstProfiles, err error) {
 	if c.config.FirstProfiles[req.Study] == 0 {
 		return done, nil
@@ -64,7 +64,7 @@ func (c *Coordinator) firstProfiles(ctx context.Context, who Researcher, req par
 		if ctx.Err() != nil {
 			return done, q.explainFailure(ctx, ctx.Err())
 		}
-		return done, nil // others take so long that the question goes on without
+		return done, nil // others take too long, so the question continues without profiles
 	}
 	defer leave()
 	for i := range due {
@@ -84,7 +84,7 @@ func (c *Coordinator) firstProfiles(ctx context.Context, who Researcher, req par
 }
 
 // permitted asks the hospitals whether enough of them would answer all questions of a profile. Otherwise the first
-// might be paid for, and the last be refused.
+// might be paid for and the last refused.
 func (q *query) permitted(ctx context.Context, d *dueProfile) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, q.c.config.PrepareTimeout)
 	defer cancel()
@@ -106,7 +106,7 @@ func (q *query) permitted(ctx context.Context, d *dueProfile) (bool, error) {
 	return true, nil
 }
 
-// takeFirst takes one profile and keeps it, unless somebody has meanwhile. The note says what was paid for, or what
+// takeFirst takes one profile and stores it, unless somebody else just has. The note says what was paid for or what
 // failed.
 func (q *query) takeFirst(ctx context.Context, d *dueProfile) (note string, err error) {
 	c, t := q.c, studyTable{q.name, d.table.Name}

@@ -24,13 +24,13 @@ var _ Authenticator = (*Coordinator)(nil)
 
 // Researcher is a person who has shown a valid token.
 type Researcher struct {
-	Name  string // as studies and the ledger name them
+	Name  string // the name in studies and in the ledger
 	Roles []identity.Role
 
 	// token is the token for the hospitals, as the provider signed it. It is empty for a local account: this
 	// coordinator signs its tokens when they are needed.
 	token   string
-	expires time.Time // of token
+	expires time.Time // of the token
 }
 
 // Has reports whether the researcher has the role.
@@ -67,9 +67,9 @@ func (c *Coordinator) Authenticate(ctx context.Context, token string) (Researche
 }
 
 // Challenge begins a proof that a client who connects under a name, over TLS with that certificate, has the account's
-// token. Proved returns the researcher afterwards. Challenge is nil if the token itself must be shown: an identity
-// provider may have signed it, or the account is of the kind of which only a hash is stored. A name without an account
-// gets a challenge too, unless a provider gives out names without a suffix.
+// token. Then Proved returns the researcher. Challenge is nil if the client must show the token itself: because an
+// identity provider may have signed it, or because only a hash of the account's token is stored. A name without an
+// account also gets a challenge, unless a provider gives out names without a suffix.
 func (c *Coordinator) Challenge(name string, certificate *x509.Certificate) *identity.Challenge {
 	if !c.book.Has(name) {
 		_, hashed := c.tokens[name]
@@ -81,8 +81,8 @@ func (c *Coordinator) Challenge(name string, certificate *x509.Certificate) *ide
 	return c.book.Challenge(name, certificate)
 }
 
-// Proved returns the researcher who has passed a challenge. The coordinator vouches for the researcher to the
-// hospitals, as for all local accounts. Its error is an *Error of CodeUnauthorized.
+// Proved returns the researcher who has passed a challenge. The coordinator identifies the researcher to the hospitals,
+// as for all local accounts. Its error is an *Error of CodeUnauthorized.
 func (c *Coordinator) Proved(met *identity.Challenge) (Researcher, error) {
 	if r, ok := c.config.Researchers[met.Proved()]; ok {
 		return Researcher{Name: met.Proved(), Roles: r.roles()}, nil

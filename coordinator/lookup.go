@@ -18,8 +18,9 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// Rows of public tables come from the coordinator's own copy, if it has one, or else from most of the asked hospitals
-// that hold the same rows. They cost nothing, and are cached for the study until the hospitals' data change.
+// Rows of public tables come from the coordinator's own copy if it has one. Otherwise they come from the asked
+// hospitals, if a majority of them holds the same rows. They cost nothing. They are cached for the study until the
+// hospitals' data change.
 
 // Copy is the coordinator's own copy of the public tables.
 type Copy interface {
@@ -45,8 +46,8 @@ func tooManyRows(tables []string) *Error {
 
 // source says where the rows of public tables came from.
 type source struct {
-	hospitals []string // that hold them alike
-	differ    []string // that hold others
+	hospitals []string // which hold these rows
+	differ    []string // which hold other rows
 	tables    []string
 }
 
@@ -116,7 +117,7 @@ func (c *Coordinator) ownRows(ctx context.Context, r *fragment.Reading) (fragmen
 	return found, err
 }
 
-// agreed returns the rows that most of the asked hospitals hold. A hospital without such a table is not asked for it.
+// agreed returns the rows that most of the asked hospitals hold. Hospitals without such a table are not counted.
 func (q *query) agreed(ctx context.Context, r *fragment.Reading) (fragment.Found, source, error) {
 	l := fragment.Lookup{Query: q.id, Study: q.name, Researcher: q.who.Name, Catalog: q.c.digest, Reading: *r}
 	key, err := q.lookupKey(r)
@@ -133,8 +134,8 @@ func (q *query) agreed(ctx context.Context, r *fragment.Reading) (fragment.Found
 	if err != nil {
 		return fragment.Found{}, source{}, err
 	}
-	// The question alone decides which of many hospitals are asked. This spreads the work, and the same question has
-	// the same answer.
+	// Only the question decides which of many hospitals are asked. This spreads the work, and the same question gets the
+	// same answer.
 	parts := slices.Clone(q.parts)
 	slices.SortFunc(parts, func(a, b *part) int { return cmp.Compare(a.hospital.Name, b.hospital.Name) })
 	if n := len(parts); n > copiesPerTable {
@@ -165,7 +166,7 @@ type answerGroup struct {
 	hospital string
 	found    fragment.Found
 	digest   [sha256.Size]byte
-	absent   *Absence // it did not answer, and why
+	absent   *Absence // why it did not answer
 }
 
 // noSource is the code of a hospital that lacks a table, or has closed it.

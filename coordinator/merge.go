@@ -13,9 +13,9 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// maxIntegers bounds the memory of a query at the coordinator, for all hospitals together: the groups that they sent
-// times the integers of one group. A quantile takes some hundred integers. Keys that are not declared are held twice,
-// and count as integers of as many bytes: ten keys may be texts of 512 characters.
+// maxIntegers bounds the memory of a query at the coordinator, for all hospitals together: the number of groups times
+// the integers of a group. A quantile takes some hundred integers. Keys that are not declared are stored twice, and
+// count as integers of the same size: ten keys may be texts of 512 characters.
 const maxIntegers = 64_000_000
 
 var errTooManyGroups = errors.New("too many groups")
@@ -26,26 +26,26 @@ type cell struct {
 	partials []int64
 }
 
-// sums adds up what hospitals answer.
+// sums adds up the hospitals' answers.
 type sums interface {
-	addRecord(arrow.Record) error // one record of one hospital
-	merge(sums) error             // all of another hospital's, which is not used again
-	drop()                        // forgets what does not count
+	addRecord(arrow.Record) error // adds one record of one hospital
+	merge(sums) error             // adds all of another hospital's sums, which are not used again
+	drop()                        // discards an answer that does not count
 }
 
 // exact adds up partial aggregates, exactly.
 type exact interface {
 	sums
-	emptyCopy() exact // empty, for one hospital's answer; what all hold is bounded together
+	emptyCopy() exact // an empty one for a single hospital's answer; their memory is bounded together
 	list() []cell     // in an order that depends on the keys only
 }
 
-// merger adds up partial aggregates by group key, where not all keys declare their domains.
+// merger adds up partial aggregates by group key, if not all keys have declared domains.
 type merger struct {
 	fragment *fragment.Fragment
-	domains  []map[string]bool // by GroupID of the one key; nil for a key that declares none
+	domains  []map[string]bool // by GroupID of each key; nil for a key without a domain
 	cells    map[string]*cell  // by the keys' encoding
-	held     *atomic.Int64     // of most, by all mergers of the query
+	held     *atomic.Int64     // the integers held by all mergers of the query, at most most
 	most     int64             // maxIntegers
 	id       []byte            // of the group that is being added
 }
@@ -118,7 +118,7 @@ func (m *merger) merge(other sums) error {
 			addTo(have.partials, c.partials)
 			o.held.Add(-o.size(id))
 		} else {
-			m.cells[id] = c // and is held as before
+			m.cells[id] = c // it is still held
 		}
 	}
 	return nil
@@ -132,7 +132,7 @@ func (m *merger) drop() {
 	m.cells = nil
 }
 
-// size returns what a group counts as: its integers and its keys.
+// size is what a group counts for: its integers and its keys.
 func (m *merger) size(id string) int64 { return int64(m.fragment.Width()) + int64(2*len(id)/8) }
 
 // list returns the cells that were reported.

@@ -31,8 +31,8 @@ type metrics struct {
 // reveal, to the millisecond, when the hospitals were done.
 type bookmark struct {
 	running int
-	begun   int      // queries, ever
-	shown   *float64 // nil: nobody has looked yet
+	begun   int      // the number of queries begun
+	shown   *float64 // nil: it has not been read yet
 }
 
 // The phases of a query, as labels.
@@ -99,7 +99,7 @@ func (m *metrics) enter(study string) (leave func()) {
 	}
 }
 
-// book is called with the lock held.
+// book must be called with the lock held.
 func (m *metrics) book(study string) *bookmark {
 	b, ok := m.books[study]
 	if !ok {
@@ -125,7 +125,7 @@ func (m *metrics) quiet(study string, read func() (float64, error)) (*float64, e
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if b.begun == begun { // none began meanwhile
+	if b.begun == begun { // none began in the meantime
 		b.shown = &x
 	}
 	return b.shown, nil

@@ -6,11 +6,11 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 )
 
-// limit is a budget that a query must fit in, and whose budget it is.
+// limit is a budget that a query must fit into, with its owner.
 type limit struct {
 	Balance
-	hospital string // empty: this coordinator
-	whole    bool   // the hospital's own, over all studies
+	hospital string // empty for this coordinator
+	whole    bool   // the hospital's own budget over all studies
 }
 
 // heldAt returns the terms of a study at a hospital, as the hospital last told them. It returns nil if the hospital has

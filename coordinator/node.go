@@ -37,19 +37,19 @@ const (
 	actionEnd     = "end"
 	actionExplain = "explain"
 	actionLookup  = "lookup"
-	actionPing    = "ping" // an older node refuses it, which says as well that it is there
+	actionPing    = "ping" // an older node refuses it, which also shows that it is there
 )
 
 const (
 	maxMessage = 64 << 20 // bytes of one record batch
 	maxAction  = 4 << 20  // bytes of an action's answer
-	// How much may be on its way, in bytes. Where gRPC is to find that out, it pings after every message, and a short
-	// query is mostly pings.
+	// Flow-control windows in bytes. Without fixed values, gRPC pings after every message to find good ones, and a
+	// short query would be mostly pings.
 	streamWindow = 1 << 20
 	lineWindow   = 4 << 20
 	abandonTime  = 5 * time.Second
-	endTime      = time.Second            // for a hospital to hear that a query is ended, and that it is not its failure
-	pingTime     = 700 * time.Millisecond // for a hospital to say that it is there
+	endTime      = time.Second            // for telling a hospital that a query is ended, and that this is not its failure
+	pingTime     = 700 * time.Millisecond // for a hospital to answer a ping
 )
 
 // errPeer reports that a hospital's certificate is revoked, expired, not valid yet, or another hospital's.
@@ -57,9 +57,9 @@ var errPeer = errors.New("the hospital's certificate is not accepted")
 
 // nodes keeps one connection to each hospital.
 type nodes struct {
-	secure func(name string) (*tls.Config, error) // accepts that hospital's certificate and no other
+	secure func(name string) (*tls.Config, error) // accepts only that hospital's certificate
 	dial   []grpc.DialOption
-	door   interface { // to hospitals that accept no connection; nil: there are none
+	door   interface { // to hospitals that accept no connections; nil: there are none
 		Dial(ctx context.Context, hospital string) (net.Conn, error)
 	}
 
@@ -73,15 +73,15 @@ type link struct {
 	peer    *watchedPeer
 }
 
-// watchedPeer is TLS that remembers the peer's certificate, so that a connection does not outlive the certificate with
-// which it was made.
+// watchedPeer remembers the peer's certificate, so that a connection does not outlive the certificate with which it was
+// made.
 type watchedPeer struct {
 	credentials.TransportCredentials
-	again func(tls.ConnectionState) error // looks at a certificate as a new connection does
+	again func(tls.ConnectionState) error // verifies a certificate as a new connection does
 
 	mu      sync.Mutex
-	met     *tls.ConnectionState // nil: nobody yet
-	refused error                // by the last handshake
+	met     *tls.ConnectionState // nil: no handshake yet
+	refused error                // of the last handshake
 }
 
 func watchPeer(conf *tls.Config) *watchedPeer {
@@ -149,7 +149,7 @@ func (n *nodes) client(h Hospital) (flight.Client, *watchedPeer, error) {
 		return nil, nil, err
 	}
 	if ok {
-		l.conn.Close() // the hospital moved, is back, or its certificate is no longer good
+		l.conn.Close() // the hospital moved or returned, or its certificate is no longer valid
 	}
 	n.links[h.Name] = link{h.address, conn, peer}
 	return flight.NewClientFromConn(conn, nil), peer, nil
@@ -170,8 +170,8 @@ func (n *nodes) ends() map[string]time.Time {
 	return all
 }
 
-// dialOptions returns a hospital's address and dial options. A line that the hospital made has keepalive pings, because nothing
-// else shows that a firewall between has forgotten the connection.
+// dialOptions returns a hospital's address and dial options. A connection that the hospital opened has keepalive pings,
+// because nothing else shows that a firewall in between has forgotten it.
 func (n *nodes) dialOptions(h Hospital) (address string, options []grpc.DialOption) {
 	if !h.outward {
 		return h.address, slices.Clone(n.dial)
@@ -181,8 +181,8 @@ func (n *nodes) dialOptions(h Hospital) (address string, options []grpc.DialOpti
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time.Second, PermitWithoutStream: true}))
 }
 
-// redialIfRenewed makes the next call reconnect, if the hospital no longer accepts the certificate with which the connection was
-// made. That may have been renewed since.
+// redialIfRenewed makes the next call reconnect if the hospital no longer accepts the certificate with which the
+// connection was made. The certificate may have been renewed since.
 func (n *nodes) redialIfRenewed(h Hospital, err error) {
 	s, ok := grpcStatus(err)
 	if !ok || s.Code() != codes.PermissionDenied || !strings.HasPrefix(s.Message(), "NODE_PEER") {
@@ -253,8 +253,8 @@ func (n *nodes) explain(ctx context.Context, h Hospital, request []byte) (fragme
 // fingerprint matches the form of pki.Fingerprint.
 var fingerprint = regexp.MustCompile(`^[0-9a-f]{4}( [0-9a-f]{4}){7}$`)
 
-// abandon returns a reservation. It goes on for a short time when ctx is canceled, because a canceled query abandons
-// too. A node that does not hear of it lets the reservation expire.
+// abandon returns a reservation. It continues for a short time after ctx is canceled, because a canceled query abandons
+// too. A node that is not told lets the reservation expire.
 func (n *nodes) abandon(ctx context.Context, h Hospital, reservation string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abandonTime)
 	defer cancel()
@@ -262,18 +262,19 @@ func (n *nodes) abandon(ctx context.Context, h Hospital, reservation string) err
 	return err
 }
 
-// end tells a hospital to end the execution of a reservation. A hospital that does not hear of it counts a failure.
+// end tells a hospital to end the execution of a reservation. A hospital that is not told counts a failure.
 func (n *nodes) end(ctx context.Context, h Hospital, reservation string) {
 	ctx, cancel := context.WithTimeout(ctx, endTime)
 	defer cancel()
 	_, _ = n.act(ctx, h, actionEnd, []byte(reservation)) // it may have ended by itself
 }
 
-// tries is how often an action is tried at a hospital whose lines break.
+// tries is how often an action is tried at a hospital whose connection breaks.
 const tries = 4
 
-// act runs an action and returns its result, or nothing. A line that the hospital made may break at any time and is
-// remade at once, so the action is repeated. Every action may be repeated. A reservation that nobody heard of expires.
+// act runs an action and returns its result, or nothing. A connection that the hospital opened may break at any time
+// and is then reopened at once, so the action is repeated. Every action may be repeated: an unknown reservation
+// expires.
 func (n *nodes) act(ctx context.Context, h Hospital, action string, body []byte) ([]byte, error) {
 	for try := 1; ; try++ {
 		b, err := n.actOnce(ctx, h, action, body)
@@ -296,7 +297,7 @@ func broke(err error) bool {
 
 // actOnce runs an action over the current connection.
 func (n *nodes) actOnce(ctx context.Context, h Hospital, action string, body []byte) ([]byte, error) {
-	ctx, cancel := context.WithCancel(ctx) // ends the stream on every way out
+	ctx, cancel := context.WithCancel(ctx) // also ends the stream
 	defer cancel()
 	client, peer, err := n.client(h)
 	if err != nil {
@@ -330,7 +331,7 @@ func (n *nodes) actOnce(ctx context.Context, h Hospital, action string, body []b
 func (n *nodes) execute(ctx context.Context, h Hospital, reservation string, take func(arrow.Record) error) (*ledger.Checkpoint, error) {
 	asked := ctx
 	ctx, cancel := detached(asked)
-	defer cancel() // ends the stream on every way out
+	defer cancel() // also ends the stream
 	defer n.propagateCancel(ctx, asked, cancel, h, reservation)()
 	client, peer, err := n.client(h)
 	if err != nil {
@@ -343,13 +344,14 @@ func (n *nodes) execute(ctx context.Context, h Hospital, reservation string, tak
 	err = receive(stream, take)
 	if err != nil {
 		cancel()
-		for { // the trailer comes after all else
+		for { // the trailer comes last
 			if _, last := stream.Recv(); last != nil {
 				break
 			}
 		}
 	}
-	return trailing(stream.Trailer()), peer.check(err) // revoked while it computed: its answer does not count
+	// a hospital whose certificate was revoked meanwhile does not count
+	return trailing(stream.Trailer()), peer.check(err)
 }
 
 // detached returns a context with the values and the deadline of asked that does not end when asked is canceled.

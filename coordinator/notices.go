@@ -12,7 +12,7 @@ import (
 )
 
 // notices are the messages that the federation's operators should get now: what studies have spent, which hospitals
-// have closed one or have a ledger that was rolled back, and certificates.
+// have closed a study or have lost a part of their ledger, and certificates that expire.
 func (c *Coordinator) notices(ctx context.Context) ([]notify.Event, error) {
 	now, l := c.now(), c.config.Notify.Language
 	var all []notify.Event

@@ -11,14 +11,14 @@ import (
 	"github.com/intramuros/intramuros/internal/telemetry"
 )
 
-// Operation is what operators see of the federation. Nothing in it is exact about patients, and nothing is shown before
-// researchers were told it: budgets do not move while a query of their study runs, like metrics.
+// Operation is what operators see of the federation. It has nothing exact about patients, and shows nothing before
+// researchers are told it. Like metrics, budgets do not change while a query of their study runs.
 type Operation struct {
-	Program      string // release of this coordinator
+	Program      string // the version of this coordinator's program
 	Wire         membership.Wire
 	Certificates []pki.Term // of this coordinator
 	Running      int        // queries whose answer has not left
-	Ready        bool       // as many hospitals as must answer are there
+	Ready        bool       // the required number of hospitals is present
 	Required     int
 	Hospitals    []Operated
 	Studies      []OperatedStudy
@@ -27,26 +27,26 @@ type Operation struct {
 // Operated is a hospital as operators see it.
 type Operated struct {
 	Name string
-	// Absent tells why it cannot be asked; nil where it can.
+	// Absent says why it cannot be asked; nil if it can.
 	Absent      *Absence
 	DataVersion string
 	Outward     bool            // it opens no port
-	Wire        membership.Wire // of requests that it reads; zero where it is not there
-	Program     string          // its release; empty: it has not said, as an older one does not
-	Certificate time.Time       // end of the certificate that it showed last; zero: none was seen
-	Ledger      string          // what is wrong with its ledger; empty: nothing
-	Met         time.Time       // when it was last asked how things stand, and answered; zero: not yet
+	Wire        membership.Wire // versions of requests that it reads; zero if it is absent
+	Program     string          // the version of its program; empty if it has not told, as older ones do not
+	Certificate time.Time       // end of the certificate that it last showed; zero: none was seen
+	Ledger      string          // what is wrong with its ledger; empty if nothing
+	Met         time.Time       // when it last answered about its state; zero: not yet
 }
 
 // OperatedStudy is a study as operators see it.
 type OperatedStudy struct {
 	Standing
-	// Left is the share of the study's budget that is left here, from 1 down to 0. It is nil while a query of the study
-	// runs and nothing was shown before.
+	// Left is the share of the study's budget that is left here, from 1 to 0. It is nil while a query of the study runs
+	// and no earlier value was shown.
 	Left *float64
 }
 
-// Operation tells operators how the federation stands; nobody else.
+// Operation returns the state of the federation, to operators only.
 func (c *Coordinator) Operation(ctx context.Context, who Researcher) (*Operation, error) {
 	if !who.Has(identity.RoleOperator) {
 		return nil, &Error{Code: CodeNotOperator, Message: "only operators see how the federation is run", Hint: "`roles: [operator]` in coordinator.yaml makes one"}

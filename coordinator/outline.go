@@ -11,26 +11,26 @@ import (
 )
 
 // Outline describes a query without asking a hospital: the columns of its answer, its price, and the warnings to know
-// before paying. Doors whose clients prepare a query before they run it show it.
+// before paying. Doors show it if their clients prepare a query before they run it.
 type Outline struct {
-	// Parameters are those of the text, in their order, if the request gives no values for them. The rest of the outline
-	// is then what some values of these types would give.
+	// Parameters are those of the text, in order, if the request gives no values for them. The other fields then assume
+	// some values of these types.
 	Parameters []Parameter
-	Columns    []planner.Column // nil where they depend on the parameters' values
+	Columns    []planner.Column // nil if they depend on the parameters' values
 	Cost       Cost             // of the answer, if it is not stored already
 	Confidence float64
-	Expected   []planner.Expected // error of each noisy number
-	Stored     bool               // the answer is there already and would cost nothing
-	Public     bool               // public tables alone would be read, which costs nothing
-	Away       []Absence          // hospitals that would not be asked, as it is now
+	Expected   []planner.Expected // the expected error of each noisy number
+	Stored     bool               // the answer is stored and would cost nothing
+	Public     bool               // only public tables would be read, which costs nothing
+	Away       []Absence          // hospitals that would not be asked now
 	Warnings   []string           // what the answer would say beside its numbers, as far as the plan tells
 }
 
-// Parameter is a place in a query for a value that comes later.
+// Parameter is a placeholder in a query for a value that comes later.
 type Parameter struct {
 	Name string     // "1" for ? and $1, else its name
-	Type value.Type // that fits where it stands; text, where that is not known
-	// Array: its value is a list of such, as PostgreSQL writes an array: {1,2}.
+	Type value.Type // the type that fits there; text if unknown
+	// Array: its value is a list in PostgreSQL's form, {1,2}.
 	Array bool
 }
 
@@ -59,7 +59,7 @@ func (c *Coordinator) Outline(ctx context.Context, who Researcher, req Request) 
 	}
 	o := q.outline()
 	o.Parameters = parameters
-	if parameters == nil && !o.Public { // else the values are made up
+	if parameters == nil && !o.Public { // otherwise the values are only assumed
 		o.Stored, err = q.answered(ctx)
 	}
 	if err != nil {
@@ -73,7 +73,7 @@ func (c *Coordinator) Outline(ctx context.Context, who Researcher, req Request) 
 	return o, nil
 }
 
-// outline describes the planned query, but not whether its answer is stored.
+// outline describes the planned query, except whether its answer is stored.
 func (q *query) outline() *Outline {
 	confidence := q.c.config.Confidence
 	o := &Outline{
@@ -86,14 +86,14 @@ func (q *query) outline() *Outline {
 	return o
 }
 
-// Forewarned is Query with a warning before anything is spent: it calls before once with the query's outline, and
-// before must return soon. Canceling ctx then costs nothing. before is not called for statements that ask for no data,
-// nor for queries that planning refuses.
+// Forewarned is Query with a warning before anything is spent: it calls before once with the query's outline. before
+// must return soon. Canceling ctx then costs nothing. before is not called for statements that ask for no data, nor for
+// queries that planning refuses.
 func (c *Coordinator) Forewarned(ctx context.Context, who Researcher, req Request, before func(*Outline)) (*Answer, error) {
 	return c.query(ctx, who, req, before, nil)
 }
 
-// forewarn tells before of the query that has been planned.
+// forewarn passes the outline of the planned query to before.
 func (q *query) forewarn(ctx context.Context, before func(*Outline)) error {
 	o := q.outline()
 	if !o.Public {
@@ -124,9 +124,8 @@ var dependent = []planner.Code{
 // maxSupposed is how many parameters are tried one by one.
 const maxSupposed = 20
 
-// samples are values of each type, in the order in which they are tried; the i-th is
-// above those before it, so that two of them make a range. A text comes last: it may stand
-// where a date may.
+// samples are values of each type, in the order in which they are tried. Each value of a type is above the earlier
+// ones, so that two of them make a range. Text comes last, because a text may stand for a date.
 var samples = []struct {
 	of    value.Type
 	value func(i int) value.Value
@@ -139,20 +138,20 @@ var samples = []struct {
 	{value.TypeText, func(int) value.Value { return noValue }},
 }
 
-// noValue is a text that can be read as no other type, and a list of one text.
+// noValue is a text that no other type can be read from, and a list of one text.
 var noValue = value.Text("{x}")
 
-// typeInference looks for types that the parameters of a query may have.
+// typeInference searches for types that the parameters of a query may have.
 type typeInference struct {
 	parameters []Parameter
 	values     map[string]value.Value
 	found      []bool
-	plan       func() error // with these values
+	plan       func() error // plans with these values
 }
 
-// inferParameters finds types of parameters, and values of these types, with which the query can be planned: one type for all,
-// or else one for each while the others are NULL. Where a text takes the type of what it is compared with, that is the
-// type.
+// inferParameters finds types for the parameters, and values of these types with which the query can be planned. It
+// tries one type for all; otherwise it tries each parameter while the others are NULL. If a text takes the type of what
+// it is compared with, that type is used.
 func (c *Coordinator) inferParameters(who Researcher, req parsedRequest) ([]Parameter, map[string]value.Value) {
 	s := typeInference{values: map[string]value.Value{}}
 	req.Parameters = s.values
@@ -177,12 +176,12 @@ func (c *Coordinator) inferParameters(who Researcher, req parsedRequest) ([]Para
 		s.values[p.Name] = value.Null(value.TypeText)
 	}
 	if s.inferEach() {
-		s.inferEach() // with what the first round has found, more may be found
+		s.inferEach() // what the first round has found may help to find more
 	}
 	return s.parameters, s.values
 }
 
-// inferCommon finds one type for all parameters, if there is one.
+// inferCommon searches for one type for all parameters.
 func (s *typeInference) inferCommon() bool {
 	for _, sample := range samples {
 		for i, p := range s.parameters {
@@ -192,10 +191,10 @@ func (s *typeInference) inferCommon() bool {
 			return true
 		}
 	}
-	return false // and texts they are, as long as nothing else is found
+	return false // they are texts unless something else is found
 }
 
-// inferEach finds a type for each parameter that has none. again reports whether it found some but not all.
+// inferEach searches for a type for each parameter without one. again reports whether it found some but not all.
 func (s *typeInference) inferEach() (again bool) {
 	some, all := false, true
 	for i := range s.parameters[:min(len(s.parameters), maxSupposed)] {
@@ -205,7 +204,7 @@ func (s *typeInference) inferEach() (again bool) {
 	return some && !all
 }
 
-// infer finds a type for one parameter, and a value unless the value is what is refused.
+// infer searches for a type for one parameter, and a value unless only the value is refused.
 func (s *typeInference) infer(i int) bool {
 	p := &s.parameters[i]
 	wanted := s.expectedType(i)
@@ -225,7 +224,7 @@ func (s *typeInference) infer(i int) bool {
 	return wanted != ""
 }
 
-// expectedType is the type as which a text is read in the parameter's place, or empty if there is none.
+// expectedType is the type that a text at the parameter's place is read as, or "".
 func (s *typeInference) expectedType(i int) value.Type {
 	name := s.parameters[i].Name
 	before := s.values[name]

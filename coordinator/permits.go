@@ -11,19 +11,19 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 )
 
-// Permit is what a hospital permits a study, by its last word. All of it is public in the federation.
+// Permit is what a hospital last said that it permits a study. All of it is public in the federation.
 type Permit struct {
 	Hospital string
-	// Status of the study there; empty: the hospital has not been met since this coordinator started.
+	// Status is that of the study there; empty if the hospital has not been met since this coordinator started.
 	Status study.Status
-	// Terms are nil where the study is not open there.
+	// Terms are nil if the study is not open there.
 	Terms *study.Terms
-	// Left is what the hospital has left for the study, and Whole over all studies, counted by what this coordinator has
-	// charged. Both are nil with Terms.
+	// Left is what the hospital has left for the study, and Whole what it has left over all studies, by the charges of
+	// this coordinator. Both are nil if Terms is.
 	Left, Whole *dp.Remaining
 }
 
-// Permits tells what each hospital of a study permits, in the order of the configuration.
+// Permits returns what each hospital of a study permits, in the order of the configuration.
 func (c *Coordinator) Permits(ctx context.Context, who Researcher, name string) ([]Permit, error) {
 	s, err := c.study(who, name)
 	if err != nil {
@@ -54,7 +54,7 @@ func (c *Coordinator) Permits(ctx context.Context, who Researcher, name string) 
 	return all, nil
 }
 
-// rows of SHOW PERMISSIONS.
+// permitRows are the rows of SHOW PERMISSIONS.
 func permitRows(all []Permit) [][]string {
 	var rows [][]string
 	for _, p := range all {
@@ -89,7 +89,7 @@ func join(all []study.Aggregate) string {
 	return strings.Join(words, ", ")
 }
 
-// readable names tables and their columns. A table of which every column may be read is named without columns.
+// readable names tables and their columns. It names only the table if every column may be read.
 func readable(tables map[string][]string) string {
 	var all []string
 	for _, t := range slices.Sorted(maps.Keys(tables)) {

@@ -58,7 +58,7 @@ func (c *Coordinator) plan(who Researcher, req parsedRequest) (*query, error) {
 	if err != nil {
 		return nil, internalError(err)
 	}
-	for _, plan := range program.Releases { // each has its part, as nodes see to
+	for _, plan := range program.Releases { // nodes check each release by itself
 		if study.Budget.Accounting.Cheaper(dearest.Part(len(program.Releases)), plan.Loss) {
 			return nil, internalError(fmt.Errorf("a plan of epsilon %g passed a cap of %g", plan.Noise.Epsilon, study.MaxEpsilon))
 		}

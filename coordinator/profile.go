@@ -18,65 +18,66 @@ import (
 	"github.com/intramuros/intramuros/planner/estimate"
 )
 
-// Profile tells about how many rows a table's patients have, and between which powers of two the values of columns
-// without bounds lie. Nobody may look these up exactly. A profile is made of ordinary queries, which the study pays
-// for. What is computed from their noisy answers afterwards is free (post-processing).
+// Profile tells roughly how many rows a table's patients have, and between which powers of two the values of columns
+// without bounds lie. Nobody may look these up exactly. A profile consists of ordinary queries that the study pays for.
+// What is computed from their noisy answers is free (post-processing).
 type Profile struct {
 	Study string    `json:"study"`
 	Table string    `json:"table"`
 	Taken time.Time `json:"taken"`
-	// Patients are about how many there are with rows, at each hospital counted by itself.
+	// Patients is roughly the number of patients with rows, counted by each hospital separately.
 	Patients int `json:"patients"`
-	// Half, NineInTen and NinetyNine are how many rows at most half, 90 % and 99 % of the patients have at a hospital,
-	// rounded up to a power of two. 0: noise hides it, or the catalog says one row a patient.
+	// Half, NineInTen and NinetyNine are the numbers of rows at a hospital that half, 90 % and 99 % of the patients do
+	// not exceed, rounded up to a power of two. 0: noise hides it, or the catalog says one row for each patient.
 	Half       int `json:"half"`
 	NineInTen  int `json:"nine_in_ten"`
 	NinetyNine int `json:"ninety_nine"`
-	// Steps are about how many patients have how many rows, as far as noise does not hide them.
+	// Steps tell roughly how many patients have how many rows, as far as noise does not hide them.
 	Steps estimate.Ladder `json:"steps,omitempty"`
-	// Hidden is about how many patients may be on a step without being seen.
+	// Hidden is roughly how many patients may be on a step unseen.
 	Hidden float64 `json:"hidden,omitempty"`
-	// Key is the usual key of the table: a column that refers to a public table. Empty: there is none.
+	// Key is the usual key of the table: a column that refers to a public table. It is empty if there is none.
 	Key string `json:"key,omitempty"`
-	// Groups are about how many patients have how many distinct values of the key, and OfGroup, by value, rows with it.
+	// Groups tell roughly how many patients have how many distinct values of the key; OfGroup tells, by value, how many
+	// have how many rows with it.
 	Groups  estimate.Ladder            `json:"groups,omitempty"`
 	OfGroup map[string]estimate.Ladder `json:"of_group,omitempty"`
-	// Bounds are, by column, powers of two between which nearly all values lie.
+	// Bounds are, by column, the powers of two between which nearly all values lie.
 	Bounds map[string][2]float64 `json:"bounds,omitempty"`
-	// Closed: too few hospitals answer anything over the table, so that nothing was asked, and nothing paid.
+	// Closed: too few hospitals answer over the table, so nothing was asked or paid.
 	Closed bool `json:"closed,omitempty"`
 }
 
-// ProfileRequest asks for profiles.
+// ProfileRequest asks for profiles of tables.
 type ProfileRequest struct {
 	Study string
 	// Tables to profile; empty: every table with patients that the study may read.
 	Tables []string
-	// Share of the study's whole budget that all of it may cost, in (0, 1); 0: DefaultProfileShare.
+	// Share is the share of the study's whole budget that all profiles may cost, in (0, 1); 0: DefaultProfileShare.
 	Share float64
 	// Again takes new profiles of tables that have one already.
 	Again bool
 }
 
-// DefaultProfileShare is how much of a study's budget profiles cost by default.
+// DefaultProfileShare is the default share of a study's budget for profiles.
 const DefaultProfileShare = 0.02
 
-// profileForm begins the keys of profiles among the stored answers.
+// profileForm begins the keys of profiles in the store of answers.
 const profileForm = "profile 1/"
 
-// largestStep is the last step of the public ladder 1, 2, 4, … of rows a patient; beyond it there is one step more.
+// largestStep is the last step of the public ladder 1, 2, 4, … of rows per patient. One more step counts all above.
 const largestStep = 1 << 14
 
-// profiles are those of all studies, in memory as on the disk.
+// profiles are the profiles of all studies, in memory as on disk.
 type profiles struct {
 	mu sync.Mutex
 	by map[string]map[string]Profile // by study and table, the newest
 }
 
-// Profile gives the profiles of the tables, and first asks for those that the study has not: each release is a query of
-// the researcher's under the study, admitted, priced, charged and recorded as any other. Those that were made are kept
-// if a later one fails. Where no table is named, those that hospitals lack are told as closed, and fail nothing. Errors
-// are of type *Error.
+// Profile returns the profiles of the tables. It first asks for those that the study does not have. Each release is a
+// query of the researcher under the study, which is admitted, priced, charged and recorded as any other. Finished
+// profiles are kept if a later one fails. If no table is named, tables that hospitals lack are returned as closed,
+// without an error. Errors are of type *Error.
 func (c *Coordinator) Profile(ctx context.Context, who Researcher, req ProfileRequest) ([]Profile, error) {
 	s, err := c.study(who, req.Study)
 	if err != nil {
@@ -129,15 +130,15 @@ func (c *Coordinator) Profile(ctx context.Context, who Researcher, req ProfileRe
 	return append(all, closed...), nil
 }
 
-// lacking reports whether hospitals refused because they lack the table, or closed it. That happens before anything is
-// charged.
+// lacking reports whether hospitals refused because they lack the table or have closed it. That happens before anything
+// is charged.
 func lacking(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Code == CodeHospitalRefused && !e.Charged &&
 		!slices.ContainsFunc(e.Hospitals, func(a Absence) bool { return a.Code != noSource })
 }
 
-// toProfile are the tables that were named, or all with patients that the study may read.
+// toProfile lists the named tables, or all tables with patients that the study may read.
 func (c *Coordinator) toProfile(d *study.Document, req ProfileRequest) ([]*catalog.Table, error) {
 	var all []*catalog.Table
 	for _, name := range req.Tables {
@@ -162,7 +163,8 @@ func (c *Coordinator) toProfile(d *study.Document, req ProfileRequest) ([]*catal
 	return all, nil
 }
 
-// unbounded are the columns of a table that need bounds before they can be added up, as far as the study may read them.
+// unbounded lists the columns of a table that need bounds before they can be added up, as far as the study may read
+// them.
 func unbounded(t *catalog.Table, d *study.Document) []string {
 	var all []string
 	for _, c := range t.Columns {
@@ -183,8 +185,8 @@ func lists(d *study.Document, t *catalog.Table, c *catalog.Column) bool {
 	return slices.Contains(allowed, study.Any) || slices.Contains(allowed, c.Name)
 }
 
-// usualKey is the first column that every row has and that refers to a public table, like a diagnosis to its concept.
-// Empty: there is none, or undeclared groups may not be asked for.
+// usualKey is the first column that every row has and that refers to a public table, as a diagnosis refers to its
+// concept. It is empty if there is none, or if undeclared groups are not allowed.
 func (c *Coordinator) usualKey(t *catalog.Table, d *study.Document) string {
 	if t.OneRowPerPatient || !(d.DefaultDelta > 0) {
 		return ""
@@ -202,43 +204,43 @@ func usualKey(all *catalog.Catalog, t *catalog.Table, allowed func(*catalog.Colu
 	return ""
 }
 
-// mostProfiled bounds the columns of a table whose values are looked for: they share one release.
+// mostProfiled is the largest number of columns of a table whose bounds are searched, because they share one release.
 const mostProfiled = 8
 
-// epsilonOfShare is the price of each of n releases that cost that share of a study's budget together, but no more than
-// a query may.
+// epsilonOfShare is the epsilon of each of n releases that together cost that share of a study's budget, but at most
+// what a query may cost.
 func epsilonOfShare(d *study.Document, share float64, n int) float64 {
 	whole := d.Budget.Remaining(dp.Loss{}).Epsilon
-	if d.Budget.Accounting == dp.ZCDP { // of which the square is added up
+	if d.Budget.Accounting == dp.ZCDP { // rho is proportional to the square of epsilon
 		share = math.Sqrt(share)
 	}
 	return min(d.MaxEpsilon, dp.ShareEpsilon(whole*share, max(n, 1), d.Budget.Accounting))
 }
 
-// profiling is what is asked of a table.
+// profiling says what is asked about a table.
 type profiling struct {
 	table   *catalog.Table
-	columns []string // whose values' bounds are looked for
-	key     string   // the usual one, or ""
+	columns []string // those whose bounds are searched
+	key     string   // the usual key, or ""
 }
 
 func (c *Coordinator) profiling(t *catalog.Table, d *study.Document) profiling {
 	return profiling{table: t, columns: unbounded(t, d), key: c.usualKey(t, d)}
 }
 
-// profileQuestion is one query of a profile, and what is read from its answer.
+// profileQuestion is one query of a profile, and how its answer is read.
 type profileQuestion struct {
 	sql    string
-	groups int // max_groups; 0: as ever
+	groups int // max_groups; 0: the default
 	read   func(p *Profile, rows [][]planner.Estimate)
 }
 
-// keysInFull is how many values of a table's usual key a patient may have and count in full, where patients are counted
-// by it.
+// keysInFull is how many values of a table's usual key a patient may have and still count in full, when patients are
+// counted by key.
 const keysInFull = 8
 
-// questions are: rows a patient over the ladder; likewise by the usual key, and how many values of it a patient has;
-// and where values lie.
+// questions are: rows per patient over the ladder; the same by the usual key, and how many values of the key a patient
+// has; and where values lie.
 func (q profiling) questions() []profileQuestion {
 	var all []profileQuestion
 	var steps strings.Builder
@@ -306,8 +308,8 @@ func (c *Coordinator) profile(
 }
 
 // surely is how many half-widths of its 95 % interval a step's count must be above 0. Under Gaussian noise that is 3.3
-// standard deviations. Noise alone reaches it once in 2000 steps, and so at one of the 16 steps in less than one
-// profile of a hundred.
+// standard deviations. Noise alone reaches it in one of 2000 steps, so in less than one of a hundred profiles with 16
+// steps.
 const surely = 1.7
 
 // rows reads quantiles from noisy counts.
@@ -336,8 +338,8 @@ func (p *Profile) byKey(rows [][]planner.Estimate) {
 	}
 }
 
-// readSteps reads noisy counts. A step counts only where noise alone would not reach it: otherwise the noise of many
-// empty steps would look like a tail. hidden is a third of the patients that could be on a step without being seen.
+// readSteps reads noisy counts. A step counts only if noise alone would not reach it. Otherwise the noise of many empty
+// steps would look like a tail. hidden is a third of the patients that could be on a step unseen.
 func readSteps(rows [][]planner.Estimate) (seen estimate.Ladder, hidden float64) {
 	for _, row := range rows {
 		e := row[1]
@@ -368,7 +370,7 @@ func (p *Profile) bounds(columns []string, row []planner.Estimate) {
 	}
 }
 
-// String is one line for people.
+// String describes the profile in one line for people.
 func (p Profile) String() string {
 	if p.Closed {
 		return p.Table + ": no profile, since too few hospitals answer over this table; nothing was paid for it"
@@ -392,7 +394,7 @@ func (p Profile) String() string {
 	return text
 }
 
-// keepProfile stores a profile among the answers, durably.
+// keepProfile stores a profile with the answers, durably.
 func (c *Coordinator) keepProfile(ctx context.Context, p Profile) error {
 	if err := c.keepAs(ctx, profileForm, p); err != nil {
 		return err
@@ -401,7 +403,7 @@ func (c *Coordinator) keepProfile(ctx context.Context, p Profile) error {
 	return nil
 }
 
-// loadProfiles reads what is stored.
+// loadProfiles reads the stored profiles.
 func (c *Coordinator) loadProfiles(ctx context.Context) error {
 	return eachKept(ctx, c.ledger, profileForm, c.profiles.take)
 }
@@ -427,8 +429,8 @@ func (k *profiles) take(p Profile) {
 	}
 }
 
-// profiled is what planning under a study knows of the federation's tables from profiles: how many rows a patient has,
-// if the catalog does not say, which bounds a column may need, and by table how many patients have how many rows.
+// profiled is what planning under a study knows from profiles: how many rows a patient has, if the catalog does not
+// say; which bounds a column may need; and by table how many patients have how many rows.
 func (c *Coordinator) profiled(name string) (*catalog.Catalog, map[string]planner.Likely, map[string]estimate.Ladder) {
 	copied, likely, ladders := *c.catalog, map[string]planner.Likely{}, map[string]estimate.Ladder{}
 	copied.Tables = slices.Clone(c.catalog.Tables)
@@ -456,7 +458,7 @@ func (c *Coordinator) profiled(name string) (*catalog.Catalog, map[string]planne
 	return &copied, likely, ladders
 }
 
-// addLadders adds what is known by the table's usual key, as planner.Federation has it.
+// addLadders adds what is known by the table's usual key, under the names of planner.Federation.
 func (p Profile) addLadders(ladders map[string]estimate.Ladder) {
 	if len(p.Groups) > 0 {
 		ladders[planner.LadderOfGroups(p.Table, p.Key)] = p.Groups
@@ -466,7 +468,7 @@ func (p Profile) addLadders(ladders map[string]estimate.Ladder) {
 	}
 }
 
-// profileLines tell, for a query that is explained, what profiles say of its tables.
+// profileLines say what profiles tell about the tables of an explained query.
 func (q *query) profileLines() []string {
 	var lines []string
 	for _, release := range q.program.Releases {

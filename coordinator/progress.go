@@ -12,9 +12,9 @@ import (
 // State is how far a hospital is with a query.
 type State string
 
-// The states, in their order. A hospital that failed says no more.
+// The states, in order. A hospital that failed reports no more.
 const (
-	StatePrepared State = "prepared" // has reserved the loss
+	StatePrepared State = "prepared" // it has reserved the loss
 	StateRunning  State = "running"
 	StateAnswered State = "answered"
 	StateFailed   State = "failed"
@@ -24,16 +24,16 @@ const (
 type Progress struct {
 	Hospital string
 	State    State
-	// Seconds from the query's start to the tick at which the step is told. The exact time, and which hospital was first,
-	// are not told.
+	// Seconds is the time from the query's start to the tick at which the step is told. The exact time, and which hospital
+	// was first, are not told.
 	Seconds float64
 	Absent  *Absence // why a hospital failed
 }
 
-// reporter passes on progress. Steps are held until the next tick of the query's
-// grid, and told in the order of the hospitals' names.
+// reporter passes on progress. Steps are held until the next tick of the query's grid and told in the order of the
+// hospitals' names.
 type reporter struct {
-	tell  func(Progress) // nil: nobody listens
+	tell  func(Progress) // nil if nobody listens
 	ticks grid.Ticks
 	stop  chan struct{}
 	ended chan struct{}
@@ -43,7 +43,7 @@ type reporter struct {
 	held []Progress
 }
 
-// newReporter starts one. drop must follow, and no call of tell comes after.
+// newReporter starts a reporter. The caller must call drop; tell is not called after that.
 func newReporter(ticks grid.Ticks, tell func(Progress)) *reporter {
 	r := &reporter{tell: tell, ticks: ticks, stop: make(chan struct{}), ended: make(chan struct{})}
 	if tell == nil {
@@ -90,7 +90,7 @@ func (r *reporter) flush(tick time.Duration) {
 	}
 }
 
-// end tells what is still held as of the tick at which the query ends.
+// end tells what is still held, at the tick when the query ends.
 func (r *reporter) end(tick time.Duration) {
 	r.drop()
 	if r.tell != nil {
@@ -98,7 +98,7 @@ func (r *reporter) end(tick time.Duration) {
 	}
 }
 
-// drop stops the reporter at once; it tells no more.
+// drop stops the reporter at once without telling more.
 func (r *reporter) drop() {
 	r.once.Do(func() { close(r.stop) })
 	<-r.ended

@@ -8,14 +8,14 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// Protocols is a code in the protocols of the doors.
+// Protocols is a code as the doors' protocols express it.
 type Protocols struct {
 	HTTP     int        // status
-	GRPC     codes.Code // only what has cost nothing may be Unavailable, since some clients then try again by themselves
+	GRPC     codes.Code // Unavailable only if nothing was charged, because some clients then retry by themselves
 	SQLState string     // of PostgreSQL
 }
 
-// statusClientClosed is nginx's status for a client that has gone away.
+// statusClientClosed is nginx's status for a client that has disconnected.
 const statusClientClosed = 499
 
 // protocols has every code, of this package and of the planner.
@@ -63,7 +63,7 @@ var protocols = map[Code]Protocols{
 	CodeInternal:            {http.StatusInternalServerError, codes.Internal, "XX000"}, // internal_error
 }
 
-// Protocols gives the code in the protocols of the doors.
+// Protocols returns the code as the doors' protocols express it.
 func (c Code) Protocols() Protocols {
 	if p, ok := protocols[c]; ok {
 		return p

@@ -20,44 +20,42 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// query is one query under way.
+// query is one query in progress.
 type query struct {
 	c     *Coordinator
 	id    string
 	who   Researcher
 	name  string          // of the study
-	study *study.Document // what holds here
+	study *study.Document // the terms in force
 	sql   string
 	// storedOnly accepts only a stored answer.
 	storedOnly bool
-	// targets: the question asks for an accuracy, and what it costs follows from the plan.
+	// targets: the question asks for an accuracy, so its cost follows from the plan.
 	targets  bool
 	program  *planner.Program
-	plan     *planner.Plan // the release that is being made: one of the program's
+	plan     *planner.Plan // the release in progress, one of the program's
 	required int
 	parts    []*part
 	missing  []Absence
-	caveats  caveats // of the hospitals that answered the release, or had answered the stored one
+	caveats  caveats // of the hospitals that answered the release, now or when it was stored
 	progress *reporter
 	timeline *timeline
-	charged  bool     // hospitals may have computed: nothing comes back
-	sources  []source // of public rows that were read
-	// checkpoints are the hospitals' checkpoints that must be on the disk before anything is released.
+	charged  bool     // hospitals may have computed: the charge stays
+	sources  []source // of the public rows that were read
+	// checkpoints are the hospitals' checkpoints that must be stored before anything is released.
 	checkpoints []ledger.Checkpoint
 }
 
-// Query answers one query, and charges the study for it, unless the same answer
-// was given before. progress, if not nil, is told of every hospital's steps, one
-// call at a time, and must return soon. What comes after the charge, the steps and the
-// answer or error, comes at the ticks of the configured AnswerGrid. A canceled ctx ends
-// the query at once, and at the hospitals too; what was charged by then stays charged.
-// Statements that ask for no data, such as SHOW and EXPLAIN, are answered at once.
+// Query answers one query, and charges the study for it unless the same answer was given before. progress, if not nil,
+// is told each hospital's steps, one call at a time, and must return soon. After the charge, the steps and the answer
+// or error come at ticks of the configured AnswerGrid. A canceled ctx ends the query at once, also at the hospitals;
+// what was charged stays charged. Statements that ask for no data, such as SHOW and EXPLAIN, are answered at once.
 // Errors are of type *Error.
 func (c *Coordinator) Query(ctx context.Context, who Researcher, req Request, progress func(Progress)) (*Answer, error) {
 	return c.query(ctx, who, req, nil, progress)
 }
 
-// query is Query; before, if not nil, gets the outline of the planned query.
+// query is Query. before, if not nil, gets the outline of the planned query.
 func (c *Coordinator) query(ctx context.Context, who Researcher, req Request, before func(*Outline), progress func(Progress)) (*Answer, error) {
 	question := read(req)
 	if question.metadata() != nil {
@@ -82,7 +80,7 @@ func (c *Coordinator) query(ctx context.Context, who Researcher, req Request, be
 	})
 }
 
-// entered counts a question, or refuses it where there are too many.
+// entered counts a question, or refuses it if there are too many.
 func (c *Coordinator) entered(ctx context.Context, who Researcher, study string, ask func() (*Answer, error)) (*Answer, error) {
 	leave, err := c.enter(who, study)
 	if err != nil {
@@ -94,7 +92,7 @@ func (c *Coordinator) entered(ctx context.Context, who Researcher, study string,
 	return ask()
 }
 
-// ask answers a question that has been counted.
+// ask answers a counted question.
 func (c *Coordinator) ask(ctx context.Context, who Researcher, question parsedRequest, before func(*Outline), progress func(Progress)) (*Answer, error) {
 	ctx, course := c.begin(ctx, c.ticks())
 	a, err := c.answer(ctx, who, question, course, before, progress)
@@ -102,7 +100,7 @@ func (c *Coordinator) ask(ctx context.Context, who Researcher, question parsedRe
 	return a, err
 }
 
-// answer is ask within its course.
+// answer is ask with its timeline.
 func (c *Coordinator) answer(
 	ctx context.Context, who Researcher, req parsedRequest, course *timeline, before func(*Outline), progress func(Progress),
 ) (*Answer, error) {
@@ -128,7 +126,7 @@ func (c *Coordinator) answer(
 	}
 	tick := ticks.Next(0)
 	course.tick = tick
-	if q.charged { // the time it took may depend on the data
+	if q.charged { // its duration may depend on the data
 		if canceled := ticks.Wait(ctx, tick); canceled != nil {
 			for _, r := range releases {
 				r.keepHospitalCheckpoints(ctx)
@@ -137,8 +135,8 @@ func (c *Coordinator) answer(
 		}
 	}
 	q.progress.end(tick)
-	// Storing comes after the tick, because Explain tells whether an answer is stored. What was released is kept even if a
-	// later release of the query fails.
+	// Answers are stored after the tick, because Explain tells whether an answer is stored. Earlier releases are kept
+	// even if a later one fails.
 	for i := range releases {
 		if r := &releases[i]; !r.stored {
 			for _, cell := range r.cells {
@@ -157,7 +155,7 @@ func (c *Coordinator) answer(
 	if err != nil {
 		err = q.explainFailure(within, err)
 	}
-	if len(q.program.Lookups) > 0 { // a hospital that computes for somebody takes longer to say something
+	if len(q.program.Lookups) > 0 { // a hospital that computes for somebody answers more slowly
 		course.tick = ticks.Next(0)
 		if canceled := ticks.Wait(ctx, course.tick); canceled != nil {
 			return nil, q.explainFailure(ctx, canceled)
@@ -180,8 +178,8 @@ type released struct {
 	stored bool
 }
 
-// releases makes the query's releases one after the other. Each is charged by itself. With an error it returns those
-// made before.
+// releases makes the query's releases one after the other. Each is charged by itself. With an error it returns the
+// earlier ones.
 func (q *query) releases(ctx context.Context, ticks grid.Ticks) ([]released, error) {
 	if len(q.program.Releases) > 1 {
 		if err := q.affords(ctx); err != nil {
@@ -190,8 +188,8 @@ func (q *query) releases(ctx context.Context, ticks grid.Ticks) ([]released, err
 	}
 	var all []released
 	for i := range q.program.Releases {
-		// Others may watch when the next reservation is made. That must not tell how long the hospitals computed for the last
-		// one.
+		// Others may observe when the next reservation is made. That must not reveal how long the hospitals computed
+		// for the last release.
 		if q.charged {
 			if err := ticks.Wait(ctx, ticks.Next(0)); err != nil {
 				return all, err
@@ -208,11 +206,11 @@ func (q *query) releases(ctx context.Context, ticks grid.Ticks) ([]released, err
 	return all, nil
 }
 
-// forRelease is the query for its i-th release alone.
+// forRelease returns the query for its i-th release alone.
 func (q *query) forRelease(i int) *query {
 	one := *q
 	one.plan, one.parts, one.missing = q.program.Releases[i], nil, slices.Clone(q.missing)
-	one.charged = false // what another release was charged keeps no reservation of this one
+	one.charged = false // the charge of another release does not keep this one's reservation
 	if i > 0 {
 		one.id = newID()
 	}
@@ -222,8 +220,7 @@ func (q *query) forRelease(i int) *query {
 	return &one
 }
 
-// affords refuses a query of several releases whose budget does not reach for all
-// of them, before the first is paid for.
+// affords refuses a query of several releases if the budget is too small for all of them, before the first is paid for.
 func (q *query) affords(ctx context.Context) error {
 	left, err := q.left(ctx)
 	if err != nil {
@@ -244,7 +241,7 @@ func (q *query) affords(ctx context.Context) error {
 	return nil
 }
 
-// limits are those of the hospitals that the query asks, or has asked.
+// limits are the limits of the hospitals that the query asks or has asked.
 func (q *query) limits(ctx context.Context, own Balance) ([]limit, error) {
 	var hospitals []string
 	for _, p := range q.parts {
@@ -253,7 +250,7 @@ func (q *query) limits(ctx context.Context, own Balance) ([]limit, error) {
 	return q.c.limits(ctx, q.name, own, hospitals)
 }
 
-// loss is what all releases cost, if none is stored already.
+// loss is the cost of all releases, if none is stored.
 func (q *query) loss() (dp.Loss, error) {
 	var total dp.Loss
 	for _, p := range q.program.Releases {
@@ -271,7 +268,7 @@ func newID() string {
 	return hex.EncodeToString(id)
 }
 
-// finish makes the answer of the releases.
+// finish makes the answer from the releases.
 func (q *query) finish(ctx context.Context, releases []released, found []fragment.Rows) (*Answer, error) {
 	var cells [][]planner.Cell
 	var charged []*planner.Plan
@@ -344,11 +341,11 @@ func (q *query) finish(ctx context.Context, releases []released, found []fragmen
 	return a, nil
 }
 
-// public reports whether the query reads public tables alone.
+// public reports whether the query reads only public tables.
 func (q *query) public() bool { return len(q.program.Releases) == 0 }
 
-// emptiness says why an answer may have no row, where groups had to be selected: most tools show an empty table without
-// a word.
+// emptiness says why an answer may have no row, if groups had to be selected. Most tools show an empty table without
+// explanation.
 func emptiness(a *planner.Answer, releases []*planner.Plan) string {
 	if len(a.Rows) > 0 {
 		return ""
@@ -367,7 +364,7 @@ func emptiness(a *planner.Answer, releases []*planner.Plan) string {
 	return fmt.Sprintf("no row: a group that the catalog does not declare is shown from a noisy number of %d patients%s on; group more coarsely, or spend a larger epsilon", least, where)
 }
 
-// ask is what every hospital is asked for one release, but for the token and the version in which it is said.
+// ask is the request to every hospital for one release, without the token and the wire version.
 func (q *query) ask(plan *planner.Plan) *fragment.Request {
 	r := &fragment.Request{Query: q.id, Study: q.name, Researcher: q.who.Name, Fragment: *plan.Fragment, Noise: plan.Noise, Cover: plan.Cover}
 	if n := len(q.program.Releases); n > 1 {
@@ -379,7 +376,7 @@ func (q *query) ask(plan *planner.Plan) *fragment.Request {
 	return r
 }
 
-// least is the lowest version of the wire that can say all releases of the query.
+// least is the lowest version of the wire that can express all releases of the query.
 func (q *query) least() int {
 	least := fragment.Oldest
 	for _, plan := range q.program.Releases {
@@ -388,7 +385,7 @@ func (q *query) least() int {
 	return least
 }
 
-// request writes what each hospital is asked, in a version that it reads, and tells what it costs.
+// request encodes the request for each hospital in a version that the hospital reads, and returns its cost.
 func (q *query) request() (dp.Loss, error) {
 	r := q.ask(q.plan)
 	loss, err := r.Price()
@@ -414,7 +411,7 @@ func (q *query) request() (dp.Loss, error) {
 	return loss, nil
 }
 
-// explainFailure gives every failure the form that a researcher reads.
+// explainFailure turns every failure into one that a researcher can read.
 func (q *query) explainFailure(ctx context.Context, err error) error {
 	var e *Error
 	switch {
@@ -436,10 +433,10 @@ func (q *query) explainFailure(ctx context.Context, err error) error {
 	return e
 }
 
-// parsedRequest is a request whose text has been parsed, once for all that is done with it.
+// parsedRequest is a request whose text was parsed once for all uses.
 type parsedRequest struct {
 	Request
-	statement *syntax.Statement // nil where unread is set
+	statement *syntax.Statement // nil if unread is set
 	unread    error
 }
 

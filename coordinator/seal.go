@@ -23,15 +23,15 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// In a sealed study hospitals send vectors that they have covered with noise themselves. This side adds them up and
-// reads the sum; it draws nothing, and holds no exact number.
+// In a sealed study, hospitals send vectors that they have covered with their own noise. The coordinator adds the
+// vectors and reads the sum. It draws no noise and has no exact number.
 
 // covered adds up covered vectors, modulo 2^64.
 type covered struct {
 	groups    [][]value.Value // in the order of the vectors
 	size      int
 	vector    []int64
-	hospitals int // whose vectors are in it
+	hospitals int // the number of vectors added
 }
 
 func newCovered(p *planner.Plan, groups [][]value.Value) *covered {
@@ -43,7 +43,7 @@ func (c *covered) addRecord(r arrow.Record) (err error) {
 	return err
 }
 
-// whole refuses an answer that ended before its vector did.
+// whole refuses an answer that ended before its vector was complete.
 func (c *covered) whole() error {
 	if len(c.vector) != c.size {
 		return invalidAnswer(fmt.Errorf("a vector of %d numbers, not of %d", len(c.vector), c.size))
@@ -64,14 +64,14 @@ func (c *covered) merge(other sums) error {
 	}
 	c.hospitals++
 	for i, x := range o.vector {
-		c.vector[i] += x // wraps
+		c.vector[i] += x // modulo 2^64
 	}
 	return nil
 }
 
 func (c *covered) drop() { c.vector = nil }
 
-// read turns the sum into the cells that are released. The noise is in it.
+// read turns the sum into the released cells. The noise is already in it.
 func (c *covered) read(p *planner.Plan) ([]planner.Cell, error) {
 	if err := c.whole(); err != nil {
 		return nil, err
@@ -97,24 +97,24 @@ func (c *covered) read(p *planner.Plan) ([]planner.Cell, error) {
 }
 
 var (
-	// errUnsealed means that a hospital has masked its numbers for one whose numbers have not come: nobody can read the
-	// sum.
+	// errUnsealed means that a hospital has masked its numbers for another one whose numbers have not come. Then nobody
+	// can read the sum.
 	errUnsealed = errors.New("a hospital was lost while the query was sealed")
-	// errTooManyNames means that the hospitals name more groups together than can be covered.
+	// errTooManyNames means that the hospitals together name more groups than can be covered.
 	errTooManyNames = errors.New("too many groups are named")
 )
 
-// conversation is a query whose hospitals say something and hear something before they answer: the names of groups, or
-// who is done. A hospital that is lost before it is done is left out, as `require` allows; where numbers are masked,
-// one that is lost after that takes the query with it, and what was charged stays charged.
+// conversation is a query whose hospitals exchange messages before they answer: the names of groups, or who is done. A
+// hospital that is lost before it is done is left out, as `require` allows. With masked numbers, a hospital that is
+// lost after that makes the query fail, and the charge stays.
 type conversation struct {
 	*query
 	stop   context.CancelFunc
-	mu     sync.Mutex // of failed
+	mu     sync.Mutex // guards failed
 	failed int
 }
 
-// talk is execute for a query whose hospitals hold a conversation.
+// talk is execute for a query with a conversation.
 func (q *query) talk(ctx context.Context, stop context.CancelFunc) (sums, error) {
 	c := &conversation{query: q, stop: stop}
 	defer func() {
@@ -162,12 +162,12 @@ func (q *query) talk(ctx context.Context, stop context.CancelFunc) (sums, error)
 	return total, c.answered(ctx, total)
 }
 
-// in are the hospitals that still take part.
+// in lists the hospitals that still take part.
 func (c *conversation) in() []*part {
 	return slices.DeleteFunc(slices.Clone(c.parts), func(p *part) bool { return p.absent != nil })
 }
 
-// forEach has each hospital that still takes part do something, and reports whether enough are left. If not, the others
+// step makes each hospital that still takes part do something, and reports whether enough are left. If not, the others
 // are told to stop.
 func (c *conversation) forEach(ctx context.Context, do func(step context.Context, p *part) error) bool {
 	late := c.lateness()
@@ -193,7 +193,7 @@ func (c *conversation) forEach(ctx context.Context, do func(step context.Context
 	return false
 }
 
-// lost takes a hospital out, and the others too if too few are left.
+// lost removes a hospital, and all others if too few are left.
 func (c *conversation) lost(p *part, err error) {
 	c.mu.Lock()
 	if c.failed++; c.failed > len(c.parts)-c.required {
@@ -204,7 +204,7 @@ func (c *conversation) lost(p *part, err error) {
 	c.progress.report(p, StateFailed)
 }
 
-// union are the groups that any hospital has named, in order.
+// union lists the groups that any hospital named, in order.
 func (c *conversation) union() [][]value.Value {
 	all := map[string][]value.Value{}
 	for _, p := range c.in() {
@@ -220,9 +220,9 @@ func (c *conversation) union() [][]value.Value {
 	return groups
 }
 
-// answered receives the vectors of hospitals that cover by themselves.
+// answered receives the vectors of hospitals that cover without masks.
 func (c *conversation) answered(ctx context.Context, total *covered) error {
-	var mu sync.Mutex // of total
+	var mu sync.Mutex // guards total
 	c.forEach(ctx, func(step context.Context, p *part) error {
 		vector := newCovered(c.plan, total.groups)
 		if err := p.line.within(step, func() (err error) {
@@ -258,7 +258,7 @@ func (c *conversation) sealed(ctx context.Context, total *covered) error {
 	if err != nil {
 		return err
 	}
-	var mu sync.Mutex // of total and broken
+	var mu sync.Mutex // guards total and broken
 	var broken error
 	each(done, func(p *part) {
 		vector := newCovered(c.plan, total.groups)
@@ -287,15 +287,14 @@ func (c *conversation) sealed(ctx context.Context, total *covered) error {
 	return broken
 }
 
-// A hospital that is lost while a query is sealed makes the query fail. So that no hospital wastes budgets again and
-// again, it is asked for nothing masked for a while: a minute, and twice as long each time that it is lost again, up to
-// a day.
+// A hospital that is lost while a query is sealed makes the query fail. So that it cannot waste budgets repeatedly, it
+// is not asked for masked numbers for a while: a minute, and twice as long each time it is lost again, up to a day.
 const (
 	waitAtFirst = time.Minute
 	waitAtMost  = 24 * time.Hour
 )
 
-// losses are the hospitals that were lost while a query was sealed, since they last answered one.
+// losses are the hospitals that were lost while a query was sealed and have not answered one since.
 type losses struct {
 	mu sync.Mutex
 	of map[string]loss
@@ -323,14 +322,14 @@ func (l *losses) forget(hospital string) {
 	delete(l.of, hospital)
 }
 
-// wait is how long the hospital is not asked, or 0 if it is asked.
+// wait is how long the hospital will not be asked; 0 if it may be asked.
 func (l *losses) wait(hospital string, now time.Time) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return max(0, l.of[hospital].until.Sub(now))
 }
 
-// lostAtSeal tells why a hospital is not asked for masked numbers, or nil if it is asked.
+// lostAtSeal says why a hospital is not asked for masked numbers, or nil if it is asked.
 func (q *query) lostAtSeal(hospital string) *Absence {
 	if !slices.ContainsFunc(q.program.Releases, func(p *planner.Plan) bool { return p.Cover != nil && p.Cover.Masked() }) {
 		return nil
@@ -342,18 +341,18 @@ func (q *query) lostAtSeal(hospital string) *Absence {
 	return &Absence{Name: hospital, Code: absentLost, Why: fmt.Sprintf("was lost while a query was sealed, which cost the query; it is asked again in %d minutes", int(wait/time.Minute)+1)}
 }
 
-// nodeStream is a hospital that computes for a query, and waits for a message.
+// nodeStream is a hospital that computes for a query and waits for a message.
 type nodeStream struct {
-	member seal.Member     // as it said that it is done
-	names  [][]value.Value // of the groups that it has
+	member seal.Member     // its message that it is done
+	names  [][]value.Value // of its groups
 	stream flight.FlightService_DoExchangeClient
 	peer   *watchedPeer
-	within func(step context.Context, do func() error) error // ends what waits for the hospital when step ends
+	within func(step context.Context, do func() error) error // limits a wait for the hospital to the step
 	close  func()
 }
 
-// converse runs a reservation until first has received its message, or step ends. The stream ends with query, or when
-// it is closed.
+// converse runs a reservation until first has received its message or step ends. The stream ends with query, or when it
+// is closed.
 func (n *nodes) converse(query, step context.Context, h Hospital, reservation string, first func(*nodeStream) error) (*nodeStream, error) {
 	ctx, cancel := detached(query)
 	client, peer, err := n.client(h)

@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// Selection is which of the hospitals a query asks. The zero value is all of them.
+// Selection says which of the hospitals a query asks. The zero value means all.
 type Selection struct {
 	names string // separated by commas, sorted
-	but   bool   // all but these
+	but   bool   // all except these
 }
 
 const allBut = "all but "
 
-// ParseSelection reads "all", "all but lyon, lille" or "lyon, lille". Whether there are such hospitals is settled when
-// a query comes.
+// ParseSelection reads "all", "all but lyon, lille" or "lyon, lille". Whether such hospitals exist is checked with each
+// query.
 func ParseSelection(text string) (Selection, error) {
 	text = strings.ToLower(strings.TrimSpace(text))
 	if text == "" || text == "all" {
@@ -35,7 +35,7 @@ func ParseSelection(text string) (Selection, error) {
 	return Selection{strings.Join(slices.Compact(names), ", "), but}, nil
 }
 
-// String is what ParseSelection reads; empty for all.
+// String writes the form that ParseSelection reads; empty for all.
 func (s Selection) String() string {
 	if s.but {
 		return allBut + s.names

@@ -12,29 +12,29 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// Settings are what a researcher sets for a query, or once for a connection. The zero value takes the defaults of study
-// and catalog. Every door embeds them. Their JSON form is the HTTP API's.
+// Settings are what a researcher sets for a query, or once for a connection. The zero value means the defaults of study
+// and catalog. Every door embeds them. Their JSON form is that of the HTTP API.
 type Settings struct {
 	Study string `json:"study"`
 	planner.Ask
 	// Dialect is the dialect of the SQL. Empty: PostgreSQL's.
 	Dialect syntax.Dialect `json:"dialect,omitempty"`
-	// Hospitals says which of the study's hospitals are asked, as ParseSelection reads it. Empty: all.
+	// Hospitals says which of the study's hospitals are asked, in the form of ParseSelection. Empty: all.
 	Hospitals string `json:"hospitals,omitempty"`
 }
 
 // setting is one of the settings, in its text form.
 type setting struct {
 	name string
-	// usage says in a line what it is, for --help; its `quoted` word stands for the value.
+	// usage describes it in one line, for --help; its `quoted` word stands for the value.
 	usage string
-	hint  bool // a query may have it for itself: SELECT /*+ name = value */
-	// set reads a text. An empty text restores the default. The error says what to give.
+	hint  bool // a query may set it for itself: SELECT /*+ name = value */
+	// set reads a text. An empty text restores the default. The error says which values are allowed.
 	set func(s *Settings, text string) error
-	get func(s Settings) string // empty where it is not set
+	get func(s Settings) string // empty if it is not set
 }
 
-// settings are all, in the order in which people read them.
+// settings lists all settings, in the order for people.
 var settings = []setting{
 	{
 		name: "study", usage: "the `study` that pays",
@@ -124,7 +124,7 @@ var settings = []setting{
 	},
 }
 
-// SettingNames are the names of all settings, in the order in which people read them.
+// SettingNames lists the names of all settings, in the order for people.
 func SettingNames() []string {
 	names := make([]string, len(settings))
 	for i, s := range settings {
@@ -133,7 +133,8 @@ func SettingNames() []string {
 	return names
 }
 
-// Usage says in a line what a setting is; its `quoted` word stands for the value. Empty where there is no such setting.
+// Usage describes a setting in one line; its `quoted` word stands for the value. It is empty if there is no such
+// setting.
 func Usage(name string) string {
 	if s := settingOf(name); s != nil {
 		return s.usage
@@ -142,7 +143,7 @@ func Usage(name string) string {
 }
 
 // Set changes one setting, by its name in any letter case. An empty text or DEFAULT restores the default. Whether study
-// and researcher may have it is decided when a query comes. The error is an *Error; the settings are then unchanged.
+// and researcher allow the value is checked with each query. The error is an *Error; the settings are then unchanged.
 func (s *Settings) Set(name, text string) error {
 	known := settingOf(name)
 	if known == nil {
@@ -161,7 +162,7 @@ func (s *Settings) Set(name, text string) error {
 	return nil
 }
 
-// Replace is Set, but of epsilon and accuracy, which exclude each other, the newer one replaces the other.
+// Replace is Set, but epsilon and accuracy, which exclude each other, replace each other.
 func (s *Settings) Replace(name, text string) error {
 	if err := s.Set(name, text); err != nil {
 		return err
@@ -175,7 +176,7 @@ func (s *Settings) Replace(name, text string) error {
 	return nil
 }
 
-// Get is a setting as a text; what is not set is empty.
+// Get returns a setting as a text; empty if it is not set.
 func (s Settings) Get(name string) string {
 	if known := settingOf(name); known != nil {
 		return known.get(s)
@@ -183,7 +184,7 @@ func (s Settings) Get(name string) string {
 	return ""
 }
 
-// settingOf is nil where there is none of that name.
+// settingOf returns nil if there is no setting of that name.
 func settingOf(name string) *setting {
 	i := slices.IndexFunc(settings, func(s setting) bool { return strings.EqualFold(s.name, name) })
 	if i < 0 {

@@ -13,21 +13,21 @@ type Spent struct {
 	Time       time.Time // UTC
 	Query      string
 	Researcher string
-	Epsilon    float64      // of the release on its own
+	Epsilon    float64      // of this release alone
 	Remaining  dp.Remaining // of the study, after the charge
 }
 
-// Spending lists what a study was charged, oldest first. Everybody in a study may see who
-// spent what of the budget that they share, and nobody what was asked.
+// Spending lists what a study was charged, oldest first. Everybody in a study may see who spent how much of the shared
+// budget. Nobody may see what was asked.
 func (c *Coordinator) Spending(ctx context.Context, who Researcher, study string) ([]Spent, error) {
-	account, err := c.Budget(ctx, who, study) // admits
+	account, err := c.Budget(ctx, who, study) // also checks that the researcher belongs to the study
 	if err != nil {
 		return nil, err
 	}
 	var all []Spent
 	var total dp.Loss
 	if err := c.ledger.Entries(ctx, 1, func(e ledger.Entry) error {
-		// A loss that was acknowledged with a missing part of the ledger counts in every study, and is nobody's charge.
+		// A loss that was acknowledged with a missing part of the ledger counts in every study, but is nobody's charge.
 		charge := e.Kind == ledger.KindCharge && e.Study == study
 		if !charge && e.Kind != ledger.KindRecover {
 			return nil
@@ -47,5 +47,5 @@ func (c *Coordinator) Spending(ctx context.Context, who Researcher, study string
 	return all, nil
 }
 
-// StudiesOf names the studies under which a researcher may ask.
+// StudiesOf lists the studies under which a researcher may ask.
 func (c *Coordinator) StudiesOf(who Researcher) []string { return c.studiesOf(who) }

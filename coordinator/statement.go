@@ -14,11 +14,11 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// Statements that ask for no data are answered by the coordinator alone, at no
-// cost, in the form of an answer, so that every door shows them as it shows answers.
+// The coordinator alone answers statements that ask for no data, at no cost. The result has the form of an answer, so
+// every door can show it.
 
-// hint applies the settings in a query's hints. They count as if they had been given beside the query, with the same
-// caps.
+// hint applies the settings in a query's hints. They count as if they were given beside the query, with the same
+// limits.
 func (r *Request) hint(hints []syntax.Setting) error {
 	for _, h := range hints {
 		wrong := &Error{

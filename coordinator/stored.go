@@ -15,9 +15,9 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// cellsKey names the noisy cells of a release: SHA-256 of everything that they depend on. Post-processing is not part
-// of it. So the same plan over the same data at the same hospitals shows the same draw of noise, and costs once,
-// however the query is spelled and whoever in the study asks.
+// cellsKey names the noisy cells of a release: SHA-256 of everything that they depend on. Post-processing does not
+// count. So the same plan over the same data at the same hospitals gives the same noise and costs once, however the
+// query is written and whoever in the study asks.
 func (q *query) cellsKey() string {
 	type site struct{ Name, DataVersion string }
 	of := struct {
@@ -30,7 +30,7 @@ func (q *query) cellsKey() string {
 	slices.SortFunc(of.Sites, func(a, b site) int { return cmp.Compare(a.Name, b.Name) })
 	b, err := json.Marshal(of)
 	if err != nil {
-		panic(err) // texts always encode
+		panic(err) // encoding texts cannot fail
 	}
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
@@ -39,9 +39,9 @@ func (q *query) cellsKey() string {
 // storedForm is version 1 of released cells in the ledger's store.
 type storedForm struct {
 	Version int          `json:"version"`
-	Query   string       `json:"query"` // which first drew them
+	Query   string       `json:"query"` // the query that first drew them
 	Cells   []storedCell `json:"cells"`
-	// Caveats are what the hospitals said when they answered.
+	// Caveats are what the hospitals reported when they answered.
 	Caveats caveats `json:"caveats,omitempty"`
 }
 
@@ -50,8 +50,7 @@ type storedCell struct {
 	Noisy []int64       `json:"noisy"`
 }
 
-// storedCells returns the cells that were released under the key, and whether there are any. It restores the hospitals'
-// caveats.
+// storedCells returns the cells that were released under the key, if there are any. It restores the hospitals' caveats.
 func (q *query) storedCells(ctx context.Context, key string) ([]planner.Cell, bool, error) {
 	b, ok, err := q.c.ledger.Answer(ctx, key)
 	if !ok || err != nil {
@@ -72,9 +71,9 @@ func (q *query) storedCells(ctx context.Context, key string) ([]planner.Cell, bo
 	return cells, true, nil
 }
 
-// store keeps released cells and the hospitals' checkpoints, durably, and returns the cells to show. If the same
-// question was answered meanwhile, these are the cells of that answer. The hospitals that answered are part of the key:
-// with one fewer it is another question.
+// store stores released cells and the hospitals' checkpoints, durably, and returns the cells to show. If the same
+// question was answered in the meantime, these are the cells of that answer. The hospitals that answered are part of
+// the key: with one fewer it is another question.
 func (q *query) store(ctx context.Context, cells []planner.Cell) ([]planner.Cell, error) {
 	f := storedForm{Version: 1, Query: q.id, Cells: make([]storedCell, len(cells)), Caveats: q.caveats}
 	for i, c := range cells {
@@ -99,7 +98,7 @@ func (q *query) store(ctx context.Context, cells []planner.Cell) ([]planner.Cell
 	return cells, nil
 }
 
-// keepAs stores v among the answers, durably, under a new key that begins with the form.
+// keepAs stores v with the answers, durably, under a new key that begins with the form.
 func (c *Coordinator) keepAs(ctx context.Context, form string, v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -108,7 +107,7 @@ func (c *Coordinator) keepAs(ctx context.Context, form string, v any) error {
 	return c.ledger.StoreAnswer(ctx, form+newID(), b)
 }
 
-// eachKept gives take all that keepAs stored under a form.
+// eachKept passes everything that keepAs stored under a form to take.
 func eachKept[T any](ctx context.Context, l *ledger.Ledger, form string, take func(T)) error {
 	stored, err := l.AnswersOf(ctx, form)
 	if err != nil {

@@ -19,13 +19,12 @@ type Request struct {
 	Settings
 	// Parameters are the values of the SQL's parameters: of ? and $1 by their number, "1".
 	Parameters map[string]value.Value
-	// StoredOnly accepts only a stored answer, which costs nothing. So another form of an answer can be fetched without
-	// the risk to pay again because the data has changed meanwhile.
+	// StoredOnly accepts only a stored answer, which costs nothing. So an answer can be fetched in another form without
+	// the risk of paying again because the data changed.
 	StoredOnly bool
 }
 
-// admit checks that the researcher may ask this under the study, and fills in
-// the study's defaults.
+// admit checks that the researcher may ask this under the study, and fills in the study's defaults.
 func (c *Coordinator) admit(who Researcher, req *Request) (*study.Document, error) {
 	s, err := c.study(who, req.Study)
 	if err != nil {
@@ -75,7 +74,7 @@ func takesPart(who Researcher, s study.Study) bool {
 	return s.Approved != nil && who.Has(identity.RoleResearcher) && s.Approved.Admits(who.Name)
 }
 
-// study returns a study. Its error is the same for a study that does not exist and for one of other people.
+// study returns a study. The error is the same whether the study does not exist or belongs to other people.
 func (c *Coordinator) study(who Researcher, name string) (study.Study, error) {
 	s, ok := c.studies.Study(name)
 	if !ok || !takesPart(who, s) {
@@ -102,14 +101,14 @@ func (c *Coordinator) studiesOf(who Researcher) []string {
 	return mine
 }
 
-// Standing is a study and its state at each hospital that it asks.
+// Standing is a study and its state at each of its hospitals.
 type Standing struct {
 	study.Document
 	Status    study.Status
-	Hospitals map[string]study.Status // those that have been met; "" where it is not known there
+	Hospitals map[string]study.Status // those that have been met; "" if the study is not known there
 }
 
-// Studies lists what somebody takes part in, and to operators and custodians all studies.
+// Studies lists the studies that somebody takes part in. Operators and custodians see all studies.
 func (c *Coordinator) Studies(who Researcher) []Standing {
 	var all []Standing
 	for _, s := range c.studies.All() {
@@ -129,23 +128,23 @@ func (c *Coordinator) Studies(who Researcher) []Standing {
 	return all
 }
 
-// Account is the state of a study's budget, as this coordinator knows it: what the narrowest of the study's hospitals
-// allows, where one allows less than the study.
+// Account is the state of a study's budget, as this coordinator knows it. If a hospital allows less than the study, it
+// is that of the hospital with the least left.
 type Account struct {
 	Study      string
 	Budget     dp.Budget
 	Remaining  dp.Remaining
-	At         string   // the hospital whose budget it is; empty: the study's own
-	Researcher *Balance // the researcher's own cap over all studies; nil: none
+	At         string   // the hospital whose budget it is; empty for the study's own
+	Researcher *Balance // the researcher's own limit over all studies; nil if none
 	MaxEpsilon float64  // of one query
-	MinEpsilon float64  // the least price of a release: that of Laplace noise of this epsilon
+	MinEpsilon float64  // the least price of a release: that of Laplace noise with this epsilon
 	Expires    string   // RFC 3339
 	Sealed     bool     // each hospital covers its own numbers
 	own        dp.Budget
-	whole      bool // it is that hospital's budget over all studies
+	whole      bool // it is the hospital's budget over all studies
 }
 
-// Budget tells what is left of a study.
+// Budget returns what is left of a study.
 func (c *Coordinator) Budget(ctx context.Context, who Researcher, name string) (*Account, error) {
 	s, err := c.study(who, name)
 	if err != nil {

@@ -13,21 +13,21 @@ import (
 )
 
 // timeline is what operators see of a query, in traces and metrics. Its steps begin and end at ticks of the query's
-// grid, and nothing is told before the query's end. Researchers are told of hospitals' steps in the same way, so this
-// adds nothing.
+// grid, and nothing is published before the query's end. Researchers are told the hospitals' steps in the same way, so
+// this reveals nothing more.
 type timeline struct {
 	c     *Coordinator
 	ticks grid.Ticks
 	root  trace.Span
-	tick  time.Duration // at which the answer leaves; 0: before any hospital was asked
-	leave func()        // metrics.enter's; nil: not planned
+	tick  time.Duration // when the answer leaves; 0: before any hospital was asked
+	leave func()        // from metrics.enter; nil: not planned
 
 	mu     sync.Mutex
 	over   []step
 	phases []phase
 }
 
-// step is a span that ended, as of a tick.
+// step is a span that ended at a tick.
 type step struct {
 	span trace.Span
 	at   time.Time
@@ -38,7 +38,7 @@ type phase struct {
 	took time.Duration
 }
 
-// attributes of spans, beside trace.Span's own. None holds SQL or a value.
+// Attributes of spans, in addition to trace.Span's own. None holds SQL or a value.
 const (
 	attrQuery    = attribute.Key("intramuros.query")
 	attrStudy    = attribute.Key("intramuros.study")
@@ -51,7 +51,7 @@ func (c *Coordinator) ticks() grid.Ticks {
 	return grid.Ticks{Grid: c.config.AnswerGrid, Started: time.Now(), Timeout: c.config.QueryTimeout}
 }
 
-// begin starts a query's timeline. end must follow.
+// begin starts a query's timeline. The caller must call end.
 func (c *Coordinator) begin(ctx context.Context, ticks grid.Ticks) (context.Context, *timeline) {
 	c.metrics.now.Add(1)
 	t := &timeline{c: c, ticks: ticks}
@@ -79,7 +79,7 @@ func (t *timeline) step(ctx context.Context, name string, attributes ...attribut
 	}
 }
 
-// planned records how long admission and planning took, to the nanosecond, since they read no data.
+// planned records how long admission and planning took, exactly, since they read no data.
 func (t *timeline) planned(q *query) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -88,7 +88,7 @@ func (t *timeline) planned(q *query) {
 	t.root.SetAttributes(attrQuery.String(q.id), attrStudy.String(q.name))
 }
 
-// end publishes what was held back. The query's answer or error is about to leave.
+// end publishes the steps. The query's answer or error is about to leave.
 func (t *timeline) end(a *Answer, err error) {
 	code := t.c.metrics.ended(a, err)
 	t.mu.Lock()
@@ -114,5 +114,5 @@ func (t *timeline) end(a *Answer, err error) {
 	}
 }
 
-// Trace makes spans of the queries to come with the tracer. It is called before the first.
+// Trace sets the tracer for later queries. Call it before the first.
 func (c *Coordinator) Trace(tracer trace.Tracer) { c.tracer = tracer }

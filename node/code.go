@@ -10,39 +10,34 @@ type Code string
 
 // The codes.
 const (
-	CodePeer     Code = "NODE_PEER"     // the caller is not a coordinator of the federation
-	CodeRequest  Code = "NODE_REQUEST"  // not a request that this version can read
-	CodeCatalog  Code = "NODE_CATALOG"  // planned with another catalog
-	CodeFragment Code = "NODE_FRAGMENT" // the fragment or its noise breaks a rule
-	// no SQL for it, or not over this data: a table is not mapped or contradicts the catalog
-	CodeSource     Code = "NODE_SOURCE"
-	CodeLimit      Code = "NODE_LIMIT"      // larger contribution limits or a larger epsilon than the custodian allows
-	CodeSealed     Code = "NODE_SEALED"     // this hospital's numbers must be covered, and the request would not cover them
+	CodePeer       Code = "NODE_PEER"       // the caller is not a coordinator of the federation
+	CodeRequest    Code = "NODE_REQUEST"    // not a request that this version can read
+	CodeCatalog    Code = "NODE_CATALOG"    // planned with another catalog
+	CodeFragment   Code = "NODE_FRAGMENT"   // the fragment or its noise breaks a rule
+	CodeSource     Code = "NODE_SOURCE"     // no SQL for it, or a table is not mapped or contradicts the catalog
+	CodeLimit      Code = "NODE_LIMIT"      // larger contribution limits or epsilon than the custodian allows
+	CodeSealed     Code = "NODE_SEALED"     // this hospital's numbers must be covered, and the request would not
 	CodePrice      Code = "NODE_PRICE"      // it costs less than the study's least price
-	CodeFailures   Code = "NODE_FAILURES"   // too many queries of the study failed after their charge, so it is suspended
+	CodeFailures   Code = "NODE_FAILURES"   // suspended: too many queries of the study failed after their charge
 	CodeStudy      Code = "NODE_STUDY"      // the study is unknown here or over
 	CodeToken      Code = "NODE_TOKEN"      // no token that tells this node who asks
 	CodeResearcher Code = "NODE_RESEARCHER" // the researcher does not belong to the study here
-	// the study may not use a table, column or aggregate here, or the query singles out a patient
-	CodeScope     Code = "NODE_SCOPE"
-	CodeSpread    Code = "NODE_SPREAD"    // joins with public tables multiply a patient's rows too much
-	CodeTooLarge  Code = "NODE_TOO_LARGE" // an expression is too large for the engine, or too many groups to cover
-	CodePublic    Code = "NODE_PUBLIC"    // too many rows of public tables at once, or none may leave
-	CodeRate      Code = "NODE_RATE"      // too many queries of this researcher in a minute or at once
-	CodeRestored  Code = "NODE_RESTORED"  // the node's ledger is older than others know it
-	CodeSuspended Code = "NODE_SUSPENDED" // the custodian has stopped the hospital
-	CodeBudget    Code = "NODE_BUDGET"    // the budget of the study or node is too small
-	CodeBusy      Code = "NODE_BUSY"      // too many reservations are held
-	// the coordinator has no such reservation: it was used, has expired, or never existed
-	CodeTicket Code = "NODE_TICKET"
-	CodeStale  Code = "NODE_STALE" // the data changed between prepare and execute; nothing was charged
-	// the data is new and not yet verified; if it changed during the computation, the charge stays
-	CodeData   Code = "NODE_DATA"
-	CodeLedger Code = "NODE_LEDGER" // the ledger cannot be written
-	// the database failed; if the query was charged, the charge stays and counts as a failure
-	CodeEngine   Code = "NODE_ENGINE"
-	CodeTimeout  Code = "NODE_TIMEOUT"  // the deadline of the caller or of the node passed
-	CodeCanceled Code = "NODE_CANCELED" // the caller ended the call
+	CodeScope      Code = "NODE_SCOPE"      // the study may not use a table, column or aggregate here, or asks for one patient
+	CodeSpread     Code = "NODE_SPREAD"     // joins with public tables multiply a patient's rows too much
+	CodeTooLarge   Code = "NODE_TOO_LARGE"  // an expression is too large for the engine, or too many groups to cover
+	CodePublic     Code = "NODE_PUBLIC"     // too many rows of public tables at once, or none may leave
+	CodeRate       Code = "NODE_RATE"       // too many queries of this researcher in a minute or at once
+	CodeRestored   Code = "NODE_RESTORED"   // the node's ledger is older than others know it
+	CodeSuspended  Code = "NODE_SUSPENDED"  // the custodian has stopped the hospital
+	CodeBudget     Code = "NODE_BUDGET"     // the budget of the study or node is too small
+	CodeBusy       Code = "NODE_BUSY"       // too many reservations are held
+	CodeTicket     Code = "NODE_TICKET"     // no such reservation of this coordinator: used, expired, or never made
+	CodeStale      Code = "NODE_STALE"      // the data changed between prepare and execute; nothing was charged
+	CodeData       Code = "NODE_DATA"       // the data is new and not yet verified; a charge stays
+	CodeLedger     Code = "NODE_LEDGER"     // the ledger cannot be written
+	CodeEngine     Code = "NODE_ENGINE"     // the database failed; a charge stays, and the failure counts
+	CodeTimeout    Code = "NODE_TIMEOUT"    // the deadline of the caller or of the node passed
+	CodeCanceled   Code = "NODE_CANCELED"   // the caller ended the call
 )
 
 // answers gives each code its gRPC code and its text. The text follows the hospital's name. It is fixed, except for

@@ -42,9 +42,9 @@ func newSite() (*web.Site, error) {
 	return site, site.Add("assets/words.js", words)
 }
 
-// vocabulary is a module with the words and functions that the planner reads, for colours and completion.
+// vocabulary is a JavaScript module with the words and functions that the planner reads, for colours and completion.
 func vocabulary() ([]byte, error) {
-	functions := map[string]string{} // what stands between their brackets, by their names in capitals
+	functions := map[string]string{} // the arguments in the brackets, by function name in capitals
 	for _, f := range planner.Functions() {
 		name, rest, _ := strings.Cut(f.Usage, "(")
 		functions[name] = strings.TrimSuffix(rest, ")")

@@ -31,7 +31,7 @@ type authInterceptor struct {
 
 type whoKey struct{}
 
-// who returns the researcher, whom the interceptor has put into the context.
+// who returns the researcher that the interceptor has put into the context.
 func who(ctx context.Context) coordinator.Researcher {
 	w, _ := ctx.Value(whoKey{}).(coordinator.Researcher)
 	return w
@@ -75,7 +75,7 @@ func (g authInterceptor) admit(ctx context.Context) (_ context.Context, token st
 	return context.WithValue(ctx, whoKey{}, w), token, nil
 }
 
-// guestCreds are TLS credentials that remember the connection under them.
+// guestCreds are TLS credentials that remember the underlying connection.
 type guestCreds struct {
 	credentials.TransportCredentials
 }
@@ -122,7 +122,7 @@ func (g authInterceptor) stream(srv any, stream grpc.ServerStream, info *grpc.St
 	return next(srv, admitted{stream, ctx})
 }
 
-// admitted is a stream whose context holds the researcher.
+// admitted is a stream whose context has the researcher.
 type admitted struct {
 	grpc.ServerStream
 	ctx context.Context
@@ -130,7 +130,7 @@ type admitted struct {
 
 func (a admitted) Context() context.Context { return a.ctx }
 
-// RecvMsg looks at what a client sends before Arrow's library reads it.
+// RecvMsg checks what a client sends before Arrow's library reads it.
 func (a admitted) RecvMsg(m any) error {
 	if err := a.ServerStream.RecvMsg(m); err != nil {
 		return err

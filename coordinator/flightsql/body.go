@@ -5,7 +5,7 @@ import (
 	flatbuffers "github.com/google/flatbuffers/go"
 )
 
-// The kinds of messages of Arrow IPC, and where the fields that are read here stand in their tables (Message.fbs).
+// The kinds of Arrow IPC messages, and the offsets of the fields that are read here (Message.fbs).
 const (
 	kindSchema, kindRows   = 1, 3
 	fieldKind, fieldHeader = 6, 8
@@ -14,9 +14,9 @@ const (
 	bufferBytes            = 16 // offset and length
 )
 
-// checkBody refuses a message whose reading would take more memory than it is long. Arrow's library allocates what a
-// message claims that its buffers hold, compressed or not, before it looks at them. A claim of a terabyte would end the
-// coordinator. It panics if the bytes are no message.
+// checkBody refuses a message that takes more memory to read than its length. Arrow's library allocates the claimed
+// size of a buffer, compressed or not, before it checks the claim. A claim of a terabyte would end the coordinator. It
+// panics if the bytes are no message.
 func checkBody(m *flight.FlightData) error {
 	if len(m.DataHeader) == 0 {
 		return nil

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// ttlCache keeps values of researchers under ids that nobody guesses. A value that was not touched for life is removed.
-// If one researcher's values take more than most bytes, the oldest of them are removed. Nobody's values push out
-// another's.
+// ttlCache keeps values of researchers under ids that nobody can guess. A value is removed if it is not used for life.
+// If one researcher's values take more than most bytes, the oldest of them are removed. Values never displace those of
+// another researcher.
 type ttlCache[T any] struct {
 	life time.Duration
 	most int64
@@ -25,14 +25,14 @@ type item[T any] struct {
 	touched time.Time
 }
 
-// overhead is what a value takes beside its bytes.
+// overhead is the memory of a value in addition to its bytes.
 const overhead = 1 << 10
 
 func newTTLCache[T any](life time.Duration, most int64) *ttlCache[T] {
 	return &ttlCache[T]{life: life, most: most, items: map[string]*item[T]{}, held: map[string]int64{}}
 }
 
-// put keeps the value and gives its id.
+// put stores the value and returns its id.
 func (s *ttlCache[T]) put(who string, value T, bytes int64) string {
 	id := rand.Text()
 	s.mu.Lock()
@@ -48,7 +48,7 @@ func (s *ttlCache[T]) put(who string, value T, bytes int64) string {
 	return id
 }
 
-// get gives the value, if it is there and the researcher's.
+// get returns the value, if it exists and belongs to the researcher.
 func (s *ttlCache[T]) get(who, id string) (value T, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -88,7 +88,7 @@ func (s *ttlCache[T]) grow(id string, bytes int64) {
 	}
 }
 
-// drop removes the value, if it is the researcher's.
+// drop removes the value, if it belongs to the researcher.
 func (s *ttlCache[T]) drop(who, id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -14,8 +14,8 @@ import (
 // errorDomain is the domain in the details of every error.
 const errorDomain = "intramuros"
 
-// statusOf gives an error the form that Flight clients read: code, place, message and
-// hint in the text, and again in an ErrorInfo for programs.
+// statusOf writes an error in the form that Flight clients read: code, position, message and hint in the text, and
+// again in an ErrorInfo for programs.
 func statusOf(e *coordinator.Error) error {
 	facts := map[string]string{"message": e.Message, "charged": strconv.FormatBool(e.Charged)}
 	if e.Hint != "" {
@@ -35,7 +35,7 @@ func statusOf(e *coordinator.Error) error {
 	return s.Err()
 }
 
-// fail is statusOf for any error. What is not for the researcher goes to the log.
+// fail is statusOf for any error. An error that is not for the researcher goes to the log.
 func (d *door) fail(err error) error {
 	var e *coordinator.Error
 	if !errors.As(err, &e) {

@@ -23,8 +23,8 @@ type execution struct {
 
 	mu     sync.Mutex
 	stage  stage
-	cancel context.CancelFunc // while it runs
-	schema *arrow.Schema      // once it is done, as record or err
+	cancel context.CancelFunc // set while it runs
+	schema *arrow.Schema      // set when it is done, with record or err
 	record arrow.Record       // never released: another reader may come
 	err    error
 }
@@ -94,11 +94,10 @@ func (v *execution) stop() flight.CancelStatus {
 	return flight.CancelStatusNotCancellable
 }
 
-// maxChunk is about how many bytes of an answer go into one message: clients refuse
-// large ones.
+// maxChunk is roughly the largest size of one message of an answer, in bytes: clients refuse large ones.
 const maxChunk = 1 << 20
 
-// chunks gives the record in parts, from a channel that needs no writer.
+// chunks returns the record in parts, in a channel that needs no writer.
 func chunks(r arrow.Record) <-chan flight.StreamChunk {
 	parts := max(1, min(r.NumRows(), util.TotalRecordSize(r)/maxChunk+1))
 	out := make(chan flight.StreamChunk, parts)

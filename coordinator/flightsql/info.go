@@ -21,7 +21,7 @@ var typeNames = map[value.Type]string{
 	value.TypeDate: "DATE", value.TypeTimestamp: "TIMESTAMP",
 }
 
-// The parts of SqlInfo's enumerations that are used here, as FlightSql.proto has them.
+// The values of SqlInfo's enumerations that are used here, from FlightSql.proto.
 const (
 	caseInsensitive  = 1 // SqlSupportedCaseSensitivity
 	nullsSortedHigh  = 0 // SqlNullOrdering: after all values, and first with DESC
@@ -57,16 +57,14 @@ func working(on scalar.Works) []string {
 	return functionNames(func(f planner.Function) bool { return f.Works == on })
 }
 
-// aggregate tells those whose names are names unless they are called.
+// aggregate selects functions whose names are ordinary names unless they are called.
 func aggregate(f planner.Function) bool { return f.Aggregate }
 
-// general tells what drivers take for functions of the system: choices among values of any type, and what stands in
-// FROM.
+// general selects what drivers regard as system functions: choices among values of any type, and functions in FROM.
 func general(f planner.Function) bool { return f.Works == scalar.OnAny || f.Table }
 
-// registerInfo tells clients what this server is and speaks. Where a driver would put
-// a catalog or schema before a table's name if that were supported, it is said not to
-// be: queries name tables alone.
+// registerInfo describes this server to clients. It denies support for a catalog or schema before a table's name, so
+// that drivers write table names alone, as queries need them.
 func (d *door) registerInfo() error {
 	version := "unknown"
 	if info, ok := debug.ReadBuildInfo(); ok {
@@ -165,13 +163,13 @@ func (d *door) registerInfo() error {
 	return nil
 }
 
-// knownInfo is the part of a request for SqlInfo that has an answer.
+// knownInfo is the part of a SqlInfo request that can be answered.
 type knownInfo []uint32
 
 func (k knownInfo) GetInfo() []uint32 { return k }
 
-// DoGetSqlInfo leaves out what is not known here, as the protocol has it; the base
-// would refuse the whole request.
+// DoGetSqlInfo leaves out what is not known here, as the protocol demands. The library's base would refuse the whole
+// request.
 func (d *door) DoGetSqlInfo(ctx context.Context, q flightsql.GetSqlInfo) (*arrow.Schema, <-chan flight.StreamChunk, error) {
 	var known knownInfo
 	for _, id := range q.GetInfo() {
@@ -186,7 +184,7 @@ func (d *door) DoGetSqlInfo(ctx context.Context, q flightsql.GetSqlInfo) (*arrow
 	if err != nil {
 		return nil, nil, err
 	}
-	// Read at once, so that a client that goes away leaves no writer behind.
+	// All is read at once, so that a client that disconnects leaves no writer behind.
 	var all []flight.StreamChunk
 	for c := range written {
 		all = append(all, c)
@@ -199,12 +197,12 @@ func (d *door) DoGetSqlInfo(ctx context.Context, q flightsql.GetSqlInfo) (*arrow
 	return schema, out, nil
 }
 
-// GetFlightInfoXdbcTypeInfo tells how to list the types.
+// GetFlightInfoXdbcTypeInfo returns how to list the types.
 func (d *door) GetFlightInfoXdbcTypeInfo(_ context.Context, _ flightsql.GetXdbcTypeInfo, desc *flight.FlightDescriptor) (*flight.FlightInfo, error) {
 	return d.info(desc, schema_ref.XdbcTypeInfo)
 }
 
-// DoGetXdbcTypeInfo lists the types, by the numbers that ODBC and JDBC have for them.
+// DoGetXdbcTypeInfo lists the types by their numbers in ODBC and JDBC.
 func (d *door) DoGetXdbcTypeInfo(_ context.Context, q flightsql.GetXdbcTypeInfo) (*arrow.Schema, <-chan flight.StreamChunk, error) {
 	const nullable, searchable = int32(1), int32(3)
 	var all [][]any

@@ -30,11 +30,10 @@ type statement struct {
 
 	mu    sync.Mutex
 	bound map[string]value.Value
-	size  int64 // of what is bound, in bytes
+	size  int64 // the size of the bound values, in bytes
 }
 
-// CreatePreparedStatement plans the query, so that what is wrong with it is told now,
-// and the client knows columns and parameters.
+// CreatePreparedStatement plans the query, so that errors are reported now and the client knows columns and parameters.
 func (d *door) CreatePreparedStatement(ctx context.Context, r flightsql.ActionCreatePreparedStatementRequest) (flightsql.ActionCreatePreparedStatementResult, error) {
 	var result flightsql.ActionCreatePreparedStatementResult
 	request, settings, o, err := d.outline(ctx, r.GetQuery(), nil)
@@ -67,7 +66,7 @@ func (d *door) ClosePreparedStatement(ctx context.Context, r flightsql.ActionClo
 	return nil
 }
 
-// statement gives a prepared statement's SQL, and the values that are bound now.
+// statement returns a prepared statement's SQL and the values bound now.
 func (d *door) statement(ctx context.Context, q flightsql.PreparedStatementQuery) (string, map[string]value.Value, error) {
 	s, ok := d.prepared.get(who(ctx).Name, string(q.GetPreparedStatementHandle()))
 	if !ok {
@@ -78,7 +77,7 @@ func (d *door) statement(ctx context.Context, q flightsql.PreparedStatementQuery
 	return s.sql, s.bound, nil
 }
 
-// GetFlightInfoPreparedStatement gives a ticket for the statement as it is bound now.
+// GetFlightInfoPreparedStatement returns a ticket for the statement with the values bound now.
 func (d *door) GetFlightInfoPreparedStatement(ctx context.Context, q flightsql.PreparedStatementQuery, desc *flight.FlightDescriptor) (*flight.FlightInfo, error) {
 	sql, bound, err := d.statement(ctx, q)
 	if err != nil {
@@ -96,8 +95,8 @@ func (d *door) GetSchemaPreparedStatement(ctx context.Context, q flightsql.Prepa
 	return d.schemaResult(ctx, sql, bound)
 }
 
-// DoGetPreparedStatement runs the statement for clients that make a ticket of it
-// themselves. Each such call is a query of its own.
+// DoGetPreparedStatement runs the statement for clients that make the ticket themselves. Each such call is a query of
+// its own.
 func (d *door) DoGetPreparedStatement(ctx context.Context, q flightsql.PreparedStatementQuery) (*arrow.Schema, <-chan flight.StreamChunk, error) {
 	sql, bound, err := d.statement(ctx, q)
 	if err != nil {
@@ -149,7 +148,7 @@ func (d *door) DoPutPreparedStatementQuery(ctx context.Context, q flightsql.Prep
 	}
 	if err := in.Err(); err != nil {
 		var own interface{ GRPCStatus() *status.Status }
-		if errors.As(err, &own) { // checkBody's
+		if errors.As(err, &own) { // an error of checkBody
 			return own.GRPCStatus().Err()
 		}
 		return invalid("the parameters are not understood", "")
@@ -161,7 +160,7 @@ func (d *door) DoPutPreparedStatementQuery(ctx context.Context, q flightsql.Prep
 	return nil
 }
 
-// name is the parameter that a bound column is for: the one of its name, or of its place.
+// name is the parameter that a bound column is for, by its name or else by its position.
 func (s *statement) name(column string, i int) string {
 	if _, err := strconv.Atoi(column); err != nil && slices.Contains(s.names, strings.TrimPrefix(column, ":")) {
 		return strings.TrimPrefix(column, ":")
@@ -174,7 +173,7 @@ func (s *statement) name(column string, i int) string {
 
 var (
 	errType     = errors.New("a type that is no parameter's")
-	errNoNumber = errors.New("no finite number") // which must not pass for a NULL
+	errNoNumber = errors.New("no finite number") // it must not become a NULL
 )
 
 // valueOf reads the first value of an Arrow array.
@@ -235,7 +234,7 @@ func floatOf(null bool, x float64) (value.Value, error) {
 	return value.Value{}, errNoNumber
 }
 
-// decimalOf gives a decimal: whole numbers of 64 bits as they are, others as float64.
+// decimalOf reads a decimal: whole numbers of 64 bits exactly, others as float64.
 func decimalOf(null bool, scale int32, text func() string) (value.Value, error) {
 	if null {
 		return value.Null(value.TypeFloat), nil
@@ -246,10 +245,10 @@ func decimalOf(null bool, scale int32, text func() string) (value.Value, error) 
 	return value.Parse(value.TypeFloat, text())
 }
 
-// maxList is how many values a parameter may list.
+// maxList is the largest number of values in a list parameter.
 const maxList = 20_000
 
-// listOf gives a list, which the query compares with by = ANY (…).
+// listOf reads a list, which the query uses in = ANY (…).
 func listOf(null bool, a array.ListLike, i int) (value.Value, error) {
 	if null {
 		return value.Null(value.TypeText), nil
@@ -257,7 +256,8 @@ func listOf(null bool, a array.ListLike, i int) (value.Value, error) {
 	var list []value.Value
 	from, to := a.ValueOffsets(i)
 	elements := a.ListValues()
-	if _, nested := elements.(array.ListLike); nested || to-from > maxList { // of NULLs, a list takes no room in a message
+	// a list of NULLs takes no room in a message
+	if _, nested := elements.(array.ListLike); nested || to-from > maxList {
 		return value.Value{}, errType
 	}
 	for k := from; k < to; k++ {
@@ -277,24 +277,24 @@ func orNull(null bool, t value.Type, v func() value.Value) value.Value {
 	return v()
 }
 
-// readOnly refuses what would write.
+// readOnly refuses a call that would write.
 func readOnly() error {
 	return statusOf(&coordinator.Error{
 		Code: coordinator.Code(planner.CodeNotSupported), Message: "a federation is only read: there is nothing to update", Hint: "send a SELECT as a query",
 	})
 }
 
-// DoPutCommandStatementUpdate refuses.
+// DoPutCommandStatementUpdate refuses the update.
 func (d *door) DoPutCommandStatementUpdate(context.Context, flightsql.StatementUpdate) (int64, error) {
 	return 0, readOnly()
 }
 
-// DoPutPreparedStatementUpdate refuses.
+// DoPutPreparedStatementUpdate refuses the update.
 func (d *door) DoPutPreparedStatementUpdate(context.Context, flightsql.PreparedStatementUpdate, flight.MessageReader) (int64, error) {
 	return 0, readOnly()
 }
 
-// BeginTransaction gives an id that means nothing.
+// BeginTransaction returns an id without meaning.
 func (d *door) BeginTransaction(context.Context, flightsql.ActionBeginTransactionRequest) ([]byte, error) {
 	return []byte(rand.Text()), nil
 }
@@ -304,7 +304,7 @@ func (d *door) EndTransaction(context.Context, flightsql.ActionEndTransactionReq
 	return nil
 }
 
-// spellings are how a setting's name may stand in a header.
+// spellings are the forms of a setting's name in a header.
 func spellings(name string) []string {
 	if dashed := strings.ReplaceAll(name, "_", "-"); dashed != name {
 		return []string{name, dashed}

@@ -30,12 +30,12 @@ type Asker interface {
 	Query(ctx context.Context, who coordinator.Researcher, req coordinator.Request, progress func(coordinator.Progress)) (*coordinator.Answer, error)
 }
 
-// Authenticator tells who bears a token. Its errors are of type *coordinator.Error.
+// Authenticator identifies the owner of a token. Its errors are of type *coordinator.Error.
 type Authenticator interface {
 	Authenticate(ctx context.Context, token string) (coordinator.Researcher, error)
 }
 
-// Informer is the part of a coordinator that tells about itself.
+// Informer is the part of a coordinator that describes the federation.
 type Informer interface {
 	Federation() coordinator.Federation
 	Catalog() *catalog.Catalog
@@ -47,7 +47,7 @@ const (
 	maxStreams          = 100 // of one connection at once
 	connectTime         = 10 * time.Second
 	idleTime            = 30 * time.Minute
-	unauthenticatedTime = time.Minute // of a connection over which nobody has asked with a token
+	unauthenticatedTime = time.Minute // of a connection on which nobody has shown a token
 )
 
 // Server is a running front door.
@@ -56,7 +56,7 @@ type Server struct {
 	lobby *lobby.Lobby
 }
 
-// NewServer makes the door; conf is for TLS.
+// NewServer makes the door. conf is the TLS configuration.
 func NewServer(asker Asker, authenticator Authenticator, informer Informer, conf *tls.Config, log *slog.Logger) (*Server, error) {
 	door, err := newDoor(asker, informer, log)
 	if err != nil {
@@ -83,8 +83,7 @@ func (s *Server) Serve(l net.Listener) error {
 	return err
 }
 
-// Shutdown takes no more calls and waits for those under way; when ctx ends it cancels
-// them, at the hospitals too.
+// Shutdown accepts no more calls and waits for running ones. When ctx ends it cancels them, also at the hospitals.
 func (s *Server) Shutdown(ctx context.Context) error {
 	drained := make(chan struct{})
 	go func() {
@@ -100,8 +99,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// recoverUnary turns a panic into an error. Messages from outside are decoded by
-// libraries that do not check each nil; one of them must not end the coordinator.
+// recoverUnary turns a panic into an error. Libraries decode messages from outside without checking each nil. Such a
+// message must not end the coordinator.
 func (d *door) recoverUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (answer any, err error) {
 	defer func() { err = d.recovered(info.FullMethod, recover(), err) }()
 	return next(ctx, req)
@@ -114,7 +113,8 @@ func (d *door) recoverStream(srv any, stream grpc.ServerStream, info *grpc.Strea
 
 func (d *door) recovered(method string, panicked any, err error) error {
 	if panicked == nil {
-		if strings.Contains(status.Convert(err).Message(), "unmarshal google.protobuf.Any") { // a command that the library does not know
+		// a command that the library does not know
+		if strings.Contains(status.Convert(err).Message(), "unmarshal google.protobuf.Any") {
 			return readOnly()
 		}
 		return err

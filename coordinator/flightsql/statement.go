@@ -24,7 +24,7 @@ import (
 
 const (
 	ticketLife    = 10 * time.Minute // since it was last read
-	ticketBytes   = 64 << 20         // of queries and answers that wait, of one researcher
+	ticketBytes   = 64 << 20         // of one researcher's waiting queries and answers
 	preparedLife  = 24 * time.Hour
 	preparedBytes = 16 << 20
 )
@@ -37,7 +37,7 @@ type door struct {
 	log        *slog.Logger
 	executions *ttlCache[*execution]
 	prepared   *ttlCache[*statement]
-	infos      map[uint32]bool // the SqlInfo that is registered
+	infos      map[uint32]bool // the registered SqlInfo
 }
 
 func newDoor(asker Asker, informer Informer, log *slog.Logger) (*door, error) {
@@ -48,7 +48,7 @@ func newDoor(asker Asker, informer Informer, log *slog.Logger) (*door, error) {
 	return d, d.registerInfo()
 }
 
-// settings reads the settings from the call's headers, where _ may be written as -.
+// settings reads the settings from the call's headers. - may replace _ there.
 func settings(ctx context.Context) (session.Settings, error) {
 	var s session.Settings
 	header, _ := metadata.FromIncomingContext(ctx)
@@ -64,7 +64,7 @@ func settings(ctx context.Context) (session.Settings, error) {
 	return s, nil
 }
 
-// outline plans the query under the call's settings.
+// outline plans the query with the call's settings.
 func (d *door) outline(ctx context.Context, sql string, parameters map[string]value.Value) (coordinator.Request, session.Settings, *coordinator.Outline, error) {
 	s, err := settings(ctx)
 	if err != nil {
@@ -75,7 +75,7 @@ func (d *door) outline(ctx context.Context, sql string, parameters map[string]va
 	return request, s, o, err
 }
 
-// planned is the schema of an answer that is not there yet.
+// planned is the schema of an answer that does not exist yet.
 func planned(study string, intervals bool, o *coordinator.Outline) (*arrow.Schema, error) {
 	price, err := json.Marshal(newPrice(study, o))
 	if err != nil {
@@ -88,7 +88,7 @@ func newPrice(study string, o *coordinator.Outline) tabular.Price {
 	return tabular.Price{Study: study, Confidence: o.Confidence, Cost: tabular.Cost(o.Cost), Stored: o.Stored, Public: o.Public, Warnings: o.Warnings}
 }
 
-// GetFlightInfoStatement plans the query and gives a ticket for it.
+// GetFlightInfoStatement plans the query and returns a ticket for it.
 func (d *door) GetFlightInfoStatement(ctx context.Context, q flightsql.StatementQuery, desc *flight.FlightDescriptor) (*flight.FlightInfo, error) {
 	return d.book(ctx, q.GetQuery(), nil, desc)
 }
@@ -110,9 +110,8 @@ func (d *door) schemaResult(ctx context.Context, sql string, parameters map[stri
 	return &flight.SchemaResult{Schema: flight.SerializeSchema(schema, memory.NewGoAllocator())}, nil
 }
 
-// book plans the query and keeps it for DoGet. The info tells the price in its metadata
-// and leaves out the schema: clients that are given one never look at the metadata of
-// what DoGet streams, where the answer's facts stand.
+// book plans the query and keeps it for DoGet. The info has the price in its metadata but no schema: a client that gets
+// a schema here never reads the metadata of DoGet's schema, which has the answer's facts.
 func (d *door) book(ctx context.Context, sql string, parameters map[string]value.Value, desc *flight.FlightDescriptor) (*flight.FlightInfo, error) {
 	request, s, o, err := d.outline(ctx, sql, parameters)
 	if err != nil {
@@ -147,7 +146,7 @@ func bytesOf(sql string, parameters map[string]value.Value) int64 {
 	return int64(n)
 }
 
-// DoGetStatement runs the ticket's query, or gives its answer again.
+// DoGetStatement runs the ticket's query, or returns its answer again.
 func (d *door) DoGetStatement(ctx context.Context, t flightsql.StatementQueryTicket) (*arrow.Schema, <-chan flight.StreamChunk, error) {
 	id := string(t.GetStatementHandle())
 	v, ok := d.executions.get(who(ctx).Name, id)
@@ -164,7 +163,7 @@ func (d *door) DoGetStatement(ctx context.Context, t flightsql.StatementQueryTic
 	return schema, chunks(record), nil
 }
 
-// CancelFlightInfo cancels the queries of the tickets, at the hospitals too.
+// CancelFlightInfo cancels the queries of the tickets, also at the hospitals.
 func (d *door) CancelFlightInfo(ctx context.Context, r *flight.CancelFlightInfoRequest) (flight.CancelFlightInfoResult, error) {
 	status := flight.CancelStatusUnspecified
 	for _, endpoint := range r.GetInfo().GetEndpoint() {

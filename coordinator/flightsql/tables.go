@@ -20,10 +20,10 @@ import (
 const (
 	schemaName = "public"
 	tableType  = "TABLE"
-	noAction   = 3 // of a foreign key, on update and delete; JDBC's importedKeyNoAction
+	noAction   = 3 // for update and delete of a foreign key; JDBC's importedKeyNoAction
 )
 
-// info is the answer to GetFlightInfo for catalog commands: the command itself is the ticket.
+// info answers GetFlightInfo for catalog commands: the command itself is the ticket.
 func (d *door) info(desc *flight.FlightDescriptor, schema *arrow.Schema) (*flight.FlightInfo, error) {
 	return &flight.FlightInfo{
 		Schema: flight.SerializeSchema(schema, memory.NewGoAllocator()), FlightDescriptor: desc, TotalRecords: -1, TotalBytes: -1,
@@ -31,7 +31,7 @@ func (d *door) info(desc *flight.FlightDescriptor, schema *arrow.Schema) (*fligh
 	}, nil
 }
 
-// rows makes a record of rows of nil, string, int32, uint8, bool, []string and []byte.
+// rows makes a record from rows of nil, string, int32, uint8, bool, []string and []byte.
 func rows(schema *arrow.Schema, all [][]any) (*arrow.Schema, <-chan flight.StreamChunk, error) {
 	b := array.NewRecordBuilder(memory.NewGoAllocator(), schema)
 	defer b.Release()
@@ -68,18 +68,18 @@ func appendAny(b array.Builder, v any) {
 
 func (d *door) catalogName() string { return d.informer.Federation().Name }
 
-// asked reports whether a filter accepts a name. No filter and the empty one accept all.
+// asked reports whether a filter accepts a name. No filter, or an empty one, accepts all.
 func asked(filter *string, name string) bool {
 	return filter == nil || *filter == "" || *filter == name
 }
 
-// matches is SQL's LIKE with \ as its escape, in any letter case; no pattern matches all.
+// matches is SQL's LIKE with \ as its escape, in any letter case. No pattern matches all.
 func matches(pattern *string, name string) bool {
 	return pattern == nil || like([]rune(strings.ToLower(*pattern)), []rune(strings.ToLower(name)))
 }
 
-// like takes time in proportion to the product of the lengths: where something does
-// not fit, only the last % takes one character more.
+// like takes time proportional to the product of the lengths: after a mismatch, only the last % takes one more
+// character.
 func like(pattern, s []rune) bool {
 	p, i := 0, 0
 	afterPercent, from := -1, 0
@@ -106,22 +106,22 @@ func like(pattern, s []rune) bool {
 	return p == len(pattern)
 }
 
-// GetFlightInfoCatalogs tells how to list the one catalog.
+// GetFlightInfoCatalogs returns how to list the only catalog.
 func (d *door) GetFlightInfoCatalogs(_ context.Context, desc *flight.FlightDescriptor) (*flight.FlightInfo, error) {
 	return d.info(desc, schema_ref.Catalogs)
 }
 
-// DoGetCatalogs lists the one catalog: the federation.
+// DoGetCatalogs lists the only catalog, the federation.
 func (d *door) DoGetCatalogs(context.Context) (*arrow.Schema, <-chan flight.StreamChunk, error) {
 	return rows(schema_ref.Catalogs, [][]any{{d.catalogName()}})
 }
 
-// GetFlightInfoSchemas tells how to list the one schema.
+// GetFlightInfoSchemas returns how to list the only schema.
 func (d *door) GetFlightInfoSchemas(_ context.Context, _ flightsql.GetDBSchemas, desc *flight.FlightDescriptor) (*flight.FlightInfo, error) {
 	return d.info(desc, schema_ref.DBSchemas)
 }
 
-// DoGetDBSchemas lists the one schema.
+// DoGetDBSchemas lists the only schema.
 func (d *door) DoGetDBSchemas(_ context.Context, q flightsql.GetDBSchemas) (*arrow.Schema, <-chan flight.StreamChunk, error) {
 	var all [][]any
 	if asked(q.GetCatalog(), d.catalogName()) && matches(q.GetDBSchemaFilterPattern(), schemaName) {
@@ -130,7 +130,7 @@ func (d *door) DoGetDBSchemas(_ context.Context, q flightsql.GetDBSchemas) (*arr
 	return rows(schema_ref.DBSchemas, all)
 }
 
-// GetFlightInfoTables tells how to list tables.
+// GetFlightInfoTables returns how to list tables.
 func (d *door) GetFlightInfoTables(_ context.Context, q flightsql.GetTables, desc *flight.FlightDescriptor) (*flight.FlightInfo, error) {
 	return d.info(desc, tablesSchema(q))
 }
@@ -160,7 +160,7 @@ func (d *door) DoGetTables(_ context.Context, q flightsql.GetTables) (*arrow.Sch
 	return rows(tablesSchema(q), all)
 }
 
-// remarksKey is what newer drivers read a column's description from.
+// remarksKey is the key from which newer drivers read a column's description.
 const remarksKey = "ARROW:FLIGHT:SQL:REMARKS"
 
 func (d *door) tableSchema(t *catalog.Table) *arrow.Schema {
@@ -185,22 +185,22 @@ func (d *door) tableSchema(t *catalog.Table) *arrow.Schema {
 	return arrow.NewSchema(fields, nil)
 }
 
-// GetFlightInfoTableTypes tells how to list the one type of tables.
+// GetFlightInfoTableTypes returns how to list the only type of tables.
 func (d *door) GetFlightInfoTableTypes(_ context.Context, desc *flight.FlightDescriptor) (*flight.FlightInfo, error) {
 	return d.info(desc, schema_ref.TableTypes)
 }
 
-// DoGetTableTypes lists the one type of tables.
+// DoGetTableTypes lists the only type of tables.
 func (d *door) DoGetTableTypes(context.Context) (*arrow.Schema, <-chan flight.StreamChunk, error) {
 	return rows(schema_ref.TableTypes, [][]any{{tableType}})
 }
 
-// GetFlightInfoPrimaryKeys tells how to list a table's key.
+// GetFlightInfoPrimaryKeys returns how to list a table's key.
 func (d *door) GetFlightInfoPrimaryKeys(_ context.Context, _ flightsql.TableRef, desc *flight.FlightDescriptor) (*flight.FlightInfo, error) {
 	return d.info(desc, schema_ref.PrimaryKeys)
 }
 
-// DoGetPrimaryKeys lists the columns that identify a row, where the catalog tells.
+// DoGetPrimaryKeys lists the columns that identify a row, if the catalog says.
 func (d *door) DoGetPrimaryKeys(_ context.Context, ref flightsql.TableRef) (*arrow.Schema, <-chan flight.StreamChunk, error) {
 	var all [][]any
 	if t, ok := d.informer.Catalog().Table(ref.Table); ok && d.names(ref) {
@@ -211,7 +211,7 @@ func (d *door) DoGetPrimaryKeys(_ context.Context, ref flightsql.TableRef) (*arr
 	return rows(schema_ref.PrimaryKeys, all)
 }
 
-// names reports whether the reference is to this catalog and schema.
+// names reports whether the reference means this catalog and schema.
 func (d *door) names(ref flightsql.TableRef) bool {
 	return asked(ref.Catalog, d.catalogName()) && asked(ref.DBSchema, schemaName)
 }
@@ -235,7 +235,7 @@ func (d *door) foreignKeys(keep func(from, to string) bool) (*arrow.Schema, <-ch
 	return rows(schema_ref.ImportedKeys, all)
 }
 
-// GetFlightInfoImportedKeys tells how to list what a table refers to.
+// GetFlightInfoImportedKeys returns how to list what a table refers to.
 func (d *door) GetFlightInfoImportedKeys(_ context.Context, _ flightsql.TableRef, desc *flight.FlightDescriptor) (*flight.FlightInfo, error) {
 	return d.info(desc, schema_ref.ImportedKeys)
 }
@@ -245,7 +245,7 @@ func (d *door) DoGetImportedKeys(_ context.Context, ref flightsql.TableRef) (*ar
 	return d.foreignKeys(func(from, _ string) bool { return d.names(ref) && strings.EqualFold(from, ref.Table) })
 }
 
-// GetFlightInfoExportedKeys tells how to list what refers to a table.
+// GetFlightInfoExportedKeys returns how to list what refers to a table.
 func (d *door) GetFlightInfoExportedKeys(_ context.Context, _ flightsql.TableRef, desc *flight.FlightDescriptor) (*flight.FlightInfo, error) {
 	return d.info(desc, schema_ref.ExportedKeys)
 }
@@ -255,7 +255,7 @@ func (d *door) DoGetExportedKeys(_ context.Context, ref flightsql.TableRef) (*ar
 	return d.foreignKeys(func(_, to string) bool { return d.names(ref) && strings.EqualFold(to, ref.Table) })
 }
 
-// GetFlightInfoCrossReference tells how to list what one table refers to in another.
+// GetFlightInfoCrossReference returns how to list what one table refers to in another.
 func (d *door) GetFlightInfoCrossReference(_ context.Context, _ flightsql.CrossTableRef, desc *flight.FlightDescriptor) (*flight.FlightInfo, error) {
 	return d.info(desc, schema_ref.CrossReference)
 }

@@ -1,6 +1,5 @@
-// Package httpapi is the coordinator's front door for researchers: JSON over
-// HTTPS with a bearer token. It only translates; what may be asked, and what is
-// released, is settled in package coordinator.
+// Package httpapi is the coordinator's front door for researchers: JSON over HTTPS with a bearer token. It only
+// translates. Package coordinator decides what may be asked and what is released.
 //
 //	POST /v1/query     answers: JSON, or by Accept NDJSON with progress, CSV, an Arrow stream, Parquet
 //	POST /v1/outline   price, expected error and columns, from the plan alone; costs nothing
@@ -14,6 +13,5 @@
 //	GET  /openapi.json the description of all this
 //	GET  /healthz, /readyz
 //
-// The types of this package are the wire form, version 1: fields are added, never
-// changed or removed.
+// The types of this package are the wire form, version 1: fields are added, but never changed or removed.
 package httpapi

@@ -53,7 +53,7 @@ const (
 	headerTime  = 10 * time.Second
 	readTime    = 30 * time.Second
 	idleTime    = 2 * time.Minute
-	writeBeyond = time.Minute // for an answer to leave, after its query's time
+	writeBeyond = time.Minute // for sending an answer, after its query's time
 )
 
 //go:embed openapi.json
@@ -71,7 +71,7 @@ func NewServer(asker Asker, informer Informer, conf *tls.Config, queryTimeout ti
 			return context.WithValue(ctx, guestKey{}, lobby.Of(c))
 		},
 		ConnState: func(c net.Conn, state http.ConnState) {
-			if state == http.StateHijacked { // by a hospital's line, which its own door bounds
+			if state == http.StateHijacked { // a hospital's connection, which has limits of its own
 				lobby.Of(c).Leave()
 			}
 		},
@@ -221,7 +221,7 @@ func (d *door) query(w http.ResponseWriter, r *http.Request, who coordinator.Res
 	default:
 		err = json.NewEncoder(w).Encode(newAnswer(req.Study, answer))
 	}
-	if err != nil { // the head is sent: nothing else can be said
+	if err != nil { // the header is sent, so nothing else can be reported
 		d.log.Debug("answer did not leave", slog.String("query", answer.Query), slog.Any("error", err))
 	}
 }
@@ -237,7 +237,7 @@ func (d *door) stream(w http.ResponseWriter, r *http.Request, who coordinator.Re
 			begun = true
 		}
 		if err := out.Encode(e); err == nil {
-			_ = flush.Flush() // a client that went away cancels the request's context
+			_ = flush.Flush() // if the client disconnects, the request's context is canceled
 		}
 	}
 	answer, err := d.asker.Query(r.Context(), who, req.plain(), func(p coordinator.Progress) {
@@ -288,7 +288,8 @@ func (d *door) profile(w http.ResponseWriter, r *http.Request, who coordinator.R
 		d.fail(w, err)
 		return
 	}
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // it is several queries, each of which has its time
+	// it consists of several queries, each with its own time limit
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 	profiles, err := d.asker.Profile(r.Context(), who, coordinator.ProfileRequest(req))
 	if err != nil {
 		d.fail(w, err)
@@ -334,7 +335,7 @@ func (d *door) catalog(w http.ResponseWriter, _ *http.Request, _ coordinator.Res
 // catalogFile sends the catalog as nodes and this program read it, for dummy data.
 func (d *door) catalogFile(w http.ResponseWriter, _ *http.Request, _ coordinator.Researcher) {
 	w.Header().Set("Content-Type", "application/yaml")
-	_ = d.informer.Catalog().WriteYAML(w) // the client went away
+	_ = d.informer.Catalog().WriteYAML(w) // fails only if the client disconnects
 }
 
 func (d *door) permits(w http.ResponseWriter, r *http.Request, who coordinator.Researcher) {
@@ -408,7 +409,7 @@ func readBody(w http.ResponseWriter, r *http.Request, into any) error {
 func writeJSON(w http.ResponseWriter, code int, body any) {
 	w.Header().Set("Content-Type", formJSON)
 	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(body) // the client went away
+	_ = json.NewEncoder(w).Encode(body) // fails only if the client disconnects
 }
 
 func writeFailure(w http.ResponseWriter, code int, e Error) { writeJSON(w, code, Failure{e}) }

@@ -22,13 +22,14 @@ type Permit struct {
 
 // Terms are the terms under which a study is open at a hospital.
 type Terms struct {
-	Tables     map[string][]string `json:"tables"` // the columns that may be read, "*": all that single nobody out; empty: it does not say
+	// the columns that may be read, "*": all that identify nobody; empty: not told
+	Tables     map[string][]string `json:"tables"`
 	Aggregates []study.Aggregate   `json:"aggregates"`
-	Study      Balance             `json:"study"` // of the study there
-	Whole      Balance             `json:"whole"` // of the hospital, over all studies
+	Study      Balance             `json:"study"` // of the study at this hospital
+	Whole      Balance             `json:"whole"` // of the hospital over all studies
 	MaxEpsilon float64             `json:"max_epsilon"`
 	MinEpsilon float64             `json:"min_epsilon"`
-	MaxRows    int                 `json:"max_rows"` // of a patient, in one query; 0: it does not say
+	MaxRows    int                 `json:"max_rows"` // of one patient in one query; 0: not told
 	MaxGroups  int                 `json:"max_groups"`
 	Expires    time.Time           `json:"expires"`
 }
@@ -73,22 +74,23 @@ type Wire struct {
 type OperatedMember struct {
 	Hospital
 	Outward     bool       `json:"outward"`     // it opens no port
-	Wire        *Wire      `json:"wire"`        // null: it is not there
-	Program     string     `json:"program"`     // empty: not known
-	Certificate *time.Time `json:"certificate"` // end of the one that it showed last; null: none was seen
-	Ledger      string     `json:"ledger"`      // what is wrong with it; empty: nothing
-	Met         *time.Time `json:"met"`         // when it last told how things stand; null: not yet
+	Wire        *Wire      `json:"wire"`        // null if it is absent
+	Program     string     `json:"program"`     // empty if unknown
+	Certificate *time.Time `json:"certificate"` // end of the last certificate seen; null: none was seen
+	Ledger      string     `json:"ledger"`      // what is wrong with it; empty if nothing
+	Met         *time.Time `json:"met"`         // when it last told its state; null: not yet
 }
 
 // OperatedStudy is a study.
 type OperatedStudy struct {
-	Study     string                  `json:"study"`
-	Title     string                  `json:"title"`
-	Version   int                     `json:"version"`
-	Status    study.Status            `json:"status"`
-	Sealed    bool                    `json:"sealed"`
-	Budget    dp.Budget               `json:"budget"`
-	Left      *float64                `json:"left"` // of 1; null while a query of it runs and nothing was shown before
+	Study   string       `json:"study"`
+	Title   string       `json:"title"`
+	Version int          `json:"version"`
+	Status  study.Status `json:"status"`
+	Sealed  bool         `json:"sealed"`
+	Budget  dp.Budget    `json:"budget"`
+	// as a share; null while a query of it runs and no earlier value was shown
+	Left      *float64                `json:"left"`
 	Expires   time.Time               `json:"expires"`
 	Hospitals map[string]study.Status `json:"hospitals"` // those that have been met
 }

@@ -18,7 +18,7 @@ import (
 type Request struct {
 	SQL string `json:"sql"`
 	coordinator.Settings
-	// StoredOnly takes no answer but one that costs nothing.
+	// StoredOnly accepts only an answer that costs nothing.
 	StoredOnly bool `json:"stored_only,omitempty"`
 	// Parameters are the values of ? and $1, by number, and of :name, by name.
 	Parameters map[string]Parameter `json:"parameters,omitempty"`
@@ -35,14 +35,14 @@ type ProfileRequest struct {
 // Profiles is the answer of profile.
 type Profiles struct {
 	Profiles []coordinator.Profile `json:"profiles"`
-	Lines    []string              `json:"lines"` // the same in words, one a profile
+	Lines    []string              `json:"lines"` // the same in words, one line for each profile
 }
 
 // Parameter is the value of a parameter: in JSON a number, a text (also for dates), a
 // boolean or null.
 type Parameter struct{ value.Value }
 
-// MarshalJSON writes the value as JSON has it.
+// MarshalJSON writes the value as JSON.
 func (p Parameter) MarshalJSON() ([]byte, error) {
 	switch {
 	case p.IsNull():
@@ -53,7 +53,7 @@ func (p Parameter) MarshalJSON() ([]byte, error) {
 	return []byte(p.String()), nil
 }
 
-// UnmarshalJSON reads a number, a text, a boolean, null or a list of such.
+// UnmarshalJSON reads a number, a text, a boolean, null or a list of these.
 func (p *Parameter) UnmarshalJSON(b []byte) error {
 	var text string
 	var list []Parameter
@@ -156,20 +156,20 @@ type Explanation struct {
 	Cost       Cost         `json:"cost"`
 	MinEpsilon float64      `json:"min_epsilon"` // the least price of a release in this study
 	Allowed    bool         `json:"allowed"`     // the budgets suffice
-	Stored     bool         `json:"stored"`      // the answer is there already, at no cost
-	Public     bool         `json:"public"`      // public tables alone are read, at no cost
+	Stored     bool         `json:"stored"`      // the answer is stored and costs nothing
+	Public     bool         `json:"public"`      // only public tables are read, which costs nothing
 	Remaining  dp.Remaining `json:"remaining"`
-	Researcher *Balance     `json:"researcher"` // the researcher's own, over all studies; null: no cap
+	Researcher *Balance     `json:"researcher"` // the researcher's own limit over all studies; null if none
 	Confidence float64      `json:"confidence"`
 	Expected   []Expected   `json:"expected"`
 	SQL        []EngineSQL  `json:"sql"`
-	// Keys are of the hospitals that would mask, as this coordinator relays them.
+	// Keys are those of the hospitals that would mask, as this coordinator relays them.
 	Keys     []coordinator.HospitalKey `json:"keys"`
 	Problems []coordinator.Absence     `json:"problems"`
-	Warnings []string                  `json:"warnings"` // what the answer would say, as far as it is known before
+	Warnings []string                  `json:"warnings"` // what the answer would say, as far as it is known
 }
 
-// Outline is what can be told of a query without asking a hospital.
+// Outline is what can be said about a query without asking a hospital.
 type Outline struct {
 	Columns    []Column              `json:"columns"`
 	Cost       Cost                  `json:"cost"`
@@ -181,16 +181,16 @@ type Outline struct {
 	Warnings   []string              `json:"warnings"`
 }
 
-// Paid is what an answer cost, beside forms that hold numbers alone.
+// Paid is what an answer cost, for forms that hold only rows.
 type Paid struct {
 	Study     string       `json:"study"`
 	Stored    bool         `json:"stored"`
-	Public    bool         `json:"public"` // public tables alone were read, at no cost
+	Public    bool         `json:"public"` // only public tables were read, which costs nothing
 	Cost      Cost         `json:"cost"`
 	Remaining dp.Remaining `json:"remaining"`
 }
 
-// Me is the bearer of the token.
+// Me is the owner of the token.
 type Me struct {
 	Researcher string   `json:"researcher"`
 	Federation string   `json:"federation"`
@@ -225,8 +225,8 @@ type Budget struct {
 	Study      string       `json:"study"`
 	Budget     dp.Budget    `json:"budget"`
 	Remaining  dp.Remaining `json:"remaining"`
-	At         string       `json:"at"`         // the hospital that allows no more than this; empty: the study itself
-	Researcher *Balance     `json:"researcher"` // the researcher's own, over all studies; null: no cap
+	At         string       `json:"at"`         // the hospital whose budget it is; empty for the study's own
+	Researcher *Balance     `json:"researcher"` // the researcher's own limit over all studies; null if none
 	MaxEpsilon float64      `json:"max_epsilon"`
 	MinEpsilon float64      `json:"min_epsilon"`
 	Expires    string       `json:"expires"`
@@ -249,7 +249,7 @@ type Federation struct {
 	Certificates []Certificate `json:"certificates"`
 }
 
-// Certificate is until when one of the coordinator's certificates holds.
+// Certificate says until when one of the coordinator's certificates is valid.
 type Certificate struct {
 	What string    `json:"what"` // https, nodes or authority
 	Ends time.Time `json:"ends"`
@@ -260,7 +260,7 @@ type Hospital struct {
 	Name        string `json:"name"`
 	Present     bool   `json:"present"`
 	DataVersion string `json:"data_version"`
-	Code        string `json:"code"` // why it is absent, as Why in words
+	Code        string `json:"code"` // why it is absent, also in Why as words
 	Why         string `json:"why"`
 }
 
@@ -269,7 +269,7 @@ type Catalog struct {
 	Name        string  `json:"name"`
 	Description string  `json:"description"`
 	Digest      string  `json:"digest"`
-	MaxSites    int     `json:"max_sites"` // 0: every hospital asked
+	MaxSites    int     `json:"max_sites"` // 0: every hospital that is asked
 	MaxGroups   int     `json:"max_groups"`
 	MaxRows     int     `json:"max_rows"`
 	Hospital    bool    `json:"hospital_column"`
@@ -305,14 +305,15 @@ type Failure struct {
 
 // Error is a refusal for the researcher to read.
 type Error struct {
-	Code      coordinator.Code      `json:"code"`
-	Message   string                `json:"message"`
-	Hint      string                `json:"hint"`
-	Line      int                   `json:"line"` // of the SQL, from 1; 0: no place in it, as for the next
+	Code    coordinator.Code `json:"code"`
+	Message string           `json:"message"`
+	Hint    string           `json:"hint"`
+	// of the SQL, from 1; 0: there is no position, also for the next fields
+	Line      int                   `json:"line"`
 	Column    int                   `json:"column"`
 	Offset    int                   `json:"offset"` // bytes
 	Length    int                   `json:"length"`
-	Charged   bool                  `json:"charged"` // the study has paid nonetheless
+	Charged   bool                  `json:"charged"` // the study has paid although the query failed
 	Hospitals []coordinator.Absence `json:"hospitals"`
 }
 
@@ -329,12 +330,12 @@ type Progress struct {
 	Hospital string            `json:"hospital"`
 	State    coordinator.State `json:"state"`
 	Seconds  float64           `json:"seconds"` // from the query's start to when this is told
-	Code     string            `json:"code"`    // why it failed, as Why in words
+	Code     string            `json:"code"`    // why it failed, also in Why as words
 	Why      string            `json:"why"`
 }
 
-// exact is the largest whole number up to which JavaScript, and much else that reads JSON, keeps all digits. Larger
-// ones are sent as texts; of noisy ones the last digits are noise.
+// exact is the largest whole number that JavaScript, and other readers of JSON, read exactly. Larger ones are sent as
+// texts. In noisy numbers the last digits are noise anyway.
 const exact = 1 << 53
 
 func newAnswer(study string, a *coordinator.Answer) *Answer {
@@ -466,7 +467,7 @@ func plain(v value.Value) any {
 	return v.String()
 }
 
-// list makes nil an empty JSON array.
+// list turns nil into an empty JSON array.
 func list[T any](all []T) []T {
 	if all == nil {
 		return []T{}

@@ -18,7 +18,7 @@ import (
 type portal struct {
 	statement *statement
 	arguments []any                  // of a question about the catalog
-	values    map[string]value.Value // of one about patients
+	values    map[string]value.Value // of a question about patients
 	formats   []int16
 	ran       bool
 	rows      [][]any
@@ -26,8 +26,8 @@ type portal struct {
 	moved     int  // rows that FETCH or MOVE went over
 	cursor    bool // made by DECLARE
 	withHold  bool
-	size      int  // bytes, about, beside the statement's
-	kept      bool // until it is dropped
+	size      int  // approximate bytes, without the statement
+	kept      bool // it stays until it is dropped
 }
 
 // run executes the statement once, and keeps its rows in the portal.
@@ -36,7 +36,7 @@ func (c *conn) run(p *portal) error {
 	if err := c.answer(p); err != nil {
 		return err
 	}
-	if p.kept && p.statement.kind != fetch { // whose rows are the cursor's
+	if p.kept && p.statement.kind != fetch { // a FETCH has the cursor's rows
 		size := weighRows(p.rows)
 		p.size += size
 		c.server.holdings.hold(c, size)
@@ -181,7 +181,7 @@ func (c *conn) forewarn(o *coordinator.Outline) {
 		told = append(told, a.Name+" "+a.Why)
 	}
 	c.notice(fmt.Sprintf("before epsilon %s is spent: %s", short(o.Cost.Epsilon), strings.Join(told, "; ")), "")
-	if c.flush() != nil { // the client is gone, and for nobody nothing is spent
+	if c.flush() != nil { // the client is gone, so nothing is spent
 		c.stop()
 	}
 }

@@ -44,25 +44,25 @@ type conn struct {
 	ahead      *readAhead
 	backend    *pgproto3.Backend
 	who        coordinator.Researcher
-	card       *x509.Certificate // that the client was shown
+	card       *x509.Certificate // the certificate that the client was shown
 	credential credential
 	settings   session.Settings
-	initial    session.Settings  // as the connection began, to which RESET ALL goes back
-	variables  map[string]string // what else was SET, which means nothing
+	initial    session.Settings  // the settings at the start, which RESET ALL restores
+	variables  map[string]string // other variables that were SET, without meaning here
 	inBlock    bool              // between BEGIN and COMMIT
 	statements map[string]*statement
 	portals    map[string]*portal
 	skipping   bool // messages up to Sync, after an error
 	guest      *lobby.Guest
 	held       int // bytes, guarded by server.holdings
-	unsent     int // messages and statements that were answered since the answers were sent
+	unsent     int // messages and statements answered since the answers were last sent
 
 	mu      sync.Mutex
 	client  net.Conn
 	busy    bool               // a message is being answered
-	leaving bool               // after that
+	leaving bool               // it leaves after that
 	running context.CancelFunc // of the query that runs
-	runner  string             // whose it is
+	runner  string             // the name of its researcher
 }
 
 // stop cancels the running query.
@@ -139,7 +139,7 @@ func milliseconds(text string) time.Duration {
 // serve handles the connection from its first byte to its last.
 func (c *conn) serve() {
 	defer func() {
-		if p := recover(); p != nil { // of one client; it must not end the coordinator
+		if p := recover(); p != nil { // a fault of one client must not end the coordinator
 			c.server.log.Error("connection ended by a panic", slog.String("panic", fmt.Sprint(p)), slog.String("stack", string(debug.Stack())))
 		}
 		c.cancel()
@@ -238,7 +238,7 @@ func (c *conn) secure() (*pgproto3.StartupMessage, error) {
 				return nil, err
 			}
 		case *pgproto3.SSLRequest:
-			if plain.in.Buffered() > 0 { // sent before TLS: somebody in the middle may have put it there
+			if plain.in.Buffered() > 0 { // plain text after the request for TLS may have been injected
 				return nil, errors.New("data before TLS")
 			}
 			if _, err := c.client.Write([]byte{'S'}); err != nil {
@@ -291,7 +291,7 @@ func (p *peeked) Read(b []byte) (int, error) { return p.in.Read(b) }
 // admit authenticates the client and sends the greeting.
 func (c *conn) admit(start *pgproto3.StartupMessage) error {
 	parameters := make(map[string]string, len(start.Parameters))
-	var unknown []string // what a newer version of the protocol has
+	var unknown []string // options of a newer protocol version
 	for name, value := range start.Parameters {
 		if strings.HasPrefix(name, "_pq_.") {
 			unknown = append(unknown, name)
@@ -315,7 +315,7 @@ func (c *conn) admit(start *pgproto3.StartupMessage) error {
 	c.statements, c.portals, c.types = map[string]*statement{}, map[string]*portal{}, pgtype.NewMap()
 	study := parameters["database"]
 	if study == "" {
-		study = parameters["user"] // PostgreSQL's default
+		study = parameters["user"] // PostgreSQL's default database
 	}
 	if _, err := c.server.admitter.Budget(c.ctx, who, study); err != nil {
 		return c.refuse(err)

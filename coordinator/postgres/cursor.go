@@ -14,10 +14,10 @@ import (
 // and is paid, at the first FETCH, however much of the answer is then read.
 type cursor struct {
 	name  string
-	query *statement // of DECLARE
-	hold  bool       // past the end of the transaction
-	rows  int        // of FETCH and MOVE; negative: all that are left
-	move  bool       // without giving them
+	query *statement // the query of DECLARE
+	hold  bool       // WITH HOLD: it outlives the transaction
+	rows  int        // of FETCH and MOVE; negative: all remaining rows
+	move  bool       // MOVE: the rows are not returned
 }
 
 const (
@@ -66,7 +66,7 @@ func blanked(text string, before int) string {
 		}
 		return ' '
 	}, text[:before])
-	return blank + strings.Repeat(" ", before-len(blank)) + text[before:] // letters may take several bytes
+	return blank + strings.Repeat(" ", before-len(blank)) + text[before:] // letters may have several bytes
 }
 
 func unread(what, hint string) error {

@@ -31,7 +31,7 @@ func (h *holdings) hold(c *conn, bytes int) {
 	h.add(c, bytes)
 }
 
-// add is called with the lock held.
+// add must be called with the lock held.
 func (h *holdings) add(c *conn, bytes int) {
 	c.held += bytes
 	if h.bytes[c.who.Name] += bytes; h.bytes[c.who.Name] == 0 {

@@ -20,7 +20,7 @@ func (c *conn) handle(m pgproto3.FrontendMessage) bool {
 		return false
 	case *pgproto3.Sync:
 		c.skipping = false
-		if !c.inBlock { // a transaction of its own ends here, and its portals with it
+		if !c.inBlock { // an implicit transaction ends here, with its portals
 			c.closePortals()
 		}
 		c.ready()
@@ -37,7 +37,7 @@ func (c *conn) handle(m pgproto3.FrontendMessage) bool {
 	case *pgproto3.Flush:
 		return c.flush() == nil
 	case *pgproto3.CopyData, *pgproto3.CopyDone, *pgproto3.CopyFail:
-		return true // of a copy that never began
+		return true // for a copy that never began
 	}
 	if c.skipping {
 		return true

@@ -25,28 +25,28 @@ const (
 	commit
 	declare     // a cursor
 	fetch       // from it, or MOVE
-	closeCursor // it
+	closeCursor // of a cursor
 	deallocate  // a prepared statement, or all
 	discard     // what the session has set: DISCARD, RESET ALL
 	cancelQuery // what another connection of the same person runs
-	schemaOnly  // a question whose answer has columns, and no row whatever the data is
-	noEffect    // accepted, and means nothing
+	schemaOnly  // a question whose answer has columns but never a row
+	noEffect    // accepted, without effect
 )
 
 // statement is a prepared statement.
 type statement struct {
 	sqltoken.Statement
-	whole      string // the text that it was a part of
+	whole      string // the text of which it is a part
 	kind       kind
-	tag        string // of CommandComplete, where it is no SELECT
+	tag        string // for CommandComplete, unless it is a SELECT
 	columns    []dictionary.Column
 	parameters []uint32 // OIDs
-	intervals  bool     // as columns, as they were when the columns were told
+	intervals  bool     // as columns, when the columns were announced
 	lookup     *dictionary.Question
 	name, text string // of SET, SHOW, CLOSE and DEALLOCATE
 	cursor     cursor
-	copy       *copying // nil: no COPY
-	size       int      // bytes, about
+	copy       *copying // nil if it is no COPY
+	size       int      // approximate bytes
 }
 
 // weigh estimates the bytes of the statement.

@@ -12,25 +12,25 @@ import (
 // intervals is the name of a setting that only doors with flat tables have.
 const intervals = "intervals"
 
-// Names are all names, in the order in which people read them.
+// Names lists all names, in the order for people.
 var Names = append(coordinator.SettingNames(), intervals)
 
-// Settings are the defaults of a connection for what a request leaves out. The zero value takes the defaults of study
+// Settings are the defaults of a connection for what a request leaves out. The zero value means the defaults of study
 // and catalog.
 type Settings struct {
 	coordinator.Settings
 	Intervals bool // as columns x_low and x_high
 }
 
-// Request asks the SQL, with values for its parameters, under these settings.
+// Request builds a request for the SQL, with values for its parameters, under these settings.
 func (s Settings) Request(sql string, parameters map[string]value.Value) coordinator.Request {
 	return coordinator.Request{SQL: sql, Settings: s.Settings, Parameters: parameters}
 }
 
-// Known tells whether there is a setting of that name, in any letter case.
+// Known reports whether there is a setting of that name, in any letter case.
 func Known(name string) bool { return slices.Contains(Names, strings.ToLower(name)) }
 
-// Set is Settings.Set, for these names. The error is a *coordinator.Error.
+// Set is coordinator.Settings.Set for these names. The error is a *coordinator.Error.
 func (s *Settings) Set(name, text string) error {
 	if !Known(name) {
 		return &coordinator.Error{
@@ -53,7 +53,7 @@ func (s *Settings) Set(name, text string) error {
 	return nil
 }
 
-// Get is a setting as a text; what is not set is empty.
+// Get returns a setting as a text; empty if it is not set.
 func (s Settings) Get(name string) string {
 	switch {
 	case !strings.EqualFold(name, intervals):

@@ -20,34 +20,34 @@ const (
 	KeyPlan       = "intramuros.plan"       // of the schema, before there is an answer: Price, as JSON
 	KeyNoisy      = "intramuros.noisy"      // true or false
 	KeyConfidence = "intramuros.confidence" // of a noisy number's interval, such as 0.95
-	KeyHalfWidth  = "intramuros.half_width" // of the interval, where it does not depend on the answer
-	KeyNote       = "intramuros.note"       // on the half-width, where it does
+	KeyHalfWidth  = "intramuros.half_width" // of the interval, if it does not depend on the answer
+	KeyNote       = "intramuros.note"       // on the half-width, if it does
 	KeyLow        = "intramuros.low"        // lower ends of all rows, a JSON array; of a column without x_low and x_high
-	KeyHigh       = "intramuros.high"       // likewise
+	KeyHigh       = "intramuros.high"       // the same for the upper ends
 	KeyBound      = "intramuros.bound"      // of x_low and x_high: low or high
 	KeyOf         = "intramuros.of"         // of x_low and x_high: x
 )
 
-// maxListed is the most rows whose intervals a schema's metadata lists.
+// maxListed is the largest number of rows whose intervals a schema's metadata lists.
 const maxListed = 1000
 
-// Price is what is known of an answer before it is paid for, as JSON.
+// Price is what is known about an answer before it is paid for, as JSON.
 type Price struct {
 	Study      string  `json:"study"`
 	Confidence float64 `json:"confidence"`
 	Cost       Cost    `json:"cost"`
-	// Stored: the answer is there already, and costs nothing.
+	// Stored: the answer is stored and costs nothing.
 	Stored bool `json:"stored"`
-	// Public: public tables alone are read, which costs nothing.
+	// Public: only public tables are read, which costs nothing.
 	Public   bool     `json:"public"`
 	Warnings []string `json:"warnings,omitempty"`
 }
 
-// Note is the JSON of facts or price under its key.
+// Note is the JSON of facts or price, with its key.
 type Note struct{ Key, Text string }
 
-// Schema is the Arrow schema of the columns. expected, which may be empty, tells the
-// error to expect of a noisy number, and rows, which may be nil, the answer.
+// Schema is the Arrow schema of the columns. expected has the expected error of each noisy number and may be empty.
+// rows is the answer and may be nil.
 func Schema(columns []Column, confidence float64, expected []planner.Expected, rows [][]planner.Estimate, notes ...Note) *arrow.Schema {
 	paired := map[int]bool{}
 	for _, c := range columns {
@@ -100,13 +100,12 @@ func list(c Column, rows [][]planner.Estimate) string {
 	}
 	b, err := json.Marshal(all)
 	if err != nil {
-		panic(err) // numbers always encode
+		panic(err) // encoding numbers cannot fail
 	}
 	return string(b)
 }
 
-// Record is the rows as one record batch of the schema of these columns. The caller
-// releases it.
+// Record returns the rows as one record batch of the schema. The caller releases it.
 func Record(schema *arrow.Schema, columns []Column, rows [][]planner.Estimate) arrow.Record {
 	b := array.NewRecordBuilder(memory.NewGoAllocator(), schema)
 	defer b.Release()
@@ -118,7 +117,7 @@ func Record(schema *arrow.Schema, columns []Column, rows [][]planner.Estimate) a
 	return b.NewRecord()
 }
 
-// Text is a value in its CSV form: NULL is empty.
+// Text writes a value for CSV: NULL is empty.
 func Text(v value.Value) string {
 	if !v.Valid() || v.IsNull() {
 		return ""

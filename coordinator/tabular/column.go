@@ -19,7 +19,7 @@ const (
 type Column struct {
 	Name  string
 	Type  value.Type
-	Noisy bool // depends on released aggregates, not on group keys alone
+	Noisy bool // depends on released aggregates, not only on group keys
 	Index int  // of the answer's column
 	Part  Part
 }
@@ -27,8 +27,7 @@ type Column struct {
 // Ranged reports whether the column's values have an interval.
 func Ranged(c planner.Column) bool { return c.Ranged() }
 
-// Columns are the table's columns. With intervals, x_low and x_high follow each x
-// that has an interval.
+// Columns returns the table's columns. With intervals, x_low and x_high follow each x that has an interval.
 func Columns(all []planner.Column, intervals bool) []Column {
 	var columns []Column
 	for i, c := range all {
@@ -40,8 +39,8 @@ func Columns(all []planner.Column, intervals bool) []Column {
 	return columns
 }
 
-// Of gives the column's value in a row of the answer. A Low or High of a value
-// without an interval is invalid, which forms show as NULL.
+// Of returns the column's value in a row of the answer. A Low or High of a value without an interval is invalid, and is
+// shown as NULL.
 func (c Column) Of(row []planner.Estimate) value.Value {
 	switch e := row[c.Index]; c.Part {
 	case Low:

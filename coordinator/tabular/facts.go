@@ -5,8 +5,7 @@ import (
 	"github.com/intramuros/intramuros/dp"
 )
 
-// Facts are what an answer says beside its rows, as JSON. Fields are added, never
-// changed or removed.
+// Facts are what an answer says beside its rows, as JSON. Fields are added, but never changed or removed.
 type Facts struct {
 	Query      string       `json:"query"`
 	Study      string       `json:"study"`
@@ -16,11 +15,11 @@ type Facts struct {
 	Stored     bool         `json:"stored"`
 	Hospitals  Hospitals    `json:"hospitals"`
 	Warnings   []string     `json:"warnings"`
-	// Informs: the answer is about the federation or a query (SHOW, EXPLAIN), and the other facts do not apply.
+	// Informs: the answer describes the federation or a query (SHOW, EXPLAIN), and the other facts do not apply.
 	Informs bool `json:"informs"`
-	// Public: public tables alone were read, whose rows are as they are; it cost nothing.
+	// Public: only public tables were read; the rows are exact and cost nothing.
 	Public bool `json:"public"`
-	// Sealed: each hospital covered its numbers with noise of its own before they left it.
+	// Sealed: each hospital covered its numbers with its own noise before they left.
 	Sealed bool `json:"sealed"`
 }
 
@@ -39,7 +38,7 @@ type Cost struct {
 	Rho        float64       `json:"rho"`
 }
 
-// NewFacts tells the facts of an answer that the study paid for.
+// NewFacts returns the facts of an answer that the study paid for.
 func NewFacts(study string, a *coordinator.Answer) Facts {
 	f := Facts{
 		Query: a.Query, Study: study, Confidence: a.Confidence, Cost: Cost(a.Cost), Remaining: a.Remaining, Stored: a.Stored,

@@ -12,26 +12,25 @@ type Code string
 
 // The codes of a query that cannot be planned.
 const (
-	CodeSyntax        Code = "SYNTAX"           // the text is not SQL that is read here
-	CodeNotSupported  Code = "NOT_SUPPORTED"    // SQL that is not supported, or not yet
-	CodeRowLevel      Code = "ROW_LEVEL"        // the query asks for rows of patients, not for aggregates
-	CodeTable         Code = "UNKNOWN_TABLE"    // the catalog has no such table
-	CodeColumn        Code = "UNKNOWN_COLUMN"   // no table of the query has such a column
-	CodeAmbiguous     Code = "AMBIGUOUS_NAME"   // a name has two meanings
-	CodeFunction      Code = "UNKNOWN_FUNCTION" // there is no such function
-	CodeType          Code = "TYPE"             // an operation does not fit its operands
-	CodeNotGrouped    Code = "NOT_GROUPED"      // a column is neither grouped by nor aggregated
-	CodeMisplaced     Code = "MISPLACED"        // an aggregate in a wrong place, or within another one
-	CodeBounds        Code = "BOUNDS_NEEDED"    // a sum of values without bounds
-	CodePatientsMixed Code = "PATIENTS_MIXED"   // a join would combine two patients in one row
-	CodeNested        Code = "NESTED_RELEASE"   // a subquery that aggregates over patients, in a wrong place
-	CodeNoPatient     Code = "NO_PATIENT"       // no private table, or a row without its patient
-	// too many groups, columns or nested parts, or too many rows computed from released ones
-	CodeTooLarge  Code = "TOO_LARGE"
-	CodeAccuracy  Code = "ACCURACY"          // the accuracy cannot be reached or predicted
-	CodePrice     Code = "EPSILON_TOO_SMALL" // a release would cost less than the study's least price
-	CodeParameter Code = "INVALID_PARAMETER" // epsilon, delta or a limit out of range
-	CodeSealed    Code = "SEALED"            // the study is sealed and does not allow this
+	CodeSyntax        Code = "SYNTAX"            // the text is not SQL that is read here
+	CodeNotSupported  Code = "NOT_SUPPORTED"     // SQL that is not supported, or not yet
+	CodeRowLevel      Code = "ROW_LEVEL"         // the query asks for rows of patients, not for aggregates
+	CodeTable         Code = "UNKNOWN_TABLE"     // the catalog has no such table
+	CodeColumn        Code = "UNKNOWN_COLUMN"    // no table of the query has such a column
+	CodeAmbiguous     Code = "AMBIGUOUS_NAME"    // a name has two meanings
+	CodeFunction      Code = "UNKNOWN_FUNCTION"  // there is no such function
+	CodeType          Code = "TYPE"              // an operation does not fit its operands
+	CodeNotGrouped    Code = "NOT_GROUPED"       // a column is neither grouped by nor aggregated
+	CodeMisplaced     Code = "MISPLACED"         // an aggregate in a wrong place, or within another one
+	CodeBounds        Code = "BOUNDS_NEEDED"     // a sum of values without bounds
+	CodePatientsMixed Code = "PATIENTS_MIXED"    // a join would combine two patients in one row
+	CodeNested        Code = "NESTED_RELEASE"    // a subquery aggregates over patients where it cannot
+	CodeNoPatient     Code = "NO_PATIENT"        // no private table, or a row without its patient
+	CodeTooLarge      Code = "TOO_LARGE"         // too many groups, columns or nested parts, or computed rows
+	CodeAccuracy      Code = "ACCURACY"          // the accuracy cannot be reached or predicted
+	CodePrice         Code = "EPSILON_TOO_SMALL" // a release would cost less than the study's least price
+	CodeParameter     Code = "INVALID_PARAMETER" // epsilon, delta or a limit out of range
+	CodeSealed        Code = "SEALED"            // the study is sealed and does not allow this
 )
 
 // Error is a refusal, for the researcher to read.

@@ -21,10 +21,10 @@ import (
 var ErrNotCovered = errors.New("this question about the catalog is not covered")
 
 const (
-	memory  = "128MB"         // each of forty joins, which pgAdmin asks for at once, takes some
-	timeout = 4 * time.Second // of one question: of its preparation, and again of its rows
+	memory  = "128MB"         // each of forty joins takes some, and pgAdmin asks for forty at once
+	timeout = 4 * time.Second // of one question: of its preparation, and again of reading its rows
 	maxRows = 100_000
-	maxText = 64 << 10 // bytes; rewriting takes time in proportion to its square at worst
+	maxText = 64 << 10 // in bytes; rewriting takes quadratic time in the worst case
 )
 
 // The OIDs of PostgreSQL's types.
@@ -72,7 +72,7 @@ type rewritten struct {
 	Person   string // who asks
 	Database string // the session's
 	SQL      string
-	Run      bool // else it is only to be described
+	Run      bool // otherwise it is only described
 	Args     []any
 }
 

@@ -14,7 +14,7 @@ func About(tokens []sqltoken.Token) bool {
 	for i, t := range tokens {
 		name := t.Name()
 		if i > 0 && tokens[i-1].Is(".") && name != "" {
-			continue // the name of a column, or judged by what stands before
+			continue // a column's name, or decided by what precedes it
 		}
 		if name == "pg_catalog" || name == "information_schema" || relations[name] || strings.HasPrefix(name, "pg_") {
 			return true

@@ -14,19 +14,19 @@ import (
 type rewriter struct {
 	d          *Dictionary
 	session    Session
-	schemaOnly bool // names of the federation's tables are read, which are empty
+	schemaOnly bool // the federation's tables are read; they are empty
 	sql        string
 	tokens     []sqltoken.Token
 	out        []string
 	at         int               // the next token
-	opened     []opening         // for each parenthesis that is open
-	casts      []int             // for each CAST( among these, where in out it begins
-	texts      []int             // for each SUBSTRING( among these, where in out it begins
-	from       []bool            // for each parenthesis and what is around all, whether FROM is being read
-	vectors    []bool            // for each bracket that is open, whether it counts from 0
-	ranges     map[string]string // the system catalogs that are read, by what they are called
-	selecting  bool              // what is selected is being read, not what it is selected by
-	operand    int               // where in out the operand begins that ends here, or -1
+	opened     []opening         // for each open parenthesis
+	casts      []int             // for each open CAST(: where in out it begins
+	texts      []int             // for each open SUBSTRING(: where in out it begins
+	from       []bool            // for each open parenthesis and the whole: whether FROM is being read
+	vectors    []bool            // for each open bracket: whether it counts from 0
+	ranges     map[string]string // the system catalogs that are read, by alias
+	selecting  bool              // the select list is being read
+	operand    int               // where in out the current operand begins, or -1
 }
 
 // opening says what opened a parenthesis.
@@ -38,12 +38,12 @@ const (
 	bySeries
 	byRows
 	byAncestors
-	bySubstring // of a pattern, perhaps
+	bySubstring // perhaps with a pattern
 	byJSON
 	byRow
 )
 
-// closeSeries writes the alias after a function in FROM as the alias of its column as well.
+// closeSeries writes the alias of a function in FROM also as the alias of its column.
 func (r *rewriter) closeSeries(by opening) {
 	r.at++
 	r.emit(")", false)
@@ -71,7 +71,7 @@ func (r *rewriter) closeSeries(by opening) {
 }
 
 func (d *Dictionary) rewrite(sql string, tokens []sqltoken.Token, session Session, schemaOnly bool) (string, error) {
-	for _, t := range tokens { // DuckDB reads these otherwise
+	for _, t := range tokens { // DuckDB reads these differently
 		if t.Text[0] == '`' || t.Kind == sqltoken.Operator && t.Text[0] >= utf8.RuneSelf {
 			return "", fmt.Errorf("%w: %s", ErrNotCovered, t.Text)
 		}
@@ -92,7 +92,7 @@ func (r *rewriter) peek(n int) sqltoken.Token {
 	return sqltoken.Token{Kind: sqltoken.Operator}
 }
 
-// emit writes an operand that begins with it, or at from where from is not negative.
+// emit writes text. If it is an operand, the operand begins with it.
 func (r *rewriter) emit(text string, operand bool) {
 	if !operand {
 		r.operand = -1
@@ -106,7 +106,7 @@ func (r *rewriter) step() error {
 	t := r.peek(0)
 	name := t.Name()
 	if n := len(r.opened); t.Is("from") && n > 0 && r.opened[n-1] == bySubstring && r.peek(1).Kind == sqltoken.String {
-		r.out[r.texts[len(r.texts)-1]] = "pgc.substring_match" // by a pattern
+		r.out[r.texts[len(r.texts)-1]] = "pgc.substring_match" // with a pattern
 		r.at++
 		r.emit(",", false)
 		return nil
@@ -189,7 +189,7 @@ func (r *rewriter) step() error {
 		r.emit(renamed[name], false)
 		return nil
 	case name == "string_to_array" && r.peek(1).Is("(") && r.from[len(r.from)-1]:
-		r.at++ // a function that gives one row
+		r.at++ // a function that returns one row
 		r.emit("( SELECT string_to_array", false)
 		return nil
 	case !after && name == "format" && r.peek(1).Is("("):
@@ -206,7 +206,7 @@ func (r *rewriter) step() error {
 	}
 	r.at++
 	text := r.sql[t.Start:t.End]
-	if t.Kind == sqltoken.Word { // as PostgreSQL folds names that are not quoted
+	if t.Kind == sqltoken.Word { // PostgreSQL folds names that are not quoted
 		text = strings.ToLower(text)
 		if words[text] && !(text == "at" && r.peek(0).Is("time")) {
 			text = quoteName(text)
@@ -214,7 +214,7 @@ func (r *rewriter) step() error {
 	}
 	switch {
 	case t.Is("."):
-		r.out = append(r.out, ".") // what stands before goes on
+		r.out = append(r.out, ".") // the operand before the dot continues
 	case t.Kind == sqltoken.Word && keywords[name], t.Kind == sqltoken.Operator:
 		r.emit(text, false)
 	default:
@@ -223,7 +223,7 @@ func (r *rewriter) step() error {
 	return nil
 }
 
-// open notes what a parenthesis begins.
+// open records what a parenthesis begins.
 func (r *rewriter) open() {
 	by := other
 	switch {
@@ -232,7 +232,8 @@ func (r *rewriter) open() {
 		r.casts = append(r.casts, len(r.out)-1)
 	case r.at > 0 && series[r.tokens[r.at-1].Name()]:
 		by = bySeries
-		if n := len(r.out) - 1; !r.from[len(r.from)-1] && r.out[n] == "generate_series" { // rows, and a list to DuckDB
+		// rows; in DuckDB it would be a list
+		if n := len(r.out) - 1; !r.from[len(r.from)-1] && r.out[n] == "generate_series" {
 			r.out[n], by = "unnest ( generate_series", byRows
 		}
 	case r.at > 0 && r.tokens[r.at-1].Is("string_to_array") && r.from[len(r.from)-1]:
@@ -248,7 +249,7 @@ func (r *rewriter) open() {
 	r.opened, r.from = append(r.opened, by), append(r.from, false)
 }
 
-// closed ends what a parenthesis began, and tells whether it has been written.
+// closed ends what a parenthesis began, and reports whether it has been written.
 func (r *rewriter) closed() bool {
 	if n := len(r.opened); n > 0 {
 		by := r.opened[n-1]
@@ -274,7 +275,7 @@ func (r *rewriter) closed() bool {
 			return true
 		}
 		if by == byAncestors && r.peek(1).Is("with") && r.peek(2).Is("ordinality") {
-			r.at += 3 // the macro gives it, since DuckDB numbers no macro's rows
+			r.at += 3 // the macro returns it, because DuckDB does not number a macro's rows
 			r.emit(")", false)
 			return true
 		}
@@ -311,8 +312,8 @@ func (r *rewriter) table(after bool) bool {
 	return true
 }
 
-// isAliasList tells a name before a parenthesis that is an alias with its columns, AS t(a, b), or
-// the name of a common table expression.
+// isAliasList reports whether the name before a parenthesis is an alias with columns, AS t(a, b), or the name of a
+// common table expression.
 func (r *rewriter) isAliasList() bool {
 	if r.at == 0 {
 		return false
@@ -321,7 +322,7 @@ func (r *rewriter) isAliasList() bool {
 	return before.Is("as") || before.Is(")") || before.Is("with") || before.Is("recursive")
 }
 
-// system writes what pg_catalog. or information_schema. stands before.
+// system writes what follows pg_catalog. or information_schema.
 func (r *rewriter) system(schema string) error {
 	t := r.peek(0)
 	name := t.Name()
@@ -351,8 +352,8 @@ func (r *rewriter) system(schema string) error {
 	return nil
 }
 
-// whoAsks writes what depends on the session: current_user and its like, with or
-// without parentheses, and current_setting of a constant.
+// whoAsks writes what depends on the session: current_user and the like, with or without parentheses, and
+// current_setting of a constant.
 func (r *rewriter) whoAsks(name string) bool {
 	called := r.peek(1).Is("(")
 	value := ""
@@ -382,7 +383,7 @@ func (r *rewriter) whoAsks(name string) bool {
 		}
 		r.at++
 	case name == "current_database" || name == "current_setting" || r.peek(1).Is("."):
-		return false // a name of somebody's own
+		return false // an ordinary name
 	default:
 		r.at++
 	}
@@ -413,7 +414,7 @@ func (r *rewriter) operator() error {
 	return nil
 }
 
-// isNoFunction tells a comparison of such a column with 0.
+// isNoFunction recognizes a comparison of such a column with 0.
 func (r *rewriter) isNoFunction(t sqltoken.Token) bool {
 	compares := t.Is("=") || t.Is("<>") || t.Is("!=")
 	return compares && r.at > 0 && functionColumns[r.tokens[r.at-1].Name()] && r.peek(1).Text == "0"

@@ -49,7 +49,7 @@ func (r *rewriter) systemColumn(name string, after bool) bool {
 	switch {
 	case after && r.at >= 2:
 		of = r.ranges[r.tokens[r.at-2].Name()]
-	case len(r.ranges) > 0: // of the one catalog that is read, or of any
+	case len(r.ranges) > 0: // of the only catalog that is read, or of any
 		for _, relation := range r.ranges {
 			of = max(of, relation)
 		}
