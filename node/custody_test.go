@@ -64,14 +64,14 @@ func TestRestoredBackup(t *testing.T) {
 
 	h = start(t, conf, newEngine())
 	c = h.client(t, "coordinator-paris")
-	// Beside a query it is shown as well.
+	// A query may also bring the checkpoint.
 	b, err := json.Marshal(kept)
 	must(t, err)
 	body, err := json.Marshal(request(h.catalog, 0.5))
 	must(t, err)
 	shown := metadata.AppendToOutgoingContext(t.Context(), study.MetadataKnown, string(b))
 	wantCode(t, act(shown, c, "prepare", body, nil), CodeRestored)
-	_, err = prepare(c, request(h.catalog, 0.1)) // nor without it any more
+	_, err = prepare(c, request(h.catalog, 0.1)) // nor without the checkpoint from now on
 	wantCode(t, err, CodeRestored)
 	exchange(t, c, study.Offer{Known: kept})
 	h.stop()
@@ -87,7 +87,7 @@ func TestRestoredBackup(t *testing.T) {
 	wantCode(t, err, CodeRestored)
 	h.stop()
 
-	// The custodian reads what the node left, and acknowledges.
+	// The custodian reads the file that the node left, and acknowledges it.
 	b, err = os.ReadFile(conf.Ledger + ".ahead.json")
 	must(t, err)
 	ahead, err := ledger.ParseCheckpoint(bytes.TrimSpace(b))
@@ -107,7 +107,7 @@ func TestRestoredBackup(t *testing.T) {
 	if after.Recovered != kept.Head || !after.Follows(*kept) {
 		t.Errorf("%+v does not follow %+v", after, kept)
 	}
-	_, err = prepare(c, request(h.catalog, 0.5)) // of the study's 1, 0.75 is spent
+	_, err = prepare(c, request(h.catalog, 0.5)) // 0.75 of the study's 1 is spent
 	wantCode(t, err, CodeBudget)
 	spend(t, h, c, 0.25)
 }
@@ -146,7 +146,7 @@ func TestCoordinatorsCheckpoint(t *testing.T) {
 	fresh, err := theirs.Checkpoint(t.Context(), coordinatorKey)
 	must(t, err)
 	must(t, theirs.Close())
-	// One that another key has signed, or of another ledger, is not kept with a charge.
+	// A checkpoint that another key has signed, or of another ledger, is not stored with a charge.
 	another, err := ledger.Open(t.Context(), filepath.Join(t.TempDir(), "l"), "coordinator spain", time.Now)
 	must(t, err)
 	defer another.Close()
@@ -186,9 +186,9 @@ func TestDecisionsWhileRunning(t *testing.T) {
 	decide(conf, study.Suspend, "copd", 2, 0, nil)
 	must(t, h.service.studies.Collect(t.Context(), study.Inbox(conf.Ledger)))
 	wantCode(t, ask(), CodeStudy)
-	_, err = execute(t.Context(), c, held) // what was prepared before is not run after
+	_, err = execute(t.Context(), c, held) // a query that was prepared before does not run after
 	wantCode(t, err, CodeStudy)
-	// The old approval, put there again, opens nothing.
+	// The old approval, delivered again, opens nothing.
 	decide(conf, study.Approve, "copd", 1, 1, nil)
 	must(t, h.service.studies.Collect(t.Context(), study.Inbox(conf.Ledger)))
 	wantCode(t, ask(), CodeStudy)
@@ -203,7 +203,7 @@ func TestDecisionsWhileRunning(t *testing.T) {
 	if s, _ := h.service.studies.Study("copd"); s.Status != study.Amended {
 		t.Errorf("%+v", s)
 	}
-	// What was prepared on wider terms is not run on narrower ones.
+	// A query prepared under wider terms does not run under narrower ones.
 	held, err = prepare(c, request(h.catalog, 0.1))
 	must(t, err)
 	without := func(d *study.Document) { d.Investigators = []string{"eve"} }
@@ -216,7 +216,7 @@ func TestDecisionsWhileRunning(t *testing.T) {
 	wantCode(t, err, CodeStudy)
 }
 
-// What one researcher asks too much, another does not miss.
+// One researcher's excess does not limit another researcher.
 func TestRates(t *testing.T) {
 	conf := testConfig(federation(t))
 	conf.Limits.PerMinute, conf.Limits.AtOnce = 5, 2
@@ -244,7 +244,7 @@ func TestRates(t *testing.T) {
 	bens.Researcher, bens.Token = "ben", token("ben")
 	_, err = prepare(c, bens)
 	must(t, err)
-	// In ada's name but without her token nobody uses up her allowance.
+	// Nobody can use up ada's rate without her token.
 	eves := request(h.catalog, 0.1)
 	eves.Researcher, eves.Token = "ben", token("eve")
 	for range 10 {
@@ -255,7 +255,7 @@ func TestRates(t *testing.T) {
 	must(t, err)
 }
 
-// A flood of refusals does not fill the disk, and how many there were is recorded.
+// Many refusals do not fill the disk, and their number is recorded.
 func TestRefusalsAreBounded(t *testing.T) {
 	r := newRefusals()
 	now := time.Now()
@@ -289,8 +289,8 @@ func TestRefusalsAreBounded(t *testing.T) {
 	}
 }
 
-// A loop of queries that are refused, here or at another hospital, or given back, or explained, fills no disk: the
-// ledger grows by refusalBytes at most, whatever is in the fragments, and what others are refused is recorded still.
+// Queries in a loop that are refused here or elsewhere, given back, or explained do not fill the disk. The ledger grows
+// by at most refusalBytes, whatever is in the fragments, and refusals of others are still recorded.
 func TestRefusedQueriesFillNoDisk(t *testing.T) {
 	conf := testConfig(federation(t))
 	h := start(t, conf, newEngine())
@@ -302,7 +302,7 @@ func TestRefusedQueriesFillNoDisk(t *testing.T) {
 		}
 		return bytes
 	}
-	h.stop() // folds the log in
+	h.stop() // merges the write-ahead log into the file
 	before := size()
 	h = start(t, conf, newEngine())
 	c := h.client(t, "coordinator-paris")
@@ -320,7 +320,7 @@ func TestRefusedQueriesFillNoDisk(t *testing.T) {
 	for i := range 1000 {
 		r := large()
 		switch i % 4 {
-		case 0: // as where another hospital refuses
+		case 0: // as if another hospital refuses
 			ticket, err := prepare(c, r)
 			must(t, err)
 			must(t, act(t.Context(), c, "abandon", []byte(ticket), nil))
@@ -338,7 +338,7 @@ func TestRefusedQueriesFillNoDisk(t *testing.T) {
 			must(t, act(t.Context(), c, "explain", body, &fragment.Explained{}))
 		}
 	}
-	const log = 5 << 20 // SQLite folds the write-ahead log into the file at 1,000 pages, and writes over it
+	const log = 5 << 20 // SQLite merges the write-ahead log into the file after 1,000 pages and then overwrites it
 	if grown := size() - before; grown > log {
 		t.Errorf("the ledger and its log have grown by %d bytes", grown)
 	}
@@ -350,7 +350,8 @@ func TestRefusedQueriesFillNoDisk(t *testing.T) {
 	if grown > 2*refusalBytes {
 		t.Errorf("the ledger has grown by %d bytes", grown)
 	}
-	bytes, counted := 0, false // a slow machine earns allowance meanwhile: the count may stand before the last refusal
+	// on a slow machine the allowance grows meanwhile, so the count may come before the last refusal
+	bytes, counted := 0, false
 	for _, e := range entries {
 		if e.Kind == ledger.KindRefuse {
 			bytes += e.Bytes()
@@ -385,7 +386,7 @@ func TestTokenIsNotRecorded(t *testing.T) {
 	}
 }
 
-// A revoked coordinator is refused, also on a connection that it has, without a restart.
+// A revoked coordinator is refused, also on an existing connection, without a restart.
 func TestRevoked(t *testing.T) {
 	folder := federation(t)
 	h := start(t, testConfig(folder), newEngine())
@@ -414,7 +415,7 @@ func operation(t *testing.T, op expr.Op, args ...*expr.Expr) *expr.Expr {
 	return e
 }
 
-// What a study may read, and that nobody is asked for by name.
+// A study reads only what it may, and nobody is asked for by name.
 func TestScope(t *testing.T) {
 	c := testCatalog(t)
 	id, other := column("patient", "id"), column("visit", "patient_id")

@@ -7,7 +7,7 @@ import (
 	"github.com/intramuros/intramuros/node"
 )
 
-// Where node.yaml says nothing, these limits hold; nobody may propose a study, and nobody decide about one.
+// These limits hold if node.yaml sets none. Nobody may propose a study, and nobody may decide about one.
 func ExampleDefaultConfig() {
 	c := node.DefaultConfig()
 	fmt.Println(c.Limits.MaxRows, "rows and", c.Limits.MaxGroups, "groups a patient")
@@ -17,7 +17,7 @@ func ExampleDefaultConfig() {
 	// 0 0 false
 }
 
-// A refusal is a stable code with one text. What caused it stays in the hospital.
+// A refusal is a stable code with one text. Its cause stays in the hospital.
 func ExampleCode() {
 	err := fmt.Errorf("%w: patient 7 has no birthday", node.CodePeer)
 	var code node.Code

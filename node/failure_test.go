@@ -14,7 +14,7 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 )
 
-// often has the study a budget for many queries.
+// often gives the study a budget for many queries.
 func often(d *study.Document) { d.Budget.Epsilon, d.MinEpsilon = 100, 0.01 }
 
 func wide(conf Config) {
@@ -22,7 +22,7 @@ func wide(conf Config) {
 	decide(conf, study.Approve, "copd", 2, 2, often)
 }
 
-// reopen has the custodian approve the study anew, as act number.
+// reopen approves the study again, as act number.
 func reopen(t *testing.T, h *hospital, number int) {
 	t.Helper()
 	r := &study.Record{
@@ -44,8 +44,8 @@ func failures(entries []ledger.Entry) (n int, last study.Failure) {
 	return n, last
 }
 
-// Failures after the charge are counted, and beyond the allowance the study is suspended, also after a restart, until
-// the custodian approves it again.
+// Failures after the charge are counted. Above the allowance the study is suspended, also after a restart, until the
+// custodian approves it again.
 func TestFailuresSuspend(t *testing.T) {
 	conf := testConfig(federation(t))
 	wide(conf)
@@ -68,7 +68,7 @@ func TestFailuresSuspend(t *testing.T) {
 	h.stop()
 	h = start(t, conf, e)
 	c = h.client(t, "coordinator-paris")
-	_, err = execute(t.Context(), c, held) // was in memory, and cost nothing
+	_, err = execute(t.Context(), c, held) // it was in memory, and cost nothing
 	wantCode(t, err, CodeTicket)
 	fail()
 	if st, err := h.Standing(t.Context()); err != nil || st.Studies[0].Failures != 4 || st.Studies[0].Allowed != 5 || st.Studies[0].Failed {
@@ -79,7 +79,7 @@ func TestFailuresSuspend(t *testing.T) {
 	fail()
 	spent, _, err := h.Ledger().Spent(t.Context(), "study:copd")
 	must(t, err)
-	_, err = execute(t.Context(), c, held) // free
+	_, err = execute(t.Context(), c, held) // not charged
 	wantCode(t, err, CodeFailures)
 	_, err = prepare(c, request(h.catalog, 0.1))
 	wantCode(t, err, CodeFailures)
@@ -124,7 +124,7 @@ func TestFailuresSuspend(t *testing.T) {
 	t.Error("no entry says in plain words that the study is suspended")
 }
 
-// However many fail at once, no more failures are told than are allowed, and no more are charged.
+// However many fail at once, no more failures are reported than allowed, and no more are charged.
 func TestFailuresAtOnce(t *testing.T) {
 	conf := testConfig(federation(t))
 	wide(conf)
@@ -167,7 +167,7 @@ func TestFailuresAtOnce(t *testing.T) {
 	}
 }
 
-// Queries that succeed wait for each other where few may fail, and all are answered.
+// Queries that succeed wait for each other if few may fail, and all are answered.
 func TestSuccessesUseUpNothing(t *testing.T) {
 	conf := testConfig(federation(t))
 	wide(conf)
@@ -195,8 +195,8 @@ func TestSuccessesUseUpNothing(t *testing.T) {
 	}
 }
 
-// A node that dies while it runs a query, or a ledger that takes no failure, leaves a charge without an end: it is
-// found at the next start, and counts once.
+// If a node dies while it runs a query, or the ledger cannot record a failure, a charge has no end. The next start
+// finds it, and it counts once.
 func TestDeathCounts(t *testing.T) {
 	conf := testConfig(federation(t))
 	wide(conf)
@@ -221,7 +221,7 @@ func TestDeathCounts(t *testing.T) {
 	}
 }
 
-// A query that the coordinator ends is no failure, unless its time is up; one whose connection is lost is.
+// A query that the coordinator ends is not a failure, unless its time is up. A query whose connection is lost is one.
 func TestWhatIsNoFailure(t *testing.T) {
 	conf := testConfig(federation(t))
 	wide(conf)
@@ -277,11 +277,11 @@ func TestWhatIsNoFailure(t *testing.T) {
 	<-done
 	cancel()
 	settled(1)
-	cancel, _, done = running() // as a coordinator does that took this hospital for silent
+	cancel, _, done = running() // like a coordinator that took this hospital for silent
 	cancel()
 	<-done
 	settled(2)
-	left = 1500 * time.Millisecond // as a coordinator that ends the wait for one late hospital of several
+	left = 1500 * time.Millisecond // like a coordinator that ends the wait for one late hospital of several
 	cancel, _, done = running()
 	end()
 	<-done

@@ -16,7 +16,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// reader is a public table of so many wards.
+// reader is a public table with that many wards.
 type reader struct {
 	catalog *catalog.Catalog
 	wards   int
@@ -39,8 +39,8 @@ func (r *reader) Look(_ context.Context, of *fragment.Reading, take func([]value
 	return r.fail
 }
 
-// TestLookup: rows of public tables leave for who may ask under an open study, as many as the custodian allows, and the
-// ledger says so; nothing of a patient does, and nothing is charged.
+// TestLookup checks that rows of public tables leave for those who may ask under an open study, up to the custodian's
+// limit, and that the ledger records it. Nothing about patients leaves, and nothing is charged.
 func TestLookup(t *testing.T) {
 	c := testConfig(federation(t))
 	c.Limits.PublicRows = 20
@@ -116,15 +116,15 @@ func TestLookup(t *testing.T) {
 	h.service.limits.PublicRows = 0
 	refused(CodePublic)
 	h.service.limits.PublicRows = 20
-	e.set("v2") // which nobody has compared with the catalog
+	e.set("v2") // nobody has compared it with the catalog
 	refused(CodeData)
 	if strings.Contains(h.log.String(), "SECRET") {
 		t.Error("the log quotes a row")
 	}
 }
 
-// TestLookupsEndAtTicks: how long rows of public tables take follows from what else the machine does, such as a query
-// of patients, and shows only as a tick. So does a failure.
+// TestLookupsEndAtTicks checks that the time of a lookup, which depends on other work such as a query about patients,
+// is visible only as a tick. The same holds for a failure.
 func TestLookupsEndAtTicks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, fail := range []error{nil, errors.New("no memory")} {

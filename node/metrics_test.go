@@ -44,7 +44,7 @@ func TestMetrics(t *testing.T) {
 	)
 }
 
-// A call with a trace gets spans in it, without SQL or names of people; one without, none.
+// A call with a trace gets spans in it, without SQL or names of people. A call without a trace gets none.
 func TestSpans(t *testing.T) {
 	spans := tracetest.NewSpanRecorder()
 	h := start(t, testConfig(federation(t)), newEngine(), func(n *Node) {

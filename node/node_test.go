@@ -46,9 +46,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// The noise library logs by glog, whose one goroutine lives as long as the process.
+	// The noise library logs by glog, whose only goroutine lives as long as the process.
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"),
-		goleak.IgnoreAnyFunction("github.com/hashicorp/memberlist.(*Memberlist).probe")) // one under way ends with its interval; membership's own tests wait for it
+		// one in progress ends with its interval; membership's own tests wait for it
+		goleak.IgnoreAnyFunction("github.com/hashicorp/memberlist.(*Memberlist).probe"))
 }
 
 const catalogText = `
@@ -106,7 +107,7 @@ type engine struct {
 	compile  error
 	wrong    atomic.Bool // table patient contradicts the catalog
 	measured atomic.Int32
-	many     int64 // men more than three
+	many     int64 // men in addition to three
 }
 
 func newEngine() *engine {
@@ -132,7 +133,8 @@ func (e *engine) Verify(context.Context) ([]string, error) {
 	return nil, nil
 }
 
-// Multiplicity says that ten rows of a ward's table agree in whatever is asked, and a table as large as none.
+// Multiplicity says that ten rows of a ward's table agree in any columns, and that a table has more rows than any
+// limit.
 func (e *engine) Multiplicity(_ context.Context, table string, columns []string) (float64, error) {
 	e.measured.Add(1)
 	if len(columns) == 0 {
@@ -162,7 +164,7 @@ func (e *engine) Run(ctx context.Context, f *fragment.Fragment, _ *fragment.Proo
 	return send(r)
 }
 
-// hospital is a node that runs on loopback, with what a test needs around it.
+// hospital is a node that runs on loopback, with what a test needs.
 type hospital struct {
 	*Node
 	engine  *engine
@@ -196,8 +198,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// federation makes an authority and certificates for node lyon, two
-// coordinators and another hospital.
+// federation creates an authority and certificates for node lyon, two coordinators and another hospital.
 func federation(t *testing.T) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -228,7 +229,7 @@ func newKey() ed25519.PrivateKey {
 	return key
 }
 
-// token is how the coordinator vouches for somebody with a local account.
+// token is the coordinator's token for somebody with a local account.
 func token(name string, roles ...identity.Role) string {
 	local, err := identity.NewLocal(identity.Accounts("france"), "france", coordinatorKey, time.Now)
 	if err != nil {
@@ -397,7 +398,7 @@ func prepare(c flight.Client, r *fragment.Request) (string, error) {
 	return p.Reservation, err
 }
 
-// execute gives the answer's groups and counts.
+// execute returns the answer's groups and counts.
 func execute(ctx context.Context, c flight.Client, ticket string) (map[string]int64, error) {
 	stream, err := c.DoGet(ctx, &flight.Ticket{Ticket: []byte(ticket)})
 	if err != nil {
@@ -417,7 +418,7 @@ func execute(ctx context.Context, c flight.Client, ticket string) (map[string]in
 	return got, r.Err()
 }
 
-// wantCode checks that exactly the code and its fixed text crossed; of a scope's, the cause behind it.
+// wantCode checks that exactly the code and its fixed text were sent, and for a scope also the cause.
 func wantCode(t *testing.T, err error, want Code) {
 	t.Helper()
 	s, _ := status.FromError(err)
@@ -446,7 +447,7 @@ func (h *hospital) entries(t *testing.T) []ledger.Entry {
 func kinds(entries []ledger.Entry) string {
 	var k []string
 	for _, e := range entries {
-		if e.Kind != ledger.KindStudy && e.Kind != ledger.KindData { // as every node has
+		if e.Kind != ledger.KindStudy && e.Kind != ledger.KindData { // every node has these
 			k = append(k, string(e.Kind))
 		}
 	}
@@ -497,7 +498,7 @@ func TestNoGroup(t *testing.T) {
 	}
 }
 
-// silent has no patient.
+// silent has no patients.
 type silent struct{ *engine }
 
 func (silent) Run(context.Context, *fragment.Fragment, *fragment.Proof, memory.Allocator, func(arrow.Record) error) error {
@@ -634,7 +635,7 @@ func TestNodeBudget(t *testing.T) {
 func TestExplainSpendsNothing(t *testing.T) {
 	h := start(t, testConfig(federation(t)), newEngine())
 	c := h.client(t, "coordinator-paris")
-	body, err := json.Marshal(request(h.catalog, 5)) // above the study's cap: explaining is free
+	body, err := json.Marshal(request(h.catalog, 5)) // above the study's limit: explaining is free
 	must(t, err)
 	var got fragment.Explained
 	must(t, act(context.Background(), c, "explain", body, &got))
@@ -661,7 +662,7 @@ func TestReservationOfAnother(t *testing.T) {
 
 func TestWrongRole(t *testing.T) {
 	h := start(t, testConfig(federation(t)), newEngine())
-	for _, as := range []string{"client-ada"} { // TLS refuses: no code is known
+	for _, as := range []string{"client-ada"} { // TLS refuses, so there is no code
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		err := act(ctx, h.client(t, as), "describe", nil, nil)
 		cancel()
@@ -707,9 +708,9 @@ func TestRestart(t *testing.T) {
 		_, err = execute(context.Background(), c, ticket)
 		wantCode(t, err, CodeTicket)
 	}
-	_, err = prepare(c, request(h.catalog, 0.5)) // what was open was given back
+	_, err = prepare(c, request(h.catalog, 0.5)) // the reservation was given back
 	must(t, err)
-	_, err = prepare(c, request(h.catalog, 0.5)) // what was charged was not
+	_, err = prepare(c, request(h.catalog, 0.5)) // the charge was not
 	wantCode(t, err, CodeBudget)
 }
 
@@ -726,8 +727,8 @@ func TestNewData(t *testing.T) {
 	}
 }
 
-// What was computed while the data changed may be of data that nobody has verified: the answer ends with an error,
-// and the coordinator takes no part of it. The charge stays.
+// If the data changes during a computation, the answer may come from data that nobody has verified. It ends with an
+// error, and the coordinator uses no part of it. The charge stays.
 func TestNewDataWhileComputing(t *testing.T) {
 	e := newEngine()
 	h := start(t, testConfig(federation(t)), e)
@@ -785,14 +786,14 @@ func TestVerify(t *testing.T) {
 	must(t, err)
 }
 
-// contradiction is the error of an engine that finds data which is not as the catalog says.
+// contradiction is the error of an engine that finds data that contradicts the catalog.
 type contradiction struct{}
 
 func (contradiction) Error() string { return "a fault" }
 
 func (contradiction) Contradiction() bool { return true }
 
-// What a statement finds wrong in the data is looked at again, though its version stays the same.
+// If a statement finds the data wrong, the data is verified again, although its version is the same.
 func TestContradiction(t *testing.T) {
 	e := newEngine()
 	e.fail = func(context.Context) error { return contradiction{} }
@@ -813,8 +814,7 @@ func TestContradiction(t *testing.T) {
 	wantCode(t, err, CodeSource)
 }
 
-// An engine that fails is paid for, and what it says stays out of the answer and
-// out of the log.
+// A query is charged if the engine fails. The engine's message appears neither in the answer nor in the log.
 func TestEngineFails(t *testing.T) {
 	const secret = "could not cast 'Mme Dupont' to INT32"
 	for name, fail := range map[string]func(context.Context) error{
@@ -882,8 +882,7 @@ func TestChargeBeforeRun(t *testing.T) {
 	must(t, err)
 }
 
-// A coordinator that goes away, a deadline of its own and the node's end the
-// engine's context.
+// If the coordinator disconnects, or its deadline or the node's passes, the engine's context ends.
 func TestCancel(t *testing.T) {
 	for name, tc := range map[string]struct {
 		timeout time.Duration // of the node
@@ -955,7 +954,7 @@ func TestConcurrency(t *testing.T) {
 			}
 		})
 	}
-	// One that leaves the queue is not charged.
+	// A query that leaves the queue is not charged.
 	ticket, err := prepare(c, request(h.catalog, 0.25))
 	must(t, err)
 	ctx, cancel := context.WithCancel(context.Background())

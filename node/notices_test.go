@@ -22,8 +22,8 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 )
 
-// What waits, failed, is suspended, nearly spent or about to end reaches the custodian's webhook from a node that runs,
-// once; and nothing of it is a value, a query or the database's own words.
+// A running node sends to the custodian's webhook, once, what waits, failed, is suspended, is nearly spent or is about
+// to end. The messages have no values, no queries and no text of the database.
 func TestNotices(t *testing.T) {
 	var mu sync.Mutex
 	var bodies []string
@@ -106,7 +106,7 @@ func TestNotices(t *testing.T) {
 	}
 }
 
-// Whatever is told of a study, and of the rest, is told in the language of the configuration, wholly.
+// All messages about a study, and all others, are entirely in the configured language.
 func TestNoticesInFrench(t *testing.T) {
 	english := regexp.MustCompile(`(?i)\b(the|is|of|and|its?|to|or|was|has|by)\b`)
 	now := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -123,7 +123,7 @@ func TestNoticesInFrench(t *testing.T) {
 		events = append(events, l.CertificateNotice(pki.Term{What: "node", File: "node.pem", Ends: now}, now.Add(-time.Hour)), l.CertificateNotice(pki.Term{What: "node", File: "node.pem", Ends: now}, now))
 		for _, x := range all {
 			if x.Proposal != nil && x.Approved == nil && l != notify.French {
-				continue // the sentence of a proposal is its record's, which TestNotices has
+				continue // the sentence of a proposal comes from its record, see TestNotices
 			}
 			events = append(events, studyNotices(&x, 5, l)...)
 		}

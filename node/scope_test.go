@@ -29,7 +29,7 @@ var scopeCatalog = testcatalog.YAML("catalog: scope",
 	testcatalog.Public("ward", "number", "ward: {type: text, nullable: false}"),
 )
 
-// Whatever the construct, a study of "*" singles nobody out by an identifier, and the refusal names it.
+// In a study of "*", no construct identifies anybody by an identifier, and the refusal names the identifier.
 func TestScopeOfQueries(t *testing.T) {
 	c, err := catalog.Parse([]byte(scopeCatalog), "scope.yaml")
 	must(t, err)
@@ -108,7 +108,7 @@ func TestScopeOfQueries(t *testing.T) {
 		{"SELECT COUNT(*) FROM (SELECT id, ward FROM visit QUALIFY ROW_NUMBER() OVER (PARTITION BY id ORDER BY visit % 7) = 1) d", visit},
 		{"SELECT COUNT(*) FROM (SELECT id, COUNT(*) OVER (PARTITION BY id ORDER BY visit RANGE BETWEEN 7 PRECEDING AND 7 PRECEDING) AS n FROM visit) d WHERE n = 1", visit},
 		{"SELECT COUNT(*) FROM (SELECT id, MAX(day) OVER (PARTITION BY id ORDER BY visit RANGE BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS n FROM visit) d WHERE n IS NULL", visit},
-		// A column where a condition holds is that column.
+		// A column under a condition is still that column.
 		{"SELECT COUNT(*) FROM (SELECT id, CASE WHEN ward = 'north' THEN visit END AS n FROM visit) d WHERE n = 7", visit},
 		{"SELECT COUNT(*) FROM (SELECT id, MAX(CASE WHEN ward = 'north' THEN visit END) AS n FROM visit GROUP BY id) d WHERE n > 0", visit},
 		{"SELECT COUNT(*) FROM (SELECT id, CASE WHEN ward = 'north' THEN visit END AS x FROM visit UNION SELECT id, 7 FROM person) d", visit},
@@ -118,11 +118,11 @@ func TestScopeOfQueries(t *testing.T) {
 		{"SELECT COUNT(*) FROM (SELECT id, COUNT(DISTINCT CASE WHEN ward = 'north' THEN visit ELSE before END) AS n FROM visit GROUP BY id) d WHERE n = 1", visit},
 		{"SELECT COUNT(*) FROM (SELECT id, COUNT(DISTINCT CASE WHEN ward = 'north' THEN visit + 1 END) AS n FROM visit GROUP BY id) d WHERE n = 1", visit},
 		{"SELECT COUNT(*) FROM (SELECT id, CASE WHEN ward = 'north' THEN visit END AS n FROM visit) d GROUP BY n", visit},
-		// The finding itself.
+		// The attack that was found.
 		{`SELECT SUM(age), COUNT(*) FILTER (WHERE hiv) FROM (
 			SELECT id, age, hiv, k, COUNT(*) OVER (PARTITION BY id) AS a, COUNT(*) OVER (PARTITION BY id, CASE WHEN id = 42 THEN k ELSE 0 END) AS b
 			FROM person CROSS JOIN (VALUES (1), (2)) AS t(k)) AS w WHERE a <> b AND k = 1`, patient},
-		// Combinations compare their columns.
+		// Set operations compare their columns.
 		{"SELECT COUNT(*) FROM (SELECT id, visit AS x FROM visit INTERSECT SELECT id, 7 AS x FROM person) d", visit},
 		{"SELECT COUNT(*) FROM (SELECT id, visit AS x FROM visit EXCEPT SELECT id, 7 AS x FROM person) d", visit},
 		{"SELECT COUNT(*) FROM (SELECT id, 7 AS x FROM person UNION SELECT id, visit AS x FROM visit) d", visit},
@@ -176,7 +176,7 @@ func TestScopeOfQueries(t *testing.T) {
 	}
 }
 
-// Identifiers that a combination puts beside a NULL, or beside others that the study lists, stay identifiers.
+// Identifiers that a set operation combines with NULL, or with identifiers that the study lists, stay identifiers.
 func TestScopeOfCombinations(t *testing.T) {
 	c, err := catalog.Parse([]byte(scopeCatalog), "scope.yaml")
 	must(t, err)
@@ -189,8 +189,8 @@ func TestScopeOfCombinations(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
 		x, y    *expr.Expr
-		allowed bool // to be compared with 7
-		combine bool // to be combined
+		allowed bool // it may be compared with 7
+		combine bool // it may be combined
 	}{
 		{"NULL first", null, column("visit", "before"), false, true},
 		{"NULL last", column("visit", "before"), null, false, true},

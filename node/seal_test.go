@@ -45,7 +45,7 @@ func sealedConfig(t *testing.T, sealed Sealed) Config {
 	return conf
 }
 
-// covered is request for covered numbers.
+// covered is a request for covered numbers.
 func covered(h *hospital, id string, sites int) *fragment.Request {
 	r := request(h.catalog, 0.25)
 	r.Study, r.Noise, r.Fragment.Norm = id, dp.Noise{Mechanism: dp.Gaussian, Epsilon: 0.25, Limit: 1}, fragment.L2
@@ -73,8 +73,8 @@ func vector(ctx context.Context, c flight.Client, ticket string, size int) ([]in
 	return got, r.Err()
 }
 
-// What leaves is as long as the fragment says and has this node's noise on each number, of the width that the formula
-// says; the ledger tells so, and no record of exact groups is there.
+// The vector that leaves has the length of the fragment, and this node's noise of the right width on each number. The
+// ledger says so and has no exact groups.
 func TestNoiseReachesEveryPartial(t *testing.T) {
 	h := start(t, sealedConfig(t, Sealed{Hospitals: 3}), newEngine())
 	c := h.client(t, "coordinator-paris")
@@ -131,7 +131,7 @@ func TestNoiseReachesEveryPartial(t *testing.T) {
 	}
 }
 
-// A coordinator may ask for more noise, and for nothing that the node does not cover.
+// A coordinator may ask for more noise, but for nothing that the node does not cover.
 func TestRefuseWhatIsNotCovered(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
@@ -180,8 +180,8 @@ func TestRefuseWhatIsNotCovered(t *testing.T) {
 	}
 }
 
-// How long the database took is seen on a grid alone, whether it answers or fails, and what is written while it
-// computes is nothing.
+// The duration of the database query is visible only on a grid, whether it answers or fails. Nothing is written while
+// it computes.
 func TestCoveredLeavesAtTicks(t *testing.T) {
 	e := newEngine()
 	h := start(t, sealedConfig(t, Sealed{Hospitals: 3}), e)
@@ -213,15 +213,15 @@ func TestCoveredLeavesAtTicks(t *testing.T) {
 		}
 		asked[r.Query] = began
 	}
-	for _, e := range h.entries(t) { // whoever asks for a checkpoint sees when an entry is written
+	for _, e := range h.entries(t) { // anyone who asks for a checkpoint sees when an entry is written
 		if took := e.Time.Sub(asked[e.Query]); (e.Kind == "answer" || e.Kind == "failure") && took < least {
 			t.Errorf("the ledger had %q after %v, before the tick at %v", e.Text, took, least)
 		}
 	}
 }
 
-// What an execution found wrong with the data is acted on at a tick as well, and so is what it found changed: others
-// see it at once, as what they prepare is refused. Also where nobody waits for the answer any more.
+// If an execution finds the data wrong or changed, the node acts on it at a tick, because others notice at once: what
+// they prepare is refused. It also does so if nobody waits for the answer any more.
 func TestDistrustAtTicks(t *testing.T) {
 	least := grid.Default.Next(130*time.Millisecond, time.Minute)
 	for name, found := range map[string]error{"a contradiction": contradiction{}, "other data": nil} {
@@ -264,7 +264,7 @@ func TestDistrustAtTicks(t *testing.T) {
 	}
 }
 
-// What prepare and explain read of public tables waits for a turn, which ends at a tick, and not for the database.
+// Reading public tables for prepare and explain waits for a turn, which ends at a tick, and not for the database.
 func TestPlanningWaitsForATurn(t *testing.T) {
 	e, all := newEngine(), make(slots, 1)
 	s := &spreads{data: e, turn: all.take}
@@ -287,7 +287,7 @@ func TestPlanningWaitsForATurn(t *testing.T) {
 	}
 }
 
-// A study that lists fewer hospitals here than a query asks is another study: two lists do not meet in one sum.
+// A study with fewer hospitals here than the query asks is another study: vectors of two lists are not added.
 func TestMaskedOfOtherHospitals(t *testing.T) {
 	conf := sealedConfig(t, Sealed{Peers: map[string]string{}})
 	for _, name := range []string{"nantes", "rennes"} {
@@ -298,8 +298,8 @@ func TestMaskedOfOtherHospitals(t *testing.T) {
 	}
 	h := start(t, conf, newEngine())
 	c := h.client(t, "coordinator-paris")
-	r := maskedRequest(h, strings.Repeat("1", 32)) // asks three
-	r.Study, r.Cover.Sites = "few", 3              // which lists lyon and rennes
+	r := maskedRequest(h, strings.Repeat("1", 32)) // asks three hospitals
+	r.Study, r.Cover.Sites = "few", 3              // the study lists lyon and rennes
 	_, err := prepare(c, r)
 	wantCode(t, err, CodeSealed)
 	r.Cover.Among = []string{"lyon", "rennes"}
@@ -307,7 +307,7 @@ func TestMaskedOfOtherHospitals(t *testing.T) {
 	must(t, err)
 }
 
-// What a study that is not sealed lists as hospitals is what one custodian narrowed it to; others rely on no such list.
+// In a study that is not sealed, the list of hospitals is what one custodian narrowed it to. Others do not rely on it.
 func TestHospitalsOfAnOpenStudyDoNotCount(t *testing.T) {
 	conf := sealedConfig(t, Sealed{Required: true, Hospitals: 3})
 	open := func(d *study.Document) { sealedStudy(d); d.Sealed = false }
@@ -322,7 +322,7 @@ func TestHospitalsOfAnOpenStudyDoNotCount(t *testing.T) {
 	must(t, err)
 }
 
-// What the custodian sealed, the console's next approval seals as well.
+// If the custodian sealed a study, the console's next approval seals it too.
 func TestDraftKeepsTheSeal(t *testing.T) {
 	conf := sealedConfig(t, Sealed{Hospitals: 3})
 	again := &study.Record{Act: study.Approve, Study: "open", Hospital: "lyon", Number: 2, By: "claire", Document: document("open", 1, func(d *study.Document) { sealedStudy(d); d.Sealed = false })}
@@ -337,7 +337,7 @@ func TestDraftKeepsTheSeal(t *testing.T) {
 	}
 }
 
-// A key that is pinned twice, or that is the hospital's own, would be two hospitals to rely on.
+// A key that is pinned twice, or is the hospital's own, would count as two hospitals to rely on.
 func TestPeersAreDifferent(t *testing.T) {
 	for _, twice := range []string{"nantes", "lyon"} {
 		conf := sealedConfig(t, Sealed{Hospitals: 4})
@@ -360,8 +360,9 @@ func TestPeersAreDifferent(t *testing.T) {
 	}
 }
 
-// How long the noise of one number took to draw is not seen: it tells of the noise. It is drawn for all that are asked
-// before the tick at which this hospital says that it is done; for fewer it is drawn anew, and leaves at a tick.
+// The time to draw the noise of one number is not visible, since it depends on the noise. It is drawn for all asked
+// hospitals before the tick at which this hospital says that it is done. For fewer hospitals it is drawn again, and
+// leaves at a tick.
 func TestMaskedLeaveAtTicks(t *testing.T) {
 	h, peers := maskedHospital(t)
 	c := h.client(t, "coordinator-paris")
@@ -375,7 +376,7 @@ func TestMaskedLeaveAtTicks(t *testing.T) {
 			if took := told.Sub(began); took < grid.Default.First {
 				t.Errorf("the hospital was done after %v", took)
 			}
-			return []seal.Member{own, request.Member("nantes", peers[0].key, peers[0].signer)} // rennes is not
+			return []seal.Member{own, request.Member("nantes", peers[0].key, peers[0].signer)} // rennes is missing
 		})
 		must(t, err)
 		if took := time.Since(told); took < drawing.First {
@@ -443,7 +444,8 @@ func maskedHospital(t *testing.T) (*hospital, []colleague) {
 	return start(t, conf, newEngine()), peers
 }
 
-// maskedRequest asks for numbers that lyon covers for a patient at one hospital, relying on all but one of the others.
+// maskedRequest asks for numbers that lyon covers for a patient at one hospital, relying on all but one of the other
+// hospitals.
 func maskedRequest(h *hospital, query string) *fragment.Request {
 	r := covered(h, "masked", 3)
 	r.Query = query
@@ -451,7 +453,7 @@ func maskedRequest(h *hospital, query string) *fragment.Request {
 	return r
 }
 
-// converse executes a masked request: it hears that the hospital is done, tells the members, and takes the vector.
+// converse executes a masked request. It learns that the hospital is done, tells the members, and takes the vector.
 func converse(t *testing.T, c flight.Client, r *fragment.Request, members func(own seal.Member) []seal.Member) ([]int64, error) {
 	t.Helper()
 	ticket, err := prepare(c, r)
@@ -485,8 +487,8 @@ func converse(t *testing.T, c flight.Client, r *fragment.Request, members func(o
 	return got, reader.Err()
 }
 
-// The vector is masked: with the masks of exactly the members it is the covered numbers, and by itself nothing. The
-// noise is that of a hospital that relies on one other.
+// The vector is masked. With the masks of exactly the members it gives the covered numbers, and alone it reveals
+// nothing. The noise is that of a hospital that relies on one other.
 func TestMasked(t *testing.T) {
 	h, peers := maskedHospital(t)
 	c := h.client(t, "coordinator-paris")
@@ -536,14 +538,14 @@ func TestMasked(t *testing.T) {
 	}
 }
 
-// A coordinator that lies about who is done gets a refusal, which counts as a failure.
+// A coordinator that lies about who is done is refused, which counts as a failure.
 func TestMaskedLiars(t *testing.T) {
 	h, peers := maskedHospital(t)
 	c := h.client(t, "coordinator-paris")
 	strangers := []colleague{peers[0], peers[1]}
 	_, own, err := ed25519.GenerateKey(nil)
 	must(t, err)
-	strangers[0].signer = own // somebody else's signature
+	strangers[0].signer = own // the signature of another hospital
 	for i, tc := range []struct {
 		name    string
 		members func(seal.Request, seal.Member) []seal.Member
@@ -583,8 +585,8 @@ func TestMaskedLiars(t *testing.T) {
 	}
 }
 
-// What is masked is asked for on a line that answers, and nothing else is; and only by who relies on no more than it
-// may.
+// Masked numbers are only sent in a conversation, and other numbers never are. The request may not rely on more
+// hospitals than allowed.
 func TestMaskedRefuses(t *testing.T) {
 	h, _ := maskedHospital(t)
 	c := h.client(t, "coordinator-paris")
@@ -611,11 +613,11 @@ func TestMaskedRefuses(t *testing.T) {
 	r := maskedRequest(alone, strings.Repeat("4", 32))
 	r.Study, r.Cover.Among = "sealed", nil
 	_, err = prepare(alone.client(t, "coordinator-paris"), r)
-	wantCode(t, err, CodeSealed) // it pins nobody
+	wantCode(t, err, CodeSealed) // it pins no keys
 }
 
-// Explaining what would be masked tells the fingerprint of the key that the ledger shows and others pin; what would
-// not, tells none.
+// Explaining a masked query shows the fingerprint of the key that the ledger shows and others pin. Explaining any other
+// query shows none.
 func TestMaskedExplain(t *testing.T) {
 	h, _ := maskedHospital(t)
 	c := h.client(t, "coordinator-paris")
@@ -640,8 +642,8 @@ func TestMaskedExplain(t *testing.T) {
 	}
 }
 
-// A line that is cut when a hospital is done, or on which nothing is said then, ends the query: no number leaves, it is
-// recorded as a failure, and the ticket is used up.
+// If the stream is cut when a hospital is done, or nothing is said then, the query ends. No number leaves, a failure is
+// recorded, and the ticket is used up.
 func TestMaskedCut(t *testing.T) {
 	for _, silent := range []bool{false, true} {
 		h, _ := maskedHospital(t)
@@ -689,8 +691,8 @@ func TestMaskedCut(t *testing.T) {
 	}
 }
 
-// The same query, prepared and sealed twice for the same peers with the same keys, shares no mask: the one answer less
-// the other tells nothing.
+// The same query, sealed twice for the same peers with the same keys, shares no mask: the difference of the answers
+// reveals nothing.
 func TestMaskedReplay(t *testing.T) {
 	h, peers := maskedHospital(t)
 	c := h.client(t, "coordinator-paris")
@@ -711,7 +713,7 @@ func TestMaskedReplay(t *testing.T) {
 	}
 }
 
-// namesRequest asks for the number of patients of each sex, as if nobody had declared which there are.
+// namesRequest asks for the number of patients of each sex, as if the groups were not declared.
 func namesRequest(h *hospital, query string, masks bool) *fragment.Request {
 	r := maskedRequest(h, query)
 	if !masks {
@@ -721,9 +723,9 @@ func namesRequest(h *hospital, query string, masks bool) *fragment.Request {
 	return r
 }
 
-// A hospital names what its own noise lets it name, and covers what it is then told of: also a group that it has not,
-// and one that it has and did not name. Where numbers are masked, hospitals that are told of different groups do not
-// seal together.
+// A hospital names the groups that its own noise allows, and covers the groups that it is then told: also a group that
+// it does not have, and one that it has but did not name. With masked numbers, hospitals that were told different
+// groups do not seal together.
 func TestNames(t *testing.T) {
 	h, peers := maskedHospital(t)
 	h.engine.many = 497 // 500 men, two women
@@ -809,8 +811,8 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// A coordinator that asks for a group twice, to have two draws of it, or for what is no group, has a refusal and no
-// number.
+// A coordinator that asks for a group twice, to get two draws of noise, or for something that is no group, gets a
+// refusal and no number.
 func TestNamesLiars(t *testing.T) {
 	h, _ := maskedHospital(t)
 	c := h.client(t, "coordinator-paris")
@@ -823,7 +825,7 @@ func TestNamesLiars(t *testing.T) {
 		stream, err := c.DoExchange(t.Context())
 		must(t, err)
 		must(t, stream.Send(&flight.FlightData{AppMetadata: []byte(ticket)}))
-		_, err = stream.Recv() // the names
+		_, err = stream.Recv() // receives the names
 		must(t, err)
 		must(t, fragment.WriteNames(groups, func(b []byte) error { return stream.Send(&flight.FlightData{AppMetadata: b}) }))
 		must(t, stream.CloseSend())

@@ -9,7 +9,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// However much there is of one part, the ledger's sentence has its conditions and what it is grouped by.
+// Whatever the length of one part, the ledger's sentence has the conditions and the grouping.
 func TestSentenceHasEachPart(t *testing.T) {
 	r := request(testCatalog(t), 0.25)
 	sex := expr.Column("patient", "sex", value.TypeText)

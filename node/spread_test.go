@@ -11,8 +11,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// TestSpread refuses joins with a public table that make too many rows, and asks the database once for a state of the
-// data.
+// TestSpread refuses joins with a public table that make too many rows, and asks the database once for each state of
+// the data.
 func TestSpread(t *testing.T) {
 	c := testcatalog.Parse(t, catalogText+`  code:
     public: true
@@ -46,7 +46,7 @@ func TestSpread(t *testing.T) {
 		f       *fragment.Fragment
 		version string
 		refused bool
-		asked   int32 // of the database, so far
+		asked   int32 // the number of questions to the database so far
 	}{
 		{joined(0, nil), "v1", false, 0},
 		{joined(4, byCode), "v1", false, 1},

@@ -16,8 +16,8 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 )
 
-// While the custodian's stop is on nothing is prepared, executed or explained, and what runs ends; a
-// restart does not release it.
+// While the custodian's stop is on, nothing is prepared, executed or explained, and running queries end. A restart does
+// not end the stop.
 func TestHold(t *testing.T) {
 	conf := testConfig(federation(t))
 	e := newEngine()
@@ -56,7 +56,7 @@ func TestHold(t *testing.T) {
 	if !st.Hold.On || st.Hold.Reason != "An incident." || st.Hold.By != "claire" || st.Hold.Since.IsZero() || !st.Studies[0].Open {
 		t.Errorf("%+v", st)
 	}
-	// What ran is charged, what waited is not.
+	// A query that ran is charged, a query that waited is not.
 	if left := st.Remaining; left.Spent < 0.02 || left.Spent > 0.03 { // 0.25²/2 of a rho of 1.3
 		t.Errorf("%+v is left", left)
 	}
@@ -89,7 +89,7 @@ func TestHold(t *testing.T) {
 	}
 }
 
-// A custodian decides by records that the custodian signs; the node only drafts them.
+// A custodian decides by records that the custodian signs. The node only drafts them.
 func TestDraft(t *testing.T) {
 	conf := testConfig(federation(t))
 	propose(conf, "new", 1, nil)
@@ -139,8 +139,8 @@ func TestDraft(t *testing.T) {
 	}
 }
 
-// A suspended study is drafted as it was narrowed, and narrowed in any part; what another custodian has signed is
-// joined as it is, and nothing runs before enough have.
+// A suspended study is drafted as it was narrowed, and may be narrowed in any part. A record that another custodian has
+// signed is joined unchanged, and nothing runs before enough have signed.
 func TestDraftAfterTheFirstDay(t *testing.T) {
 	conf := testConfig(federation(t))
 	bert := newKey()
@@ -158,7 +158,7 @@ func TestDraftAfterTheFirstDay(t *testing.T) {
 	}
 	stands := func(h *hospital) study.Study { s, _ := h.service.studies.Study("copd"); return s }
 	for _, d := range []Decision{
-		{Act: study.Resume, Study: "copd", By: "claire"}, // it is open, but the record says so
+		{Act: study.Resume, Study: "copd", By: "claire"}, // the study is open, but the record asks to resume it
 		{Act: study.Narrow, Study: "copd", By: "claire", Narrowing: study.Narrowing{Epsilon: 2}},
 		{Act: study.Narrow, Study: "copd", By: "claire", Narrowing: study.Narrowing{Investigators: []string{"eve"}}},
 		{Act: study.Approve, Study: "copd", By: "claire", Join: true},
@@ -184,7 +184,7 @@ func TestDraftAfterTheFirstDay(t *testing.T) {
 	h.stop()
 
 	conf.SignaturesRequired = 2
-	h = start(t, conf, newEngine()) // what claire alone had opened is closed until bert signs
+	h = start(t, conf, newEngine()) // what claire alone opened is closed until bert signs
 	c := h.client(t, "coordinator-paris")
 	_, err := prepare(c, request(h.catalog, 0.1))
 	wantCode(t, err, CodeStudy)
@@ -233,7 +233,7 @@ func TestConsoleConfig(t *testing.T) {
 	}
 }
 
-// threeCustodians adds bert and dora to claire, and gives the keys of all.
+// threeCustodians adds bert and dora to claire, and returns all keys.
 func threeCustodians(t *testing.T, conf Config) map[string]ed25519.PrivateKey {
 	t.Helper()
 	folder := filepath.Dir(conf.Ledger)
@@ -247,8 +247,8 @@ func threeCustodians(t *testing.T, conf Config) map[string]ed25519.PrivateKey {
 	return keys
 }
 
-// Where two custodians must sign what opens a study, two must sign that a stopped hospital answers again: each for
-// herself, with a key of somebody who has not left, under this stop and no other; and a restart forgets no signature.
+// If two custodians must sign what opens a study, two must sign the end of a stop: each with their own key, only
+// custodians who have not left, for this stop and no other. A restart forgets no signature.
 func TestHoldEndsBySignatures(t *testing.T) {
 	conf := testConfig(federation(t))
 	keys := threeCustodians(t, conf)
@@ -299,7 +299,7 @@ func TestHoldEndsBySignatures(t *testing.T) {
 	}
 	h.stop()
 
-	conf.Former = []string{"bert"} // whose signature counts no more
+	conf.Former = []string{"bert"} // his signature no longer counts
 	h = start(t, conf, newEngine())
 	refused("who left", signed("bert", keys["bert"]))
 	refused("who left, under another name", signed("albert", keys["bert"]))
@@ -333,8 +333,8 @@ func TestHoldEndsBySignatures(t *testing.T) {
 	h.stop()
 }
 
-// Where fewer must sign than must have when they did, as after somebody left, who has signed already ends the stop:
-// nobody else may be there.
+// If fewer signatures are needed than when they were given, for example because somebody left, a custodian who has
+// signed already can end the stop. Nobody else may be left.
 func TestHoldEndsWhereFewerMustSign(t *testing.T) {
 	conf := testConfig(federation(t))
 	keys := threeCustodians(t, conf)

@@ -10,14 +10,14 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// TestAggregatesAreNamed: syntax knows the names of the aggregates that the one table has.
+// TestAggregatesAreNamed checks that package syntax knows the names of all aggregates in the table.
 func TestAggregatesAreNamed(t *testing.T) {
 	if have := slices.Sorted(maps.Keys(aggregates)); !slices.Equal(have, syntax.Aggregates()) {
 		t.Errorf("the table has %v, and syntax names %v", have, syntax.Aggregates())
 	}
 }
 
-// TestFunctionsAreDocumented: the reference tells of each function.
+// TestFunctionsAreDocumented checks that the reference documents each function.
 func TestFunctionsAreDocumented(t *testing.T) {
 	docs, err := os.ReadFile("../docs/sql.md")
 	if err != nil {

@@ -31,14 +31,13 @@ func checkWire(t *testing.T, p *Plan, fed Federation) {
 	}
 }
 
-// TestIntervalsCover draws noise over known partial aggregates and counts how
-// often each column's interval holds the exact value. The coverage that passes
-// lies 6 standard deviations below 95 %, so one check fails by chance less than
-// once in 1e8 runs, and all 34 together less than once in 1e6.
+// TestIntervalsCover draws noise over known partial aggregates and counts how often each column's interval holds the
+// exact value. The required coverage is 6 standard deviations below 95 %. So one check fails by chance less than once
+// in 1e8 runs, and all 34 together less than once in 1e6.
 func TestIntervalsCover(t *testing.T) {
 	for _, c := range []struct {
 		sql       string
-		simulated bool // not exact by design: small counts may fall short
+		simulated bool // simulated, so not exact: coverage of small counts may be lower
 	}{
 		{sql: "SELECT COUNT(*) FROM patient"},
 		{sql: "SELECT SUM(admissionweight) FROM patient"},
@@ -60,7 +59,7 @@ func TestIntervalsCover(t *testing.T) {
 				truth := p.estimateExact(exact)
 				covered, n := 0, 1500
 				if c.simulated {
-					n = 150 // slow
+					n = 150 // these are slow
 				}
 				floor := 0.95 - 6*math.Sqrt(0.95*0.05/float64(n))
 				for range n {
@@ -87,8 +86,7 @@ func TestIntervalsCover(t *testing.T) {
 	}
 }
 
-// exactPartials invents what nodes would send: that many rows, of which 40 %
-// count in a condition, with a mean of 72.5.
+// exactPartials makes up what nodes would send: that many rows, of which 40 % satisfy a condition, with a mean of 72.5.
 func exactPartials(p *Plan, rows float64) []int64 {
 	var exact []int64
 	for i, partial := range p.Fragment.Partials {
@@ -108,7 +106,7 @@ func exactPartials(p *Plan, rows float64) []int64 {
 	return exact
 }
 
-// estimateExact is the unnoised value of the first column; it exists in tests only.
+// estimateExact is the value of the first column without noise. It exists only in tests.
 func (p *Plan) estimateExact(partials []int64) float64 {
 	g := p.group(Cell{Noisy: partials})
 	g.asIs = true

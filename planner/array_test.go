@@ -7,7 +7,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// TestArrays: a list that a client passes as an array is the same question as IN, whatever is in it.
+// TestArrays checks that a list that a client passes as an array is the same question as IN, whatever its elements.
 func TestArrays(t *testing.T) {
 	fed := federation(t, "omop")
 	plan := func(sql string, parameters map[string]value.Value) (*Program, error) {

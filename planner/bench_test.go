@@ -5,14 +5,14 @@ import (
 	"testing"
 )
 
-// A query of a thousand groups and ten aggregates.
+// A query with a thousand groups and ten aggregates.
 const wide = `SELECT FLOOR(unitdischargeoffset / 100.1) AS bin, COUNT(*) AS n, COUNT(DISTINCT patient) AS patients, COUNT(admissionheight) AS heights,
 	SUM(admissionweight) AS kg, AVG(admissionweight) AS weight, AVG(admissionheight) AS height, AVG(unitdischargeoffset) AS stay,
 	100.0 * SUM(CASE WHEN gender = 'Male' THEN 1 ELSE 0 END) / COUNT(*) AS male,
 	SUM(CASE WHEN hospitaldischargestatus = 'Expired' THEN 1 ELSE 0 END) AS died, AVG(admissionweight / (1 + admissionheight)) AS ratio
 	FROM patient GROUP BY 1 HAVING COUNT(*) > 10 ORDER BY n DESC`
 
-// wideCells are noisy cells of it, around 500 rows each.
+// wideCells are noisy cells for it, with about 500 rows each.
 func wideCells(b *testing.B, p *Plan) []Cell {
 	b.Helper()
 	width := p.places[len(p.places)-1].end
@@ -42,8 +42,8 @@ func BenchmarkBuild(b *testing.B) {
 	}
 }
 
-// BenchmarkPlanAndFinish is all that the coordinator computes for an answer but the noise, of which
-// dp.BenchmarkAdd100k tells the time: plan, arithmetic, HAVING, ORDER BY and 10,000 intervals.
+// BenchmarkPlanAndFinish is everything that the coordinator computes for an answer except the noise: plan, arithmetic,
+// HAVING, ORDER BY and 10,000 intervals. dp.BenchmarkAdd100k measures the noise.
 func BenchmarkPlanAndFinish(b *testing.B) {
 	fed := federation(b, "eicu")
 	for _, delta := range []float64{1e-6, 0} { // Gaussian and Laplace noise
@@ -70,7 +70,7 @@ func BenchmarkPlanAndFinish(b *testing.B) {
 	}
 }
 
-// BenchmarkSimulate is one interval of a form that is simulated.
+// BenchmarkSimulate computes one interval that is simulated.
 func BenchmarkSimulate(b *testing.B) {
 	p, err := Build(Query{SQL: "SELECT VAR_SAMP(admissionweight) FROM patient", Ask: Ask{Epsilon: 1, Delta: 1e-6}}, federation(b, "eicu"))
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/intramuros/intramuros/planner/estimate"
 )
 
-// rawOf is what the rows of a patient add up to, of each partial aggregate, before units and clipping.
+// rawOf adds up the rows of a patient for each partial aggregate, before units and clipping.
 func rawOf(p *Plan, rows []map[string]value.Value) (raw []*big.Int) {
 	for _, partial := range p.Fragment.Partials {
 		sums := make([]int64, partial.Width())
@@ -50,8 +50,8 @@ func rawOf(p *Plan, rows []map[string]value.Value) (raw []*big.Int) {
 	return raw
 }
 
-// cellsOfClipped adds up clipped patients by a value of gender, and covers the sums with noise. lost is how much of the
-// partial aggregate that is measured was left out, of whole.
+// cellsOfClipped adds up clipped patients by a value of gender, and adds noise to the sums. lost is how much of the
+// measured partial aggregate was left out, of whole.
 func cellsOfClipped(p *Plan, patients [][]map[string]value.Value, r *rand.Rand) (cells []Cell, lost, whole float64) {
 	groups := []value.Value{{}}
 	if len(p.Fragment.Keys) > 0 {
@@ -107,7 +107,7 @@ func cellsOfClipped(p *Plan, patients [][]map[string]value.Value, r *rand.Rand) 
 	return cells, lost, whole
 }
 
-// stays makes patients of whom each tenth has many stays.
+// stays makes patients, of whom one in ten has many stays.
 func stays(n, many int) (patients [][]map[string]value.Value) {
 	of := somePatients(n)
 	for i, row := range of {
@@ -131,7 +131,7 @@ var clippedQueries = []string{
 	"MEDIAN(admissionweight), MAX(admissionheight), COUNT(*)",
 }
 
-// TestBiasIsQuiet: nothing is said of a loss that is certainly small, and no range that tells nothing.
+// TestBiasIsQuiet checks that a loss that is surely small gives no warning, and that no warning has a useless range.
 func TestBiasIsQuiet(t *testing.T) {
 	r := rand.New(rand.NewPCG(12, 5))
 	for epsilon, want := range map[float64]string{1e6: "", 0.05: "a part of the rows may be beyond the limit of 2 rows a patient (max_rows) and left out: noise hides how much"} {
@@ -146,8 +146,8 @@ func TestBiasIsQuiet(t *testing.T) {
 	}
 }
 
-// TestBiasIsTold: of whatever clipping left out more than 1 %, the answer says so; how much it says covers what it is;
-// and where the plan proves that nobody is clipped, nothing is bought and nothing said.
+// TestBiasIsTold checks that the answer says when clipping left out more than 1 %, and that the range it gives covers
+// the true loss. If the plan proves that nobody is clipped, nothing is measured and nothing said.
 func TestBiasIsTold(t *testing.T) {
 	r := rand.New(rand.NewPCG(12, 4))
 	told := regexp.MustCompile(`of the (rows|values|sum).* (is|are|may be) beyond the limit of \d+ rows? a patient \(max_rows\) and left out`)
@@ -192,8 +192,8 @@ func TestBiasIsTold(t *testing.T) {
 	}
 }
 
-// TestBeyondCovers: the interval of the share that was left out holds it in 95 % of the answers, where no patient has
-// more than is measured.
+// TestBeyondCovers checks that the interval of the left-out share covers in 95 % of the answers, if no patient has more
+// than is measured.
 func TestBeyondCovers(t *testing.T) {
 	const draws = 1500
 	r := rand.New(rand.NewPCG(12, 5))
@@ -250,28 +250,30 @@ func exactCell(p *Plan, patients [][]map[string]value.Value) (exact []int64) {
 	return exact
 }
 
-// TestProfiledRows: where a profile tells how many rows patients have, a query that gives no max_rows has the limit
-// with which totals err least, and that of half of the patients for averages; the query's own comes before, and other
-// tables besides leave the catalog's.
+// TestProfiledRows checks the row limit if a profile tells how many rows patients have and the query gives no max_rows.
+// For totals it is the limit with the smallest error, and for averages that of half of the patients. A limit in the
+// query takes precedence. With other tables in the query, the catalog's limit applies.
 func TestProfiledRows(t *testing.T) {
 	fed := federation(t, "eicu")
 	fed.Ladders = map[string]estimate.Ladder{"patient": {{Rows: 1, Patients: 700}, {Rows: 2, Patients: 200}, {Rows: 4, Patients: 90}, {Rows: 8, Patients: 10}}, "vitalaperiodic": {{Rows: 64, Patients: 100}, {Rows: 128, Patients: 200}}}
 	fed.Ladders[LadderOfRows("patient", "hospitalid", "7")] = estimate.Ladder{{Rows: 1, Patients: 700}, {Rows: 2, Patients: 200}}
 	fed.Ladders[LadderOfGroups("patient", "hospitalid")] = estimate.Ladder{{Rows: 1, Patients: 900}}
 	for sql, want := range map[string]int{
-		"SELECT AVG(admissionweight) FROM patient":                                                                  2,
-		"SELECT 100.0 * SUM(CASE WHEN admissionweight > 80 THEN 1 ELSE 0 END) / COUNT(*) FROM patient":              4,
-		"SELECT STDDEV(admissionweight) FROM patient":                                                               1,
-		"SELECT COUNT(*) FROM patient":                                                                              7,
-		"SELECT SUM(admissionweight) FROM patient":                                                                  2, // a fourth
-		"SELECT AVG(admissionweight), COUNT(*) FROM patient":                                                        7,
-		"SELECT AVG(noninvasivesystolic) FROM vitalaperiodic":                                                       64,
-		"SELECT COUNT(*) FROM patient p JOIN diagnosis d ON d.patientunitstayid = p.patientunitstayid":              20,
-		"SELECT COUNT(*) FROM (SELECT * FROM patient WHERE admissionweight > 80) s":                                 7,
-		"SELECT COUNT(DISTINCT patientunitstayid) FROM patient":                                                     7,
-		"SELECT COUNT(DISTINCT patientunitstayid) FROM vitalaperiodic":                                              7, // of stays there are no more than that table has
+		"SELECT AVG(admissionweight) FROM patient":                                                     2,
+		"SELECT 100.0 * SUM(CASE WHEN admissionweight > 80 THEN 1 ELSE 0 END) / COUNT(*) FROM patient": 4,
+		"SELECT STDDEV(admissionweight) FROM patient":                                                  1,
+		"SELECT COUNT(*) FROM patient":                                                                 7,
+		// a fourth
+		"SELECT SUM(admissionweight) FROM patient":                                                     2,
+		"SELECT AVG(admissionweight), COUNT(*) FROM patient":                                           7,
+		"SELECT AVG(noninvasivesystolic) FROM vitalaperiodic":                                          64,
+		"SELECT COUNT(*) FROM patient p JOIN diagnosis d ON d.patientunitstayid = p.patientunitstayid": 20,
+		"SELECT COUNT(*) FROM (SELECT * FROM patient WHERE admissionweight > 80) s":                    7,
+		"SELECT COUNT(DISTINCT patientunitstayid) FROM patient":                                        7,
+		// stays are at most as many as rows of that table
+		"SELECT COUNT(DISTINCT patientunitstayid) FROM vitalaperiodic":                                              7,
 		"SELECT AVG(n) FROM (SELECT patientunitstayid, COUNT(*) AS n FROM vitalaperiodic GROUP BY 1) s WHERE n < 9": 2,
-		// Rows of one kind, of which the profile knows.
+		// Rows of one kind that the profile knows.
 		"SELECT COUNT(*) FROM patient WHERE hospitalid = 7": 2,
 		"SELECT COUNT(*) FROM patient WHERE hospitalid = 8": 7,
 	} {
@@ -287,11 +289,13 @@ func TestProfiledRows(t *testing.T) {
 		}
 	}
 	for sql, want := range map[string]int{ // the catalog's max_groups is 3
-		"SELECT icd9code, COUNT(DISTINCT patient) FROM diagnosis GROUP BY 1":                                                3,
-		"SELECT apacheadmissiondx, COUNT(DISTINCT patient) FROM patient GROUP BY 1":                                         2,
-		"SELECT gender, COUNT(*) FROM patient WHERE gender IN ('Male', 'Female') GROUP BY 1":                                2, // of two groups
-		"SELECT patientunitstayid % 7, COUNT(DISTINCT patient) FROM vitalaperiodic v GROUP BY 1":                            10,
-		"SELECT hospitalid % 5, COUNT(DISTINCT patient) FROM patient GROUP BY 1":                                            1, // as many as there are hospitals
+		"SELECT icd9code, COUNT(DISTINCT patient) FROM diagnosis GROUP BY 1":        3,
+		"SELECT apacheadmissiondx, COUNT(DISTINCT patient) FROM patient GROUP BY 1": 2,
+		// there are two groups
+		"SELECT gender, COUNT(*) FROM patient WHERE gender IN ('Male', 'Female') GROUP BY 1":     2,
+		"SELECT patientunitstayid % 7, COUNT(DISTINCT patient) FROM vitalaperiodic v GROUP BY 1": 10,
+		// at most the number of hospitals
+		"SELECT hospitalid % 5, COUNT(DISTINCT patient) FROM patient GROUP BY 1":                                            1,
 		"SELECT h.region, COUNT(DISTINCT patient) FROM patient p JOIN hospital h ON h.hospitalid = p.hospitalid GROUP BY 1": 1,
 	} {
 		p, err := Build(Query{SQL: strings.Replace(sql, "apacheadmissiondx", "unittype", 1), Ask: Ask{Epsilon: 0.1, Delta: 1e-6}}, fed)
@@ -306,7 +310,7 @@ func TestProfiledRows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Of 700 + 400 + 315 + 65 rows, 135 + 45.
+	// 135 + 45 of 700 + 400 + 315 + 65 rows.
 	if said := strings.Join(program.Warnings(), ""); !strings.Contains(said, "about 12 % of all rows are beyond the limit of 2 a patient (max_rows)") {
 		t.Errorf("explain says %q", said)
 	}
@@ -323,10 +327,11 @@ func TestProfiledRows(t *testing.T) {
 	}
 }
 
-// TestLimitsOfDerivedRelations: a relation of which the rows are those of a table, or fewer, has that table's limit,
-// and one that puts several together the sum of theirs.
+// TestLimitsOfDerivedRelations checks that a relation with at most the rows of a table has the table's limit, and that
+// a union has the sum of its inputs' limits.
 func TestLimitsOfDerivedRelations(t *testing.T) {
-	for sql, want := range map[string]int{ // of OMOP: 20 visits, 20 conditions, 30 drug exposures, 50 measurements, else 10
+	// in OMOP: 20 visits, 20 conditions, 30 drug exposures, 50 measurements, else 10
+	for sql, want := range map[string]int{
 		"SELECT COUNT(DISTINCT visit_occurrence_id) FROM visit_occurrence":                                                                                          20,
 		"SELECT COUNT(DISTINCT visit_occurrence_id) FROM measurement":                                                                                               20,
 		"SELECT COUNT(*) FROM (SELECT DISTINCT person_id, measurement_concept_id FROM measurement) m":                                                               50,
@@ -337,7 +342,7 @@ func TestLimitsOfDerivedRelations(t *testing.T) {
 		"SELECT COUNT(*) FROM (SELECT DISTINCT person_id FROM death) a FULL JOIN (SELECT DISTINCT person_id FROM drug_exposure) b ON a.person_id = b.person_id":     1,
 		"SELECT COUNT(*) FROM (SELECT DISTINCT person_id FROM visit_occurrence) a FULL JOIN (SELECT DISTINCT person_id FROM drug_exposure) b USING (person_id)":     1,
 		"SELECT COUNT(*) FROM death a FULL JOIN drug_exposure b ON a.person_id = b.person_id":                                                                       30,
-		// A patient may have a row of each: of a death with no such drug, and of a drug without such a death.
+		// A patient may have a row from each side: a death without such a drug, and a drug without such a death.
 		"SELECT COUNT(*) FROM (SELECT person_id, MIN(drug_concept_id) AS d FROM drug_exposure GROUP BY 1) a FULL JOIN death b ON a.person_id = b.person_id AND a.d = b.cause_concept_id": 2,
 	} {
 		p, err := Build(Query{SQL: sql, Ask: Ask{Epsilon: 1}}, federation(t, "omop"))
@@ -350,8 +355,9 @@ func TestLimitsOfDerivedRelations(t *testing.T) {
 	}
 }
 
-// TestClampsAreMeasured: of whatever CLAMP moved more than 1 %, the answer says so, and how much it says covers what it
-// is; where it surely moved less than a thousandth nothing is said; and where it can move nothing, nothing is bought.
+// TestClampsAreMeasured checks that the answer says when CLAMP moved more than 1 %, and that the range it gives covers
+// the true share. If it surely moved less than a thousandth, nothing is said. If it cannot move anything, nothing is
+// measured.
 func TestClampsAreMeasured(t *testing.T) {
 	patients := stays(2000, 3)
 	for _, accounting := range []dp.Accounting{dp.ZCDP, dp.Pure} {
@@ -360,7 +366,7 @@ func TestClampsAreMeasured(t *testing.T) {
 			"CORR(CLAMP(admissionweight, 50, 100), admissionheight)", "SUM(2 * CLAMP(admissionweight, 50, 100)), AVG(CLAMP(admissionweight, 50, 100))",
 			"AVG(CASE WHEN admissionheight > 10 THEN CLAMP(admissionweight, 50, 100) END)", "AVG(CLAMP(admissionweight, 50, 100)) FILTER (WHERE gender <> 'x')",
 		} {
-			for _, rows := range []int{3, 2} { // nobody is clipped, which the plan does not know; or a tenth are
+			for _, rows := range []int{3, 2} { // nobody is clipped, which the plan does not know; or one in ten
 				clampsAreTold(t, sql, accounting, rows, patients)
 			}
 		}
@@ -384,8 +390,8 @@ func TestClampsAreMeasured(t *testing.T) {
 	}
 }
 
-// TestBoundsAreTold before anything is paid, for how many values are beyond a column's bounds is not measured; not
-// where a narrower CLAMP is, which counts them, nor where nothing is added up.
+// TestBoundsAreTold checks that a warning before payment names the columns' bounds, because it is not measured how many
+// values are beyond them. There is no warning if a narrower CLAMP counts them, or if nothing is added up.
 func TestBoundsAreTold(t *testing.T) {
 	const told = "values beyond the catalog's bounds count as the nearest, and how many is not measured: "
 	for sql, want := range map[string]string{
@@ -407,7 +413,7 @@ func TestBoundsAreTold(t *testing.T) {
 	}
 }
 
-// clampsAreTold asks of patients' weights, moved to [50, 100].
+// clampsAreTold asks about patients' weights, clamped to [50, 100].
 func clampsAreTold(t *testing.T, sql string, accounting dp.Accounting, maxRows int, patients [][]map[string]value.Value) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(12, 6))
@@ -466,7 +472,8 @@ func clampsAreTold(t *testing.T, sql string, accounting dp.Accounting, maxRows i
 	}
 }
 
-// TestBiasSpeaks of what the query wrote, and not of how planning writes it; of what is long it names the columns.
+// TestBiasSpeaks checks that warnings quote the query as written, not as planning rewrites it. For a long expression
+// they name the columns.
 func TestBiasSpeaks(t *testing.T) {
 	for sql, want := range map[string]string{
 		"SELECT SUM(CLAMP(noninvasivesystolic, 0, 200)) FROM vitalaperiodic":                                                     "the sum of CLAMP(vitalaperiodic.noninvasivesystolic, 0, 200) is",
@@ -485,7 +492,7 @@ func TestBiasSpeaks(t *testing.T) {
 			t.Errorf("%s: %v, not %q", sql, got, want)
 		}
 	}
-	// An amount of both signs that noise hides is no number to be told.
+	// An amount of both signs that noise hides is not a number to report.
 	p, err := Build(Query{SQL: "SELECT SUM(CLAMP(observationoffset, -100, 20000)) FROM vitalaperiodic", Ask: Ask{Epsilon: 1, MaxRows: 2}}, federation(t, "eicu"))
 	if err != nil {
 		t.Fatal(err)
@@ -497,8 +504,8 @@ func TestBiasSpeaks(t *testing.T) {
 	}
 }
 
-// TestSteady: where all keys are made of what a patient has one of, a patient is in one group, unless the query says
-// otherwise.
+// TestSteady checks that a patient is in one group if all keys are made of columns with one value per patient, unless
+// the query says otherwise.
 func TestSteady(t *testing.T) {
 	fed := federation(t, "eicu")
 	patients, _ := fed.Catalog.Table("patient")
@@ -507,7 +514,7 @@ func TestSteady(t *testing.T) {
 	for sql, want := range map[string]int{
 		"SELECT gender, COUNT(DISTINCT patient) FROM patient GROUP BY 1":                    1,
 		"SELECT gender = 'Male', COUNT(*) FROM patient GROUP BY 1":                          1,
-		"SELECT gender, unittype, COUNT(DISTINCT patient) FROM patient GROUP BY 1, 2":       3, // the catalog's
+		"SELECT gender, unittype, COUNT(DISTINCT patient) FROM patient GROUP BY 1, 2":       3, // the catalog's limit
 		"SELECT g, COUNT(*) FROM (SELECT uniquepid, gender AS g FROM patient) p GROUP BY 1": 3,
 	} {
 		p, err := Build(Query{SQL: sql, Ask: Ask{Epsilon: 1, Delta: 1e-6}}, fed)

@@ -9,8 +9,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// TestCentredSums: what is measured from the middle of its bounds adds up to the same number, NULLs or not, and to a
-// number of the same type; and what is divided by other numbers stays as it is.
+// TestCentredSums checks that a sum measured from the middle of its bounds gives the same number and type, with NULLs
+// or without. A sum that is divided by other numbers is not centred.
 func TestCentredSums(t *testing.T) {
 	patients := somePatients(500)
 	n, heavy, weighed, weights, tall, male := 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
@@ -80,9 +80,8 @@ func TestCentredSums(t *testing.T) {
 	}
 }
 
-// TestShareIsAsOfTwoKinds: a share's noise is that of buying those that it is of and those that it is not of, each row
-// being one or the other, which together are as long as the rows: no wider than √((1-p)² + p²)/n of theirs, but for
-// what measures clipping.
+// TestShareIsAsOfTwoKinds checks the noise of a share. It must equal that of releasing the two kinds of rows
+// separately: at most √((1-p)² + p²)/n times theirs, except for the cost of measuring clipping.
 func TestShareIsAsOfTwoKinds(t *testing.T) {
 	p, err := Build(Query{SQL: "SELECT 1.0 * SUM(CASE WHEN gender = 'Male' THEN 1 ELSE 0 END) / COUNT(*) FROM patient", Ask: Ask{Epsilon: 0.5, Delta: 1e-6}}, federation(t, "eicu"))
 	if err != nil {

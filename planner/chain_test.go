@@ -13,7 +13,7 @@ import (
 	"github.com/intramuros/intramuros/planner/relational"
 )
 
-// A chain of UNIONs is one level of queries, and one combination, however long.
+// A chain of UNIONs is one nesting level and one set operation, however long it is.
 func TestUnionChain(t *testing.T) {
 	fed := federation(t, "omop")
 	chain := func(n int, operator, arm string) string {
@@ -54,7 +54,7 @@ func TestUnionChain(t *testing.T) {
 	}
 }
 
-// TestDeepChains plans a query of as many steps of WITH as queries may nest, whatever the steps do.
+// TestDeepChains plans a query with as many steps of WITH as queries may nest, whatever the steps do.
 func TestDeepChains(t *testing.T) {
 	fed := federation(t, "omop")
 	for step, most := range map[string]int{
@@ -93,8 +93,8 @@ func TestDeepChains(t *testing.T) {
 	}
 }
 
-// TestChainsOfWITH plans chains of WITH in which each query reads the one before it several times, so that they stand
-// for powers of as many queries: that must end soon, whatever they read.
+// TestChainsOfWITH plans chains of WITH in which each query reads the one before it several times, so that the number
+// of reads grows exponentially. Planning must end soon, whatever they read.
 func TestChainsOfWITH(t *testing.T) {
 	fed := federation(t, "omop")
 	const released = "(SELECT gender_concept_id AS g, COUNT(*) AS n FROM person GROUP BY 1) r"

@@ -20,7 +20,8 @@ func compose(t testing.TB, sql string, epsilon float64) *Program {
 	return p
 }
 
-// exactCells invents what hospitals would send for each release: cells of declared keys, the k-th of rows*(k+1) rows.
+// exactCells makes up what hospitals would send for each release: cells of declared keys, with rows*(k+1) rows in the
+// k-th.
 func exactCells(t testing.TB, p *Program, rows float64) [][]Cell {
 	t.Helper()
 	all := make([][]Cell, len(p.Releases))
@@ -42,7 +43,7 @@ func exactCells(t testing.TB, p *Program, rows float64) [][]Cell {
 	return all
 }
 
-// drawn is the cells with noise.
+// drawn adds noise to the cells.
 func drawn(p *Program, exact [][]Cell, r *rand.Rand) [][]Cell {
 	all := make([][]Cell, len(exact))
 	for i, cells := range exact {
@@ -59,8 +60,8 @@ func drawn(p *Program, exact [][]Cell, r *rand.Rand) [][]Cell {
 	return all
 }
 
-// computedForms are computed from several released rows. Their last column is tried. Which rows there are, and their
-// order, depends on keys alone, so that the exact answer has the same.
+// computedForms are computed from several released rows. Their last column is tested. Which rows there are, and their
+// order, depends only on keys, so it is the same for the exact answer.
 var computedForms = []string{
 	"SELECT gender, 100.0 * COUNT(*) / SUM(COUNT(*)) OVER () FROM patient GROUP BY gender ORDER BY gender",
 	"SELECT gender, ROUND(100.0 * n / SUM(n) OVER (), 1) FROM (SELECT gender, COUNT(*) AS n FROM patient GROUP BY gender) g ORDER BY gender",
@@ -75,9 +76,9 @@ var computedForms = []string{
 }
 
 // TestComputedIntervalsCover draws noise over known cells and counts how often the interval of each row's computed
-// number holds that of the exact cells. What passes lies 6 standard deviations below 95 %, so that one number fails by
-// chance less than once in 1e8 runs, and all of them, fewer than 100, less than once in 1e6. INTRAMUROS_COVERAGE is the
-// number of draws.
+// number covers the number of the exact cells. The required coverage is 6 standard deviations below 95 %. So one number
+// fails by chance less than once in 1e8 runs, and all of them, fewer than 100, less than once in 1e6.
+// INTRAMUROS_COVERAGE is the number of draws.
 func TestComputedIntervalsCover(t *testing.T) {
 	n := 150
 	if text := os.Getenv("INTRAMUROS_COVERAGE"); text != "" {
@@ -136,7 +137,7 @@ func sum(all []int) int {
 	return n
 }
 
-// The interval of a sum over many groups grows with the root of their number, not with it; and it does not take long.
+// The interval of a sum over many groups grows with the square root of their number, and it is computed fast.
 func TestComputedIntervalsOfManyGroups(t *testing.T) {
 	sql := "SELECT w, n, SUM(n) OVER (ORDER BY w), 1.0 * n / SUM(n) OVER () FROM (SELECT CAST(admissionweight AS int) AS w, COUNT(*) AS n FROM patient GROUP BY 1) g ORDER BY w"
 	p := compose(t, sql, 1)
@@ -155,14 +156,14 @@ func TestComputedIntervalsOfManyGroups(t *testing.T) {
 	}
 }
 
-// Where noise may have been anything, an interval is open, and a number that no noise touches is sure.
+// If noise may have been anything, an interval is open. A number without noise is certain.
 func TestComputedIntervalsAreOpen(t *testing.T) {
 	for _, c := range []struct{ sql, want string }{
 		{"SELECT gender, 1 / (n - LAG(n) OVER (ORDER BY gender)) AS x FROM (SELECT gender, COUNT(*) AS n FROM patient GROUP BY gender) g ORDER BY gender DESC LIMIT 1", "open"},
 		{"SELECT gender, RANK() OVER (ORDER BY n) AS x FROM (SELECT gender, COUNT(*) AS n FROM patient GROUP BY gender) g ORDER BY gender LIMIT 1", "open"},
 		{"SELECT gender, RANK() OVER (ORDER BY gender) AS x FROM (SELECT gender, COUNT(*) AS n FROM patient GROUP BY gender) g ORDER BY gender LIMIT 1", "sure"},
 		{"SELECT COUNT(*) AS x FROM (SELECT gender, COUNT(*) AS n FROM patient GROUP BY gender) g", "sure"},
-		// The two are stored as one, and have the same noise.
+		// The two are stored as one release, so they have the same noise.
 		{"SELECT COUNT(*) - (SELECT COUNT(*) FROM patient) AS x FROM patient", "sure"},
 	} {
 		p := compose(t, c.sql, 1)

@@ -11,7 +11,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// noisyCell is what is released of these patients, all in one group.
+// noisyCell is what is released for these patients, all in one group.
 func noisyCell(p *Plan, patients []map[string]value.Value, r *rand.Rand) Cell {
 	var cell Cell
 	exact := partialsOf(p, patients)
@@ -23,7 +23,7 @@ func noisyCell(p *Plan, patients []map[string]value.Value, r *rand.Rand) Cell {
 	return cell
 }
 
-// TestOutermostQuantiles: the quantiles 0 and 1 are MIN and MAX, and not what lies halfway to the bounds.
+// TestOutermostQuantiles checks that the quantiles 0 and 1 are MIN and MAX, and not values halfway to the bounds.
 func TestOutermostQuantiles(t *testing.T) {
 	p := quantilePlan(t, "SELECT APPROX_QUANTILES(admissionweight, 2), PERCENTILE_DISC(1) WITHIN GROUP (ORDER BY admissionweight), MIN(admissionweight), MAX(admissionweight) FROM patient")
 	var functions []*function
@@ -35,7 +35,7 @@ func TestOutermostQuantiles(t *testing.T) {
 	}
 }
 
-// TestQuantilesAreInOrder: MIN ≤ quantiles ≤ MAX in every answer, however few values there are.
+// TestQuantilesAreInOrder checks MIN ≤ quantiles ≤ MAX in every answer, however few values there are.
 func TestQuantilesAreInOrder(t *testing.T) {
 	p := quantilePlan(t, "SELECT MIN(admissionweight), QUANTILE(admissionweight, 0.01), QUANTILE(admissionweight, 0.25), MEDIAN(admissionweight), QUANTILE(admissionweight, 0.99), MAX(admissionweight) FROM patient")
 	r := rand.New(rand.NewPCG(5, 0))
@@ -65,7 +65,7 @@ func TestQuantilesAreInOrder(t *testing.T) {
 	}
 }
 
-// TestNothingOfNoiseAlone: where there is nobody, what divides by how many there are is NULL, and the answer says so.
+// TestNothingOfNoiseAlone checks that a division by a count is NULL if there is nobody, and that the answer says so.
 func TestNothingOfNoiseAlone(t *testing.T) {
 	p := quantilePlan(t, "SELECT AVG(admissionweight) AS mean, MEDIAN(admissionweight) AS middle, MIN(admissionheight) AS least, CORR(admissionweight, admissionheight) AS r, STDDEV(admissionheight) AS s, "+
 		"100.0 * SUM(CASE WHEN gender = 'Male' THEN 1 ELSE 0 END) / COUNT(*) AS percent, COUNT(*) AS n FROM patient")
@@ -96,14 +96,14 @@ func TestNothingOfNoiseAlone(t *testing.T) {
 	if null[6] > 0 {
 		t.Error("a count is NULL")
 	}
-	for range 100 { // and of many patients nothing is
+	for range 100 { // with many patients nothing is NULL
 		if a, err := p.Finish([]Cell{noisyCell(p, somePatients(3000), r)}, 0.95); err != nil || len(a.Notes) > 0 {
 			t.Fatal(a.Notes, err)
 		}
 	}
 }
 
-// TestSharesLieWithin: which quotients the plan bounds, and that answers and intervals keep to it.
+// TestSharesLieWithin checks which quotients the plan bounds, and that answers and intervals stay within the bounds.
 func TestSharesLieWithin(t *testing.T) {
 	inf := math.Inf(1)
 	r := rand.New(rand.NewPCG(7, 0))
@@ -123,7 +123,7 @@ func TestSharesLieWithin(t *testing.T) {
 		{"100 * SUM(CASE WHEN gender = 'Male' THEN 1 ELSE 0 END) / COUNT(*)", 0, 100},
 		{"COUNT(*) - COUNT(admissionweight)", 0, inf},
 		{"2 * COUNT(*) - COUNT(CASE WHEN gender = 'Male' THEN 1 END) - COUNT(CASE WHEN gender = 'Female' THEN 1 END)", 0, inf},
-		// Of these nobody knows: the parts are of other wholes.
+		// These have no bounds: the parts belong to different wholes.
 		{"1.0 * COUNT(CASE WHEN gender = 'Male' THEN 1 END) / COUNT(CASE WHEN gender = 'Female' THEN 1 END)", -inf, inf},
 		{"1.0 * COUNT(CASE WHEN gender = 'Male' OR admissionheight > 150 THEN 1 END) / COUNT(CASE WHEN gender = 'Male' THEN 1 END)", -inf, inf},
 		{"1.0 * COUNT(*) / COUNT(admissionweight)", -inf, inf},
@@ -165,7 +165,7 @@ func TestSharesLieWithin(t *testing.T) {
 	}
 }
 
-// TestFilteredByWhatIsShown: HAVING and ORDER BY read the numbers that are shown.
+// TestFilteredByWhatIsShown checks that HAVING and ORDER BY use the numbers that are shown.
 func TestFilteredByWhatIsShown(t *testing.T) {
 	p := quantilePlan(t, "SELECT gender, 100.0 * SUM(CASE WHEN admissionheight > 150 THEN 1 ELSE 0 END) / COUNT(*) AS percent FROM patient WHERE gender IN ('Male', 'Female', 'Other') GROUP BY 1 "+
 		"HAVING 100.0 * SUM(CASE WHEN admissionheight > 150 THEN 1 ELSE 0 END) / COUNT(*) <= 100 ORDER BY percent DESC, gender")
@@ -186,13 +186,13 @@ func TestFilteredByWhatIsShown(t *testing.T) {
 	for _, row := range a.Rows {
 		got += fmt.Sprintf("%s %s; ", row[0].Value, row[1].Value)
 	}
-	if got != "Female 100; Male 100; " { // of the others too few are there for a percentage
+	if got != "Female 100; Male 100; " { // the others have too few for a percentage
 		t.Error(got)
 	}
 }
 
-// TestDatesHaveQuantiles: MIN, quantiles and MAX of days and instants are days and instants, in order, and their
-// intervals hold the exact ones.
+// TestDatesHaveQuantiles checks that MIN, quantiles and MAX of days and instants are days and instants, in order, and
+// that their intervals cover the exact values.
 func TestDatesHaveQuantiles(t *testing.T) {
 	r := rand.New(rand.NewPCG(12, 0))
 	var patients []map[string]value.Value
@@ -223,7 +223,8 @@ func TestDatesHaveQuantiles(t *testing.T) {
 			if e.Value.Type() != types[i] || e.Low.Type() != types[i] || e.High.Type() != types[i] {
 				t.Fatalf("%s is %v in [%v, %v]", p.Columns[i].Name, e.Value, e.Low, e.High)
 			}
-			slack := map[value.Type]float64{value.TypeDate: 2, value.TypeInt: 4, value.TypeTimestamp: 2 * instants}[types[i]] // a bucket is 1.2 days wide
+			// a bucket is 1.2 days wide
+			slack := map[value.Type]float64{value.TypeDate: 2, value.TypeInt: 4, value.TypeTimestamp: 2 * instants}[types[i]]
 			if e.Low.Float64() <= exact[i]+slack && e.High.Float64() >= exact[i]-slack {
 				held[i]++
 			}

@@ -15,7 +15,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// covered are the released forms whose intervals are tried: each aggregate, and what is made of several.
+// covered are the released forms whose intervals are tested: each aggregate, and numbers computed from several.
 var covered = []struct{ name, sql string }{
 	{"COUNT", "COUNT(*)"},
 	{"COUNT(DISTINCT patient)", "COUNT(DISTINCT patient)"},
@@ -43,13 +43,14 @@ var covered = []struct{ name, sql string }{
 	{"AVG(DISTINCT x)", "AVG(DISTINCT " + levelOf + ")"},
 }
 
-// levels are numbers of the units, some of them below 0.
+// levels are numbers for the units, some of them below 0.
 var levels = map[string]float64{"MICU": -3, "SICU": 5, "CSICU": 8, "CTICU": 0, "Neuro ICU": -20, "Med-Surg ICU": 1}
 
 const levelOf = "CASE unittype WHEN 'MICU' THEN -3 WHEN 'SICU' THEN 5 WHEN 'CSICU' THEN 8 WHEN 'CTICU' THEN 0 WHEN 'Neuro ICU' THEN -20 WHEN 'Med-Surg ICU' THEN 1 END"
 
-// coverage draws noise n times over the partial aggregates of that many patients, and gives the share of
-// the intervals that hold the exact answer, and how many times as wide as 95 % of the errors their median is.
+// coverage draws noise n times over the partial aggregates of these patients. share is the share of intervals that
+// cover the exact answer. wide is the median interval's width, as a multiple of the width that holds 95 % of the
+// errors.
 func coverage(t testing.TB, sql string, epsilon float64, patients []map[string]value.Value, n int, seed uint64) (share, wide float64) {
 	t.Helper()
 	p, err := Build(Query{SQL: "SELECT " + sql + " FROM patient", Ask: Ask{Epsilon: epsilon, Delta: 1e-6}}, federation(t, "eicu"))
@@ -87,8 +88,8 @@ func coverage(t testing.TB, sql string, epsilon float64, patients []map[string]v
 	return float64(held) / float64(n), wide
 }
 
-// wider are the forms whose intervals are wider than their confidence needs, and why; all others hold 95 % and no more,
-// where noise is small beside the counts.
+// wider are the forms whose intervals are wider than their confidence needs, with the reason. The intervals of all
+// others cover 95 % and not more, if noise is small beside the counts.
 var wider = map[string]string{
 	"COUNT":                   "ends of whole numbers are rounded outward, which shows where the noise is of few",
 	"COUNT(DISTINCT patient)": "ends of whole numbers are rounded outward, which shows where the noise is of few",
@@ -103,16 +104,16 @@ var wider = map[string]string{
 	"AVG(DISTINCT x)":         "which values are there is decided for all at once, by Holm's procedure",
 }
 
-// plenty is from how many patients times epsilon on, of at most 1, an interval may not be wider than it needs to be:
-// beyond 1, noise is of so few steps that its quantiles jump; below, a quotient may be divided by nothing, what is made
-// of several is bounded by parts, and ends are those of what is possible.
+// plenty is the number of patients times epsilon (at most 1) above which an interval may not be wider than needed. With
+// a larger epsilon, noise has so few steps that its quantiles jump. With fewer patients, a divisor may be nothing, a
+// combined number is bounded part by part, and ends are bounds of the possible.
 const plenty = 3000
 
-// plentyOf are the forms that need more: they are divided by a variance, which is the small difference of large
-// numbers, so that errors are skewed, and the interval holds 95 % by being long on one side.
+// plentyOf are the forms that need more. They are divided by a variance, which is a small difference of large numbers.
+// So errors are skewed, and the interval reaches 95 % by being long on one side.
 var plentyOf = map[string]float64{"REGR_SLOPE": 10 * plenty, "REGR_INTERCEPT": 10 * plenty}
 
-// somePatients have a row each: weights around 80, heights that go with them, some of neither.
+// somePatients have one row each: weights around 80, correlated heights, and some with neither.
 func somePatients(n int) []map[string]value.Value {
 	r := rand.New(rand.NewPCG(uint64(n), 1))
 	patients := make([]map[string]value.Value, n)
@@ -128,7 +129,7 @@ func somePatients(n int) []map[string]value.Value {
 	return patients
 }
 
-// partialsOf are the exact partial aggregates, as Cell.Noisy holds them.
+// partialsOf are the exact partial aggregates, in the order of Cell.Noisy.
 func partialsOf(p *Plan, patients []map[string]value.Value) []int64 {
 	var all []int64
 	for i, partial := range p.Fragment.Partials {
@@ -162,7 +163,7 @@ func partialsOf(p *Plan, patients []map[string]value.Value) []int64 {
 	return all
 }
 
-// trueAnswer is the exact answer; of trees, that of the values and not of the tree.
+// trueAnswer is the exact answer; for trees, that of the values and not of the tree.
 func trueAnswer(p *Plan, sql string, exact []int64, patients []map[string]value.Value) float64 {
 	truth := p.estimateExact(exact)
 	weights := make([]float64, 0, len(patients))
@@ -197,11 +198,11 @@ func trueAnswer(p *Plan, sql string, exact []int64, patients []map[string]value.
 	return truth
 }
 
-// TestIntervalCoverage holds the intervals of every released form to the confidence that they state, at small and large
-// counts and budgets. Coverage that is 6 standard deviations under 95 % fails, by chance less than once in 1e8. Where
-// there are plenty of patients, and no reason why not (wider), it may not be over 96 % either, of 10,000 draws, nor of
-// fewer may the intervals be half as wide again as 95 % of the errors. It is short unless INTRAMUROS_COVERAGE asks for
-// draws (make test-nightly); with INTRAMUROS_TABLE (make coverage) it writes its rows into docs/privacy.md.
+// TestIntervalCoverage checks that the intervals of every released form cover with their confidence, for small and
+// large counts and budgets. Coverage of 6 standard deviations below 95 % fails, by chance less than once in 1e8. If
+// there are plenty of patients and no reason in wider, coverage may not exceed 96 % in 10,000 draws. In fewer draws,
+// the intervals may not be 1.5 times as wide as 95 % of the errors. The test is short unless INTRAMUROS_COVERAGE asks
+// for draws (make test-nightly). With INTRAMUROS_TABLE (make coverage) it writes its rows into docs/privacy.md.
 func TestIntervalCoverage(t *testing.T) {
 	n, sizes, budgets := 150, []int{30, 3000}, []float64{0.1, 1}
 	if text := os.Getenv("INTRAMUROS_COVERAGE"); text != "" {
@@ -214,7 +215,7 @@ func TestIntervalCoverage(t *testing.T) {
 	floor := 0.95 - 6*math.Sqrt(0.95*0.05/float64(n))
 	ceiling := 1.0
 	if n >= 10_000 {
-		floor, ceiling = 0.94, 0.965 // of 96 %, and two standard deviations
+		floor, ceiling = 0.94, 0.965 // around 96 %, with two standard deviations
 	}
 	table := os.Getenv("INTRAMUROS_TABLE") != ""
 	populations := map[int][]map[string]value.Value{}
@@ -244,13 +245,13 @@ func TestIntervalCoverage(t *testing.T) {
 	}
 }
 
-// quantileOf is the value that has the share q of the values under it.
+// quantileOf is the value below which the share q of the values lies.
 func quantileOf(values []float64, q float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))
 	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
 }
 
-// tabulate puts a row in place of that of its name into the table of docs/privacy.md, or at its end.
+// tabulate replaces the row of the same name in the table of docs/privacy.md, or adds it at the end.
 func tabulate(t *testing.T, row string) {
 	t.Helper()
 	const file, begin, end = "../docs/privacy.md", "<!-- coverage: made by make coverage -->\n", "<!-- end of coverage -->\n"
@@ -267,7 +268,7 @@ func tabulate(t *testing.T, row string) {
 	name, _, _ := strings.Cut(row[2:], " |")
 	at := slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, "| "+name+" |") })
 	if at < 0 {
-		at = len(lines) - 1 // after the last line's end
+		at = len(lines) - 1 // after the end of the last line
 		lines = append(lines, "")
 	}
 	lines[at] = row + "\n"

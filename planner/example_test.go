@@ -40,7 +40,7 @@ func ExampleCompose() {
 	// Output: 2 partial aggregates, 2 groups, epsilon 1
 }
 
-// A query of rows of patients is refused before anything is asked of a hospital.
+// A query for rows of patients is refused before any hospital is asked.
 func ExampleError() {
 	_, err := planner.Compose(planner.Query{SQL: "SELECT age FROM person", Ask: planner.Ask{Epsilon: 1}}, federation())
 	refusal, hint, _ := strings.Cut(err.Error(), "; ")

@@ -11,18 +11,18 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// hint is a kind of hint that can be applied to a statement as it stands.
+// hint is a kind of hint that a test can apply to a statement.
 type hint struct {
 	pattern *regexp.Regexp
 	apply   func(sql string, at Position, found []string) string
 }
 
-// replaced puts a text in place of what is marked.
+// replaced replaces the marked text.
 func replaced(sql string, at Position, by string) string {
 	return sql[:at.Offset] + by + sql[at.Offset+at.Length:]
 }
 
-// joined adds a condition to ON behind a table, or to WHERE where there is none.
+// joined adds a condition to the ON after a table, or to WHERE if there is none.
 func joined(sql string, at Position, condition string) string {
 	rest := sql[at.Offset:]
 	on := regexp.MustCompile(`(?i)^[^()]*? ON `).FindString(rest)
@@ -32,7 +32,7 @@ func joined(sql string, at Position, condition string) string {
 	return sql[:at.Offset] + on + condition + " AND " + rest[len(on):]
 }
 
-// conditioned adds a condition to the innermost query around a place.
+// conditioned adds a condition to the innermost query around a position.
 func conditioned(sql string, at Position, condition string) string {
 	upper := strings.ToUpper(sql)
 	start, depth := 0, 0
@@ -71,12 +71,12 @@ func conditioned(sql string, at Position, condition string) string {
 	return sql[:where] + "(" + sql[where:end] + ") AND " + condition + sql[end:]
 }
 
-// hints are those that name what to write, whole; the others tell what to think of.
+// hints are the hints that say exactly what to write. Other hints only suggest what to consider.
 var hints = []hint{
 	{regexp.MustCompile(`^did you mean ([a-z_]+)`), func(sql string, at Position, f []string) string {
 		marked := sql[at.Offset : at.Offset+at.Length]
 		word := regexp.MustCompile(`(?i)\b` + regexp.QuoteMeta(marked[strings.LastIndexByte(marked, '.')+1:]) + `\b`)
-		return word.ReplaceAllString(sql, f[1]) // wherever it stands
+		return word.ReplaceAllString(sql, f[1]) // everywhere
 	}},
 	{regexp.MustCompile(`^(\w+) before it is read as a name; did you mean (\w+)\?`), func(sql string, _ Position, f []string) string {
 		return regexp.MustCompile(`(?i)\b`+f[1]+`\b`).ReplaceAllString(sql, f[2])
@@ -109,8 +109,8 @@ var hints = []hint{
 	}},
 }
 
-// TestHints takes each refusal of the goldens whose hint names what to write, writes it, and plans the result: it is
-// planned, or refused for something else. A hint that leads back to itself is worth nothing.
+// TestHints applies the hint of each refusal in the goldens and plans the result. It must be planned, or refused for
+// another reason. A hint that leads to the same refusal is useless.
 func TestHints(t *testing.T) {
 	applied, planned := 0, 0
 	datadriven.Walk(t, "testdata/plan", func(t *testing.T, path string) {
@@ -147,7 +147,7 @@ func TestHints(t *testing.T) {
 	t.Logf("%d hints applied, %d of the statements planned", applied, planned)
 }
 
-// refused is how a statement is refused; nil: it is planned.
+// refused returns how a statement is refused; nil if it is planned.
 func refused(t *testing.T, sql string, f Federation) *Error {
 	_, err := Compose(Query{SQL: sql, Ask: Ask{Epsilon: 1, Delta: 1e-6}, Today: today}, f)
 	if err == nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/intramuros/intramuros/dp"
 )
 
-// Whatever is asked at whatever price, no release costs less than the least price, and the epsilon that a refusal names
-// is enough and not much more than enough.
+// Whatever is asked at whatever price, no release costs less than the least price. The epsilon that a refusal names is
+// enough, and not much more than enough.
 func TestLeastPrice(t *testing.T) {
 	programs := []string{
 		"SELECT COUNT(*) FROM person",
@@ -86,7 +86,7 @@ func TestLeastPrice(t *testing.T) {
 	}
 }
 
-// Under pure accounting nothing is sealed: it is refused with a code, a reason and what to do instead.
+// Under pure accounting nothing can be sealed. Such a query is refused with a code, a reason and a hint.
 func TestPureIsNotSealed(t *testing.T) {
 	fed := federation(t, "eicu")
 	fed.Accounting, fed.Covered = dp.Pure, true

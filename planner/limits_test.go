@@ -11,20 +11,20 @@ import (
 	"github.com/intramuros/intramuros/internal/cputime"
 )
 
-// What planning one statement may take.
+// What planning one statement may cost.
 const (
-	planTime  = time.Second // of computing
-	planBytes = 256 << 20   // allocated in all
+	planTime  = time.Second // of CPU time
+	planBytes = 256 << 20   // allocated in total
 )
 
-// hostile plans a statement, which may be refused, and fails the test where that takes more than planTime or planBytes.
+// hostile plans a statement, which may be refused. It fails the test if that takes more than planTime or planBytes.
 func hostile(t *testing.T, name, sql string, fed Federation) error {
 	t.Helper()
 	took, bytes, err := spent(t, sql, fed)
 	t.Logf("%s: %d bytes of SQL in %v, %d MiB: %.200v", name, len(sql), took.Round(time.Millisecond), bytes>>20, err)
 	most := uint64(planBytes)
 	if cputime.Slowness > 1 {
-		most += planBytes / 4 // what the race detector has put in allocates, too
+		most += planBytes / 4 // the race detector's code allocates too
 	}
 	if took > planTime*cputime.Slowness || bytes > most {
 		t.Errorf("%s: planning %d bytes of SQL takes %v and allocates %d MiB: %.200v", name, len(sql), took, bytes>>20, err)
@@ -35,7 +35,7 @@ func hostile(t *testing.T, name, sql string, fed Federation) error {
 	return err
 }
 
-// spent is for how long planning a statement computes, and how many bytes it allocates in all.
+// spent is the CPU time for planning a statement, and the bytes allocated in total.
 func spent(t *testing.T, sql string, fed Federation) (took time.Duration, bytes uint64, err error) {
 	t.Helper()
 	var before, after runtime.MemStats
@@ -47,7 +47,7 @@ func spent(t *testing.T, sql string, fed Federation) (took time.Duration, bytes 
 	return took, after.TotalAlloc - before.TotalAlloc, err
 }
 
-// nested nests a query in derived tables, one in the other.
+// nested nests a query in derived tables, one in another.
 func nested(n int, innermost, step string) string {
 	for i := range n {
 		innermost = strings.ReplaceAll(step, "FROM inner", fmt.Sprintf("FROM (%s) d%d", innermost, i))
@@ -55,7 +55,7 @@ func nested(n int, innermost, step string) string {
 	return innermost
 }
 
-// TestTextBombs plans texts that would grow by powers.
+// TestTextBombs plans texts that would grow exponentially.
 func TestTextBombs(t *testing.T) {
 	fed := federation(t, "omop")
 	long := strings.Repeat("x", 64)
@@ -79,7 +79,8 @@ func TestTextBombs(t *testing.T) {
 	}
 }
 
-// TestSpread refuses public lists that multiply a patient's rows, wherever they stand, and answers the usual ones.
+// TestSpread checks that public lists that multiply a patient's rows are refused anywhere, and that usual lists are
+// answered.
 func TestSpread(t *testing.T) {
 	fed := federation(t, "omop")
 	list := func(n int) string { return "(VALUES (1)" + strings.Repeat(", (1)", n-1) + ") " }
@@ -111,7 +112,7 @@ func TestSpread(t *testing.T) {
 	}
 }
 
-// TestReleaseChains plans chains of UNION ALL over releases, in each way that they nest.
+// TestReleaseChains plans chains of UNION ALL over releases, nested in each way.
 func TestReleaseChains(t *testing.T) {
 	fed := federation(t, "omop")
 	const one = "SELECT COUNT(*) AS n FROM death"
@@ -141,8 +142,8 @@ func TestReleaseChains(t *testing.T) {
 	}
 }
 
-// TestManyDomains plans queries of which each level has domains that take all that may be spent on them: what is
-// known is asked for at each level, and by each sum.
+// TestManyDomains plans queries in which each level has domains of the largest allowed size. Each level and each sum
+// asks for what is known of them.
 func TestManyDomains(t *testing.T) {
 	fed := federation(t, "omop")
 	var columns, sums []string
@@ -157,11 +158,10 @@ func TestManyDomains(t *testing.T) {
 	hostile(t, "sums", "SELECT COUNT(*) FROM (SELECT person_id, "+strings.Join(sums, ", ")+" FROM ("+inner+") s0) s WHERE s1 > 3", fed)
 }
 
-// TestNestedClamps plans a CLAMP within CLAMPs, each of which is asked for its bounds: what is within all of them is
-// looked at once, and what is listed of it is computed in place.
+// TestNestedClamps plans a CLAMP within CLAMPs, each of which needs its bounds. The innermost value is examined once.
 func TestNestedClamps(t *testing.T) {
 	fed, x := federation(t, "omop"), "month_of_birth"
-	for range 10 { // each doubles the operations, of which 50,000 are the most
+	for range 10 { // each doubles the number of operations, which is limited to 50,000
 		x = "CLAMP(" + x + " % 7, 0, 9)"
 	}
 	took, bytes, err := spent(t, "SELECT AVG(CLAMP("+x+", 0, 3)) FROM person WHERE "+x+" > 1", fed)
@@ -171,8 +171,8 @@ func TestNestedClamps(t *testing.T) {
 	}
 }
 
-// TestExpansion refuses expressions that are large once derived columns stand in their place, as some databases put
-// them, and answers what a person writes.
+// TestExpansion refuses expressions that become large when derived columns are replaced by their definitions, as some
+// databases do. It answers expressions that a person would write.
 func TestExpansion(t *testing.T) {
 	fed := federation(t, "omop")
 	concat := func(levels, times int) string {
@@ -196,7 +196,7 @@ func TestExpansion(t *testing.T) {
 		"SELECT COUNT(*) FROM (" + nested(4, "SELECT person_id, year_of_birth AS a FROM person",
 			"SELECT person_id, "+strings.Repeat("MAX(a) OVER (PARTITION BY person_id) - ", 15)+"1 AS a FROM inner") + ") s WHERE a > 3": "",
 		"SELECT COUNT(*) FROM person WHERE " + nest(17, "month_of_birth") + " > 3": large,
-		// Each of the conditions could stand alone.
+		// Each of the conditions alone would be accepted.
 		"SELECT COUNT(*) FROM person JOIN (SELECT 3 AS a) c ON " + nest(12, "month_of_birth") + " > 3 WHERE " + nest(12, "day_of_birth") + " > 3": large,
 	} {
 		_, err := Compose(Query{SQL: sql, Ask: Ask{Epsilon: 1, Delta: 1e-6}}, fed)
@@ -214,7 +214,7 @@ func TestExpansion(t *testing.T) {
 	}
 }
 
-// TestOneBudget plans a statement of many queries each of which would find domains for about as long as one may.
+// TestOneBudget plans a statement of many queries, each of which takes almost the allowed time to find domains.
 func TestOneBudget(t *testing.T) {
 	many := "CASE year_of_birth"
 	for i := range 900 {
@@ -227,8 +227,8 @@ func TestOneBudget(t *testing.T) {
 	hostile(t, "arms", "WITH t AS (SELECT person_id, "+many+" END AS a, month_of_birth AS m FROM person) "+strings.Join(arms, " UNION ALL "), federation(t, "omop"))
 }
 
-// TestReadAgain plans many queries that read a long one: as many releases, and as many rows put together. What is usual
-// is answered.
+// TestReadAgain plans many queries that read a long one: as releases, and as inputs of a union. Usual ones are
+// answered.
 func TestReadAgain(t *testing.T) {
 	fed := federation(t, "omop")
 	long := func(cases, columns int) string {

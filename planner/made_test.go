@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// What planning makes for itself, a query can neither read nor write by name.
+// A query can neither read nor write names that planning makes for itself.
 func TestMadeNamesAreNotWritten(t *testing.T) {
 	for sql, want := range map[string]Code{
 		`SELECT a.n, b.n FROM (SELECT COUNT(*) AS n FROM patient) a, "release 1" b`:               CodeTable,
@@ -21,7 +21,8 @@ func TestMadeNamesAreNotWritten(t *testing.T) {
 	}
 }
 
-// Columns of one name have names of their own in what reads them, whatever the other columns are called.
+// Columns with the same name get different names in the relation that reads them, whatever the other columns are
+// called.
 func TestColumnsOfOneName(t *testing.T) {
 	const rows = 100
 	p := compose(t, `SELECT a, b, c FROM (SELECT COUNT(*) AS "x 3", COUNT(*) * 2 AS x, COUNT(*) * 3 AS x FROM patient) t (a, b, c)`, 1)

@@ -2,7 +2,7 @@ package planner
 
 import "testing"
 
-// Rewritings of one question must share the stored answer (privacy rule 9).
+// Different ways to write one question must share the stored answer (privacy rule 9).
 func TestRewritingsShareAFingerprint(t *testing.T) {
 	for _, same := range [][]string{
 		{
@@ -38,7 +38,7 @@ func TestRewritingsShareAFingerprint(t *testing.T) {
 	}
 }
 
-// What differs in meaning, or in what it costs, must not share an answer.
+// Questions that differ in meaning or in cost must not share an answer.
 func TestDifferentQuestionsDiffer(t *testing.T) {
 	seen := map[string]string{}
 	for _, sql := range []string{
@@ -64,8 +64,8 @@ func TestDifferentQuestionsDiffer(t *testing.T) {
 	}
 }
 
-// FuzzBuild: any text gives a plan or an *Error, never a panic; and a plan's
-// fragment passes the check that a node will make, after its wire form.
+// FuzzBuild checks that any text gives a plan or an *Error, never a panic. A plan's fragment, encoded and decoded,
+// passes the node's check.
 func FuzzBuild(f *testing.F) {
 	for _, sql := range []string{
 		"SELECT COUNT(*) FROM patient", "SELECT gender, AVG(CAST(age AS int)) FROM patient GROUP BY 1 ORDER BY 2 DESC LIMIT 1 OFFSET 1;",

@@ -20,7 +20,7 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// federations are what the golden files plan against.
+// federation returns the federation that the golden files plan against.
 func federation(t testing.TB, name string) Federation {
 	t.Helper()
 	c, err := catalog.Load("testdata/eicu.yaml")
@@ -33,11 +33,11 @@ func federation(t testing.TB, name string) Federation {
 	return Federation{Catalog: c, Hospitals: []string{"lyon", "rennes", "lille"}, Accounting: dp.ZCDP}
 }
 
-// today is the day of the goldens.
+// today is the day that the goldens assume.
 var today = time.Date(2024, 2, 29, 23, 59, 59, 0, time.UTC)
 
-// TestGolden reads testdata/plan: each section is one query against the catalog
-// `eicu` or `omop`; the result is its plan, or its refusal with the place in the text.
+// TestGolden reads testdata/plan. Each section is one query against the catalog `eicu` or `omop`. The result is its
+// plan, or its refusal with the position in the text.
 func TestGolden(t *testing.T) {
 	datadriven.Walk(t, "testdata/plan", func(t *testing.T, path string) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
@@ -53,7 +53,7 @@ func TestGolden(t *testing.T) {
 					*into = x
 				}
 			}
-			if d.HasArg("accuracy") { // half-width or share%, values expected (0: unknown)
+			if d.HasArg("accuracy") { // half-width or share%, expected values (0: unknown)
 				var target, of string
 				d.ScanArgs(t, "accuracy", &target, &of)
 				a := Accuracy{Confidence: 0.95, HalfWidth: numberOf(t, strings.TrimSuffix(target, "%")), Of: numberOf(t, of)}
@@ -167,7 +167,7 @@ func expected(e Expected) string {
 	return fmt.Sprintf("%-10s %s%s %s\n", "expected", e.Column, half, e.Note)
 }
 
-// TestGoldensAreMany counts the queries whose plan or refusal is on file.
+// TestGoldensAreMany counts the queries whose plan or refusal is a golden.
 func TestGoldensAreMany(t *testing.T) {
 	files, err := filepath.Glob("testdata/plan/*")
 	if err != nil {
@@ -207,7 +207,7 @@ func goldenQueries(t testing.TB) []string {
 	return all
 }
 
-// A text that some databases cannot hold is refused wherever it comes from, by name and place.
+// A text that some databases cannot store is refused wherever it occurs, by name and position.
 func TestRefusesNUL(t *testing.T) {
 	fed := federation(t, "eicu")
 	for _, c := range []struct {
@@ -231,8 +231,8 @@ func TestRefusesNUL(t *testing.T) {
 	}
 }
 
-// TestStaysByUnit: rows by groups have the noise of rows in all, whatever the number of groups: that of an expert who
-// clips patients to the length of three rows, and a fortieth more, for what tells how much was left out.
+// TestStaysByUnit checks that rows by groups have the same noise as the total, whatever the number of groups. It is the
+// noise of an expert who clips patients to the length of three rows, plus 1/40 for measuring what was left out.
 func TestStaysByUnit(t *testing.T) {
 	fed := federation(t, "eicu")
 	fed.Hospitals, fed.Accounting = fed.Hospitals[:2], dp.ZCDP

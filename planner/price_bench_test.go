@@ -2,8 +2,8 @@ package planner
 
 import "testing"
 
-// BenchmarkPrice is what the console asks for at each pause of somebody who types: plan, price and
-// expected errors, over the built-in OMOP catalog.
+// BenchmarkPrice is what the console asks for at each pause in typing: plan, price and expected errors, over the
+// built-in OMOP catalog.
 func BenchmarkPrice(b *testing.B) {
 	fed := federation(b, "omop")
 	fed.Digest = fed.Catalog.Digest()

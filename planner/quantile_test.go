@@ -11,7 +11,7 @@ import (
 	"github.com/intramuros/intramuros/planner/estimate"
 )
 
-// release is a tree over values, with noise, in rows, where the distribution has a scale.
+// release is a tree over values, in rows. It has noise if the distribution has a scale.
 func release(p *Plan, values []float64, noise dp.Distribution) []int64 {
 	b := *p.Fragment.Partials[0].Buckets
 	leaves, unit := make([]int64, b.Leaves()), p.Proof.Units[0]
@@ -27,13 +27,13 @@ func release(p *Plan, values []float64, noise dp.Distribution) []int64 {
 	return nodes
 }
 
-// inUnits is noise in rows in the units of the tree's counts.
+// inUnits converts noise in rows to the units of the tree's counts.
 func inUnits(p *Plan, noise dp.Distribution) dp.Distribution {
 	noise.Scale *= float64(p.Proof.Units[0])
 	return noise
 }
 
-// treeOf is the tree of a partial aggregate, as if it had other noise.
+// treeOf is the tree of a partial aggregate, with another noise.
 func treeOf(p *Plan, partial int, counts []int64, noise dp.Distribution) estimate.Tree {
 	other := *p
 	other.noise = slices.Clone(p.noise)
@@ -71,11 +71,10 @@ func TestQuantilesWithoutNoise(t *testing.T) {
 	}
 }
 
-// TestBelowAddsUp: however an edge is made up of nodes, the sum is that of the
-// buckets under it, less the share.
+// TestBelowAddsUp checks that the sum below an edge, minus the share, is right for every way to combine nodes.
 func TestBelowAddsUp(t *testing.T) {
 	fed := federation(t, "eicu")
-	fed.Accounting = dp.Pure // under zcdp there is no tree
+	fed.Accounting = dp.Pure // under zCDP there is no tree
 	p, err := Build(Query{SQL: "SELECT gender, MEDIAN(admissionweight), COUNT(*) FROM patient WHERE gender = 'Male' GROUP BY gender", Ask: Ask{Epsilon: 1, Delta: 1e-6}}, fed)
 	if err != nil {
 		t.Fatal(err)
@@ -104,15 +103,15 @@ func TestBelowAddsUp(t *testing.T) {
 	}
 }
 
-// TestQuantileIntervalsCover: with 400 draws each, coverage more than 6 standard
-// deviations under 95 % has a probability below 1e-8.
+// TestQuantileIntervalsCover checks coverage. With 400 draws each, coverage more than 6 standard deviations below 95 %
+// has a probability below 1e-8.
 func TestQuantileIntervalsCover(t *testing.T) {
 	const n = 400
 	coverQuantiles(t, n, quantilePlan(t, "SELECT MEDIAN(admissionweight) FROM patient"), func(x float64) float64 { return x })
 	coverQuantiles(t, n, quantilePlan(t, "SELECT MEDIAN(CLAMP(CAST(admissionweight AS int), 0, 300)) FROM patient"), math.Round)
 }
 
-// coverQuantiles draws quantiles of values that are made of normal ones.
+// coverQuantiles draws quantiles of values computed from normal ones.
 func coverQuantiles(t *testing.T, n int, p *Plan, made func(float64) float64) {
 	t.Helper()
 	floor := 0.95 - 6*math.Sqrt(0.95*0.05/float64(n))
@@ -144,7 +143,7 @@ func coverQuantiles(t *testing.T, n int, p *Plan, made func(float64) float64) {
 	}
 }
 
-// TestQuantilesOfWholeNumbers: each has a bucket, so that they are told as they are.
+// TestQuantilesOfWholeNumbers checks that each whole number has a bucket, so quantiles are exact.
 func TestQuantilesOfWholeNumbers(t *testing.T) {
 	for _, accounting := range []dp.Accounting{dp.ZCDP, dp.Pure} {
 		fed := federation(t, "eicu")

@@ -7,8 +7,7 @@ import (
 	"testing"
 )
 
-// What is computed from ranks over patients is planned as the quantile that is meant, in each of the ways in which
-// people write it.
+// A computation from ranks over patients is planned as the quantile that is meant, in each of the usual spellings.
 func TestRanksAreQuantiles(t *testing.T) {
 	const ages = "SELECT 2020 - year_of_birth AS age, gender_concept_id AS g, ROW_NUMBER() OVER (ORDER BY 2020 - year_of_birth) AS rn, COUNT(*) OVER () AS n FROM person"
 	const ranked = "SELECT 2020 - year_of_birth AS age, gender_concept_id AS g, ROW_NUMBER() OVER (ORDER BY 2020 - year_of_birth) AS rn FROM person"
@@ -58,25 +57,33 @@ func TestRanksAreQuantiles(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if g, w := strings.ReplaceAll(asked(got), " tile", "tile"), asked(want); g != w { // a blank begins the planner's own names
+		// the planner's own names begin with a blank
+		if g, w := strings.ReplaceAll(asked(got), " tile", "tile"), asked(want); g != w {
 			t.Errorf("%s\nis\n%s\nnot\n%s", c.ranks, g, w)
 		}
 	}
 	for _, sql := range []string{
-		"SELECT MIN(CASE WHEN rn >= 0.25 * c.k THEN age END) AS x FROM (" + ranked + ") t CROSS JOIN (SELECT COUNT(*) AS k FROM death) c",                             // counts other rows
-		"SELECT MIN(CASE WHEN rn >= 0.25 * c.k THEN age END) AS x FROM (" + ranked + ") t CROSS JOIN (SELECT COUNT(*) AS k FROM person WHERE year_of_birth > 1960) c", // and fewer
+		// it counts other rows
+		"SELECT MIN(CASE WHEN rn >= 0.25 * c.k THEN age END) AS x FROM (" + ranked + ") t CROSS JOIN (SELECT COUNT(*) AS k FROM death) c",
+		// it counts fewer rows
+		"SELECT MIN(CASE WHEN rn >= 0.25 * c.k THEN age END) AS x FROM (" + ranked + ") t CROSS JOIN (SELECT COUNT(*) AS k FROM person WHERE year_of_birth > 1960) c",
 		"SELECT MIN(CASE WHEN rn >= 0.25 * c.k THEN age END) AS x FROM (" + ranked + ") t LEFT JOIN (SELECT COUNT(*) AS k FROM person) c ON g = 8507",
-		"SELECT MIN(CASE WHEN rn >= 0.5 * n THEN g END) FROM (" + ages + ") t",                                                                        // which no order has
-		"SELECT g, MIN(CASE WHEN rn >= 0.5 * n THEN age END) FROM (" + ages + ") t GROUP BY g",                                                        // ranks of all, groups of some
-		"SELECT MIN(CASE WHEN rn >= 0.5 * n THEN age END) FROM (" + bySex + ") t",                                                                     // the other way round
-		"SELECT AVG(CASE WHEN rn >= 0.5 * n THEN age END) FROM (" + ages + ") t",                                                                      // the mean of a part
-		"SELECT MIN(CASE WHEN rn >= 5 THEN age END) FROM (" + ages + ") t",                                                                            // one row by its number
-		"SELECT MIN(CASE WHEN rn >= n - 5 THEN age END) FROM (" + ages + ") t WHERE rn > 3",                                                           // one by its number from the end
-		"SELECT MIN(year_of_birth) AS x FROM (SELECT year_of_birth, PERCENT_RANK() OVER (ORDER BY year_of_birth) AS p FROM person) t WHERE p >= 0.75", // the value after the tie
-		"SELECT MAX(year_of_birth) AS x FROM (SELECT year_of_birth, CUME_DIST() OVER (ORDER BY year_of_birth) AS p FROM person) t WHERE p <= 0.75",    // the value before it
-		"SELECT MAX(rn) FROM (" + ages + ") t",                                                  // a rank itself
-		"SELECT MIN(CASE WHEN rn * rn >= 0.5 * n * n THEN age END) FROM (" + ages + ") t",       // not even
-		"SELECT MIN(CASE WHEN rn >= 0.5 * n THEN age END) FROM (" + ages + ") t WHERE age > 50", // fewer rows than were ranked
+		"SELECT MIN(CASE WHEN rn >= 0.5 * n THEN g END) FROM (" + ages + ") t", // this column has no order
+		// ranks over all rows, groups of some
+		"SELECT g, MIN(CASE WHEN rn >= 0.5 * n THEN age END) FROM (" + ages + ") t GROUP BY g",
+		"SELECT MIN(CASE WHEN rn >= 0.5 * n THEN age END) FROM (" + bySex + ") t", // the ranks restart, the groups do not
+		"SELECT AVG(CASE WHEN rn >= 0.5 * n THEN age END) FROM (" + ages + ") t",  // the mean of a part
+		"SELECT MIN(CASE WHEN rn >= 5 THEN age END) FROM (" + ages + ") t",        // one row by its number
+		// one row by its number from the end
+		"SELECT MIN(CASE WHEN rn >= n - 5 THEN age END) FROM (" + ages + ") t WHERE rn > 3",
+		// the value after the tie
+		"SELECT MIN(year_of_birth) AS x FROM (SELECT year_of_birth, PERCENT_RANK() OVER (ORDER BY year_of_birth) AS p FROM person) t WHERE p >= 0.75",
+		// the value before the tie
+		"SELECT MAX(year_of_birth) AS x FROM (SELECT year_of_birth, CUME_DIST() OVER (ORDER BY year_of_birth) AS p FROM person) t WHERE p <= 0.75",
+		"SELECT MAX(rn) FROM (" + ages + ") t",                                            // a rank itself
+		"SELECT MIN(CASE WHEN rn * rn >= 0.5 * n * n THEN age END) FROM (" + ages + ") t", // not linear in the rank
+		// fewer rows than were ranked
+		"SELECT MIN(CASE WHEN rn >= 0.5 * n THEN age END) FROM (" + ages + ") t WHERE age > 50",
 		"SELECT MIN(CASE WHEN rn >= 0.5 * n THEN x END) FROM (SELECT value_as_number AS x, ROW_NUMBER() OVER (ORDER BY value_as_number) AS rn, COUNT(*) OVER () AS n FROM measurement WHERE value_as_number < 9 AND value_as_number > 0 OR value_as_number IS NULL) t",
 	} {
 		if p, err := Compose(Query{SQL: sql, Ask: Ask{Epsilon: 1, Delta: 1e-6}, Today: today}, fed); err == nil {
@@ -85,7 +92,7 @@ func TestRanksAreQuantiles(t *testing.T) {
 	}
 }
 
-// asked is what a program asks for, with the shares of its quantiles.
+// asked describes what a program asks, with the shares of its quantiles.
 func asked(p *Program) string {
 	text := regexp.MustCompile(`\b(derived|w)_?\d*\b`).ReplaceAllString(describeProgram(p), "…")
 	for _, r := range p.Releases {

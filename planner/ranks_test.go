@@ -10,8 +10,8 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-// partOfPrice is by how much one patient moves what is released, in the noise that is drawn: as a part of what is
-// charged. raw are the patient's partial aggregates in each group at each hospital, before a node clips them.
+// partOfPrice is how far one patient moves what is released, measured in the noise, as a share of what is charged. raw
+// are the patient's partial aggregates in each group at each hospital, before a node clips them.
 func partOfPrice(p *Plan, raw [][]*big.Int) float64 {
 	spent, charged := 0.0, p.Noise.Epsilon
 	if p.Noise.Mechanism == dp.Gaussian {
@@ -32,8 +32,8 @@ func partOfPrice(p *Plan, raw [][]*big.Int) float64 {
 	return spent / charged
 }
 
-// TestRanksArePaid: however many rows a patient has, and in whatever groups and buckets, ranks and sums from the middle
-// of their bounds move by no more than is charged, of the noise that they get; and the worst patient by nearly that.
+// TestRanksArePaid checks that a patient with any rows in any groups and buckets moves ranks and centred sums by no
+// more than is charged, given their noise. The worst patient moves them by almost that.
 func TestRanksArePaid(t *testing.T) {
 	const from = " FROM vitalaperiodic v JOIN patient p ON v.patientunitstayid = p.patientunitstayid"
 	r := rand.New(rand.NewPCG(7, 8))
@@ -60,7 +60,7 @@ func TestRanksArePaid(t *testing.T) {
 			if ranked := len(p.ranks) > 0; ranked != (accounting == dp.ZCDP) {
 				t.Errorf("%s, %s: released as ranks: %v", c.sql, accounting, ranked)
 			}
-			told := int64(0) // of the weights: what measures clipping is moved by others than the worst patient
+			told := int64(0) // sum of the weights; another patient is the worst for the partial that measures clipping
 			for _, partial := range p.Fragment.Partials {
 				if partial.Kind != fragment.PartialBeyond {
 					told += int64(partial.Weight())
@@ -77,8 +77,8 @@ func TestRanksArePaid(t *testing.T) {
 	}
 }
 
-// rawPatient has at first as many rows in each group as count in full, all of them in one bucket and at the upper bound
-// of sums; and then any number anywhere.
+// rawPatient first has as many rows in each group as count in full, all in one bucket and at the upper bound of sums.
+// Later tries have any numbers.
 func rawPatient(p *Plan, r *rand.Rand, try int) [][]*big.Int {
 	groups, rows := p.Proof.Groups, float64(p.Proof.Rows)
 	if p.Noise.Mechanism == dp.Gaussian {

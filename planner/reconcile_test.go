@@ -13,7 +13,7 @@ import (
 	"github.com/intramuros/intramuros/planner/scalar"
 )
 
-// cellsOf are a program's exact cells over these patients, all groups declared, and with noise where r is not nil.
+// cellsOf are a program's cells over these patients, with all groups declared. They have noise if r is not nil.
 func cellsOf(t *testing.T, p *Program, patients []map[string]value.Value, r *rand.Rand) (cells [][]Cell) {
 	t.Helper()
 	for _, release := range p.Releases {
@@ -59,7 +59,7 @@ func cellsOf(t *testing.T, p *Program, patients []map[string]value.Value, r *ran
 
 const grouped = "FROM patient WHERE gender IN ('Male', 'Female', 'Other') AND unittype IN ('MICU', 'SICU', 'CSICU', 'CTICU')"
 
-// ofUnits are patients of both keys' values.
+// ofUnits are patients with values of both keys.
 func ofUnits(n int) []map[string]value.Value {
 	patients := somePatients(n)
 	r := rand.New(rand.NewPCG(uint64(n), 3))
@@ -73,7 +73,7 @@ func ofUnits(n int) []map[string]value.Value {
 	return patients
 }
 
-// composed plans over a catalog in which patients have one stay each.
+// composed plans over a catalog in which each patient has one stay.
 func composed(t *testing.T, sql string, epsilon float64) *Program {
 	t.Helper()
 	fed := federation(t, "eicu")
@@ -87,7 +87,8 @@ func composed(t *testing.T, sql string, epsilon float64) *Program {
 	return p
 }
 
-// TestTotalsAgreeWithTheirGroups: counts and sums of ROLLUP add up in every answer, also where they would be below 0.
+// TestTotalsAgreeWithTheirGroups checks that counts and sums of ROLLUP add up in every answer, also if they would be
+// below 0.
 func TestTotalsAgreeWithTheirGroups(t *testing.T) {
 	for _, keys := range []string{"ROLLUP (gender, unittype)", "GROUPING SETS ((gender), (unittype), ())", "GROUPING SETS ((gender), (unittype))", "CUBE (gender, unittype)"} {
 		p := composed(t, "SELECT gender, unittype, COUNT(*) AS n, COUNT(admissionheight) AS measured, SUM(CASE WHEN admissionweight > 80 THEN 1 ELSE 0 END) AS heavy, AVG(admissionweight) AS mean "+grouped+" GROUP BY "+keys, 0.7)
@@ -134,8 +135,8 @@ func TestTotalsAgreeWithTheirGroups(t *testing.T) {
 	}
 }
 
-// TestReconciledIntervalsCover: intervals of what least squares estimates hold the exact numbers with their confidence,
-// of totals, groups and what is computed from both, and are narrower than those of the numbers as released.
+// TestReconciledIntervalsCover checks that intervals of least-squares estimates cover with their confidence: of totals,
+// groups and numbers computed from both. They must be narrower than those of the released numbers.
 func TestReconciledIntervalsCover(t *testing.T) {
 	const draws = 150
 	floor := 0.95 - 6*math.Sqrt(0.95*0.05/(draws*3))
@@ -172,9 +173,9 @@ func TestReconciledIntervalsCover(t *testing.T) {
 			}
 		}
 		for name, n := range total {
-			most := 0.985 // ends of whole numbers are rounded outward, and percentages are made of numbers that may be small
+			most := 0.985 // ends of whole numbers are rounded outward, and some percentages are of small numbers
 			if name == "s" || strings.Contains(sql, "CUBE") {
-				most = 1 // spreads of few are bounded part by part; half of a cube's noise is of two patients
+				most = 1 // small spreads are bounded part by part; half of a cube's noise is on two patients
 			}
 			if got := float64(held[name]) / float64(n); got < floor || got > most {
 				t.Errorf("%s: %s: %.3f of the intervals cover, want %.3f to %.3f", sql, name, got, floor, most)
@@ -203,7 +204,8 @@ func TestReconciledIntervalsCover(t *testing.T) {
 	}
 }
 
-// TestSharesOfTotalsLieWithin: intervals of percentages of a total, by a window or a scalar subquery, end at 0 and 100.
+// TestSharesOfTotalsLieWithin checks that intervals of percentages of a total, by a window or a scalar subquery, end at
+// 0 and 100.
 func TestSharesOfTotalsLieWithin(t *testing.T) {
 	p := composed(t, "SELECT gender, 100.0 * COUNT(*) / (SELECT COUNT(*) "+grouped+") AS percent, 100.0 * COUNT(*) / SUM(COUNT(*)) OVER () AS again, 1.0 * COUNT(admissionheight) / SUM(COUNT(*)) OVER () AS part "+grouped+" GROUP BY gender", 0.5)
 	r := rand.New(rand.NewPCG(10, 0))
@@ -228,8 +230,8 @@ func TestSharesOfTotalsLieWithin(t *testing.T) {
 	}
 }
 
-// TestFamiliesThroughDerivedTables: releases of the same rows are known as such whatever columns a derived table has
-// for each, and others are not.
+// TestFamiliesThroughDerivedTables checks that releases of the same rows are recognised whatever columns a derived
+// table has for each. Releases of other rows are not.
 func TestFamiliesThroughDerivedTables(t *testing.T) {
 	for sql, same := range map[string]bool{
 		"SELECT sex, COUNT(*) AS n FROM (SELECT uniquepid, gender AS sex, admissionweight AS w FROM patient WHERE gender IN ('Male', 'Female')) p GROUP BY ROLLUP (sex)":                   true,
@@ -251,8 +253,8 @@ func TestFamiliesThroughDerivedTables(t *testing.T) {
 	}
 }
 
-// TestContradictionsStand: where a total has patients that no declared group has, nothing is moved, and the answer says
-// so.
+// TestContradictionsStand checks that nothing is changed if a total has patients who are in no declared group, and that
+// the answer says so.
 func TestContradictionsStand(t *testing.T) {
 	p := composed(t, "SELECT gender, COUNT(*) AS n "+grouped+" GROUP BY ROLLUP (gender)", 1)
 	cells := cellsOf(t, p, ofUnits(100), nil)

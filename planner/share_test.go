@@ -8,7 +8,7 @@ import (
 	"github.com/intramuros/intramuros/dp"
 )
 
-// TestSharesAddUp: the releases of one query cost together what was asked, never more.
+// TestSharesAddUp checks that the releases of one query together cost at most what was asked.
 func TestSharesAddUp(t *testing.T) {
 	fed := federation(t, "omop")
 	arm := "SELECT gender_concept_id AS k, COUNT(*) AS n FROM person GROUP BY gender_concept_id"

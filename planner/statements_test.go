@@ -17,13 +17,13 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// private are the refusals that mean privacy and that no rewriting of the question avoids: it asks for rows of
-// patients, or compares patients with one another. All others are failures, also those that tell a way out.
+// private are the refusals for privacy that no rewriting avoids: the question asks for rows of patients, or compares
+// patients with each other. All other refusals count as failures, even if they name a way out.
 var private = []Code{CodeRowLevel, CodePatientsMixed}
 
-// TestStatements counts which share of other people's statements is answered, or refused for privacy alone: make
-// statements DIR=folder. A folder with *.sql may have a catalog.yaml, else that of OMOP stands for it, and the name of
-// a dialect in a file called dialect. A file holds any number of statements. The test fails only where the planner
+// TestStatements counts the share of other people's statements that are answered or refused only for privacy: make
+// statements DIR=folder. A folder with *.sql may have a catalog.yaml, else the OMOP catalog is used, and a file
+// `dialect` with the name of a dialect. A file holds any number of statements. The test fails only if the planner
 // crashes.
 func TestStatements(t *testing.T) {
 	root := os.Getenv("INTRAMUROS_STATEMENTS")
@@ -49,7 +49,7 @@ func TestStatements(t *testing.T) {
 	t.Logf("in all: %s", all)
 }
 
-// tally counts what became of statements.
+// tally counts the outcomes of statements.
 type tally struct {
 	statements, fit int
 	codes           map[Code]int

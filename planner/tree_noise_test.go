@@ -8,8 +8,8 @@ import (
 	"github.com/intramuros/intramuros/dp"
 )
 
-// Where the sampler would round each number, of which a patient may touch any number, a query is refused, just above
-// that scale, and not below.
+// A query is refused if its noise is so wide that the sampler would round each number, of which a patient may affect
+// any. The refusal begins just above that scale.
 func TestCoarseNoise(t *testing.T) {
 	const most = 1 << 40
 	for _, sql := range []string{"SELECT MEDIAN(admissionweight) FROM patient", "SELECT COUNT(*) FROM patient"} {
@@ -28,7 +28,7 @@ func TestCoarseNoise(t *testing.T) {
 			}
 			return scale
 		}
-		at := widest(p) / most // the epsilon at which the scale is that, but for a granule
+		at := widest(p) / most // the epsilon at which the scale is reached, except for a granule
 		if p, err := build(at * 1.01); err != nil || widest(p) > most {
 			t.Errorf("noise that is not too coarse is refused: %v", err)
 		}

@@ -7,7 +7,7 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 )
 
-// A quotient of two whole numbers is cut, as in PostgreSQL, and says so before it is paid for.
+// A quotient of two whole numbers is truncated, as in PostgreSQL. A warning says so before payment.
 func TestTruncatedQuotientsAreTold(t *testing.T) {
 	for sql, column := range map[string]string{
 		"SELECT SUM(days_supply) / COUNT(*) AS mean FROM drug_exposure":                                                  "mean",

@@ -2,7 +2,7 @@ package planner
 
 import "testing"
 
-// A name of WITH means the innermost query of that name, also where what reads it is rewritten.
+// A name of WITH means the innermost query of that name, also if the query that reads it is rewritten.
 func TestInnermostWithIsMeant(t *testing.T) {
 	const outer = "WITH x AS (SELECT year_of_birth AS age, ROW_NUMBER() OVER (ORDER BY year_of_birth) AS rn, COUNT(*) OVER () AS n FROM person) "
 	plan := func(name string) string {

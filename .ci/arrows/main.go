@@ -1,10 +1,11 @@
-// Command arrows counts, for each package, the arrows between its files: one from a file to each other file whose
-// declarations it uses. An arrow is upward where it goes against the order of the files that has the fewest such, as
-// far as a greedy search finds it: a package that is read from top to bottom has none.
+// Command arrows counts, for each package, the arrows between its files. An arrow goes from a file to each other file
+// whose declarations it uses. The files are put into an order, and an arrow against that order is upward. The order is
+// the one with the fewest upward arrows that a greedy search finds. A package that can be read from top to bottom has
+// none.
 //
 //	go run ./.ci/arrows [package=most …]
 //
-// With arguments it fails where a package has more upward arrows than that.
+// With arguments it fails if a package has more upward arrows than the argument allows.
 package main
 
 import (
@@ -69,11 +70,11 @@ func main() {
 type pkg struct {
 	files []string
 	lines int
-	uses  map[[2]int]bool // from a file to another
+	uses  map[[2]int]bool // from one file to another
 }
 
-// read parses the files of a package without tests. Methods and fields are left out, since without types nothing tells
-// whose they are; a name of the package that is declared again within a function counts as well.
+// read parses the files of a package, without tests. It ignores methods and fields, because their owners are not known
+// without types. A name of the package that a function declares again also counts.
 func read(dir string) (*pkg, error) {
 	all, err := build.ImportDir(dir, 0)
 	if err != nil {
@@ -144,8 +145,8 @@ func (p *pkg) count() int {
 	return len(pairs)
 }
 
-// upward orders the files by Eades, Lin and Smyth's heuristic (1993), then moves each to where it has the fewest arrows
-// against the order, and counts those that are left.
+// upward orders the files by the heuristic of Eades, Lin and Smyth (1993). Then it moves each file to the position with
+// the fewest arrows against the order, and counts the arrows that remain.
 func (p *pkg) upward() int {
 	var order []int
 	left := map[int]bool{}
@@ -158,7 +159,7 @@ func (p *pkg) upward() int {
 			if !left[i] {
 				continue
 			}
-			balance := 0 // of what it uses and what uses it
+			balance := 0 // the files it uses minus the files that use it
 			for a := range p.uses {
 				if left[a[0]] && left[a[1]] {
 					switch i {

@@ -1,6 +1,5 @@
-// Command size holds the code to what a person reads at once: a Go file has at most 500 lines, tests and data apart,
-// a line that is a comment at most 120 characters, tests included, and some packages have a limit of lines, without
-// their tests.
+// Command size keeps the code short enough to read. A Go file has at most 500 lines, except tests and data. A comment
+// line has at most 120 characters, also in tests. Some packages have a limit of lines, without their tests.
 //
 //	go run ./.ci/size
 package main
@@ -20,7 +19,7 @@ const (
 	longestComment = 120
 )
 
-// mostLines are the limits of packages.
+// mostLines are the limits of packages, in lines.
 var mostLines = map[string]int{"planner": 6500}
 
 func main() {

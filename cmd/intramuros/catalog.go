@@ -140,7 +140,7 @@ stay there. Exits with 1 if there is an error.`,
 	return c
 }
 
-// checkData prints what it finds, and gives the tables whose key could be given up.
+// checkData prints its findings, and returns the tables whose key could be given up.
 func checkData(ctx context.Context, w io.Writer, cat *catalog.Catalog, cfg engineFile) (drop []string, err error) {
 	var key [32]byte // nothing that depends on it is shown
 	rand.Read(key[:])
@@ -172,7 +172,7 @@ func checkData(ctx context.Context, w io.Writer, cat *catalog.Catalog, cfg engin
 	return drop, nil
 }
 
-// counted is a number of things, of which what names one.
+// counted writes a number of things; what names one of them.
 func counted(n int, what string) string {
 	if n != 1 {
 		what += "s"
@@ -180,7 +180,7 @@ func counted(n int, what string) string {
 	return fmt.Sprintf("%d %s", n, what)
 }
 
-// dropKeys writes key: none into a node's file for tables, and says what is lost.
+// dropKeys writes key: none into a node's file for tables, and says what that costs.
 func dropKeys(w io.Writer, path, kind string, cat *catalog.Catalog, tables []string) error {
 	b, err := os.ReadFile(path)
 	if err != nil {

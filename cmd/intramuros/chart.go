@@ -17,35 +17,35 @@ import (
 
 // chart draws one column of an answer with its intervals.
 type chart struct {
-	kind   string // bar, line, or empty for what fits the answer
-	column string // empty: the first noisy number
+	kind   string // bar, line, or empty to choose one
+	column string // empty: the first noisy column
 	width  int    // columns of the terminal
 	palette
 }
 
 const (
-	leastChart  = 40 // columns, below which labels and numbers take all
+	leastChart  = 40 // the least width, in columns: labels and numbers need all of it
 	lineHeight  = 12 // rows
-	lineFrom    = 6  // rows of an answer from which a line is drawn unasked
+	lineFrom    = 6  // from this number of rows on, a line is drawn by default
 	maxSeries   = 5
 	seriesMarks = "●○▲△■"
 )
 
-// mark is one value on its scale; low and high are infinite where the interval is open, and
-// the value itself where there is none.
+// mark is one value on its scale. low and high are infinite if the interval is open, and equal the value if there is
+// none.
 type mark struct {
 	label          string
 	v, low, high   float64
-	known, bounded bool    // a number; an interval beside it
-	x              float64 // of a line
+	known, bounded bool    // known: it is a number; bounded: it has an interval
+	x              float64 // the position on a line
 	series         int
 	text           string
 }
 
-// cells measures texts as terminals do that show East Asian ambiguous characters narrow.
+// cells measures texts like terminals that show East Asian ambiguous characters narrow.
 var cells = runewidth.Condition{StrictEmojiNeutral: true}
 
-// draw gives the chart as lines of text.
+// draw returns the chart as lines of text.
 func (c chart) draw(a *httpapi.Answer) (string, error) {
 	c.width = max(c.width, leastChart)
 	at, err := c.pick(a)
@@ -79,7 +79,7 @@ func (c chart) draw(a *httpapi.Answer) (string, error) {
 	return title + "\n" + c.bars(marks), nil
 }
 
-// pick finds the column to draw.
+// pick chooses the column to draw.
 func (c chart) pick(a *httpapi.Answer) (int, error) {
 	best := -1
 	for i, col := range a.Columns {
@@ -155,9 +155,9 @@ func (c chart) axes(a *httpapi.Answer, keys []int) (x, series int, ok bool) {
 	return x, series, true
 }
 
-// even reports whether values lie along a scale, like years, and not far apart, like codes of concepts.
+// even reports whether values are evenly spread, like years, and not far apart, like codes of concepts.
 func even(a *httpapi.Answer, x int) bool {
-	const wide = 5 // times the usual gap
+	const wide = 5 // a gap that is too wide, in multiples of the usual gap
 	var places, gaps []float64
 	for _, row := range a.Rows {
 		if at, ok := coordinate(row[x].Value, a.Columns[x].Type); ok {
@@ -173,7 +173,7 @@ func even(a *httpapi.Answer, x int) bool {
 	return len(gaps) > 0 && gaps[len(gaps)-1] <= wide*gaps[len(gaps)/2]
 }
 
-// span is the range of what is shown.
+// span is the range of the marks.
 func span(marks []mark) (low, high float64) {
 	low, high = math.Inf(1), math.Inf(-1)
 	for _, m := range marks {
@@ -189,7 +189,7 @@ func span(marks []mark) (low, high float64) {
 	return low, high
 }
 
-// bars draws a bar a row: █ to the value ●, and its interval ├─┤.
+// bars draws one bar for each row: █ up to the value ●, with its interval ├─┤.
 func (c chart) bars(marks []mark) string {
 	low, high := span(marks)
 	low, high = min(low, 0), max(high, 0)
@@ -253,14 +253,14 @@ func (c chart) bars(marks []mark) string {
 	return b.String()
 }
 
-// line draws points along a scale, with their intervals as upright strokes.
+// line draws points along a scale, with their intervals as vertical strokes.
 func (c chart) line(marks []mark, a *httpapi.Answer, x, series int) string {
 	var names []string
 	kind := a.Columns[x].Type
 	for i, row := range a.Rows {
 		var ok bool
 		if marks[i].x, ok = coordinate(row[x].Value, kind); !ok {
-			marks[i].known = false // NULL has no place along the line
+			marks[i].known = false // NULL has no position on the line
 		}
 		if series >= 0 {
 			name := plainText(row[series].Value)
@@ -303,7 +303,7 @@ func (c chart) line(marks []mark, a *httpapi.Answer, x, series int) string {
 		return int(math.Round(math.Max(0, math.Min(1, (high-y)/(high-low))) * (lineHeight - 1)))
 	}
 	previous := map[int]mark{}
-	for _, m := range marks { // the way between points, then intervals, then points: the last are seen
+	for _, m := range marks { // lines between points first, then intervals, then points: the last are visible
 		if p, ok := previous[m.series]; ok {
 			for at := column(p.x) + 1; at < column(m.x); at++ {
 				share := float64(at-column(p.x)) / float64(column(m.x)-column(p.x))
@@ -340,7 +340,7 @@ func (c chart) line(marks []mark, a *httpapi.Answer, x, series int) string {
 	return b.String()
 }
 
-// Forms of dates in JSON, as package value writes them.
+// The forms of dates in JSON, as package value writes them.
 const (
 	dateForm      = "2006-01-02"
 	timestampForm = "2006-01-02T15:04:05"
@@ -356,14 +356,14 @@ func coordinate(v any, kind value.Type) (float64, bool) {
 		return 0, false
 	}
 	for _, form := range []string{dateForm, timestampForm} {
-		if t, err := time.Parse(form, text); err == nil { // fractions of seconds are read too
+		if t, err := time.Parse(form, text); err == nil { // this also reads fractions of seconds
 			return float64(t.UnixMicro()) / 1e6, true
 		}
 	}
 	return 0, false
 }
 
-// along writes a coordinate.
+// along writes a position on the line.
 func along(x float64, kind value.Type) string {
 	switch kind {
 	case value.TypeDate:

@@ -19,20 +19,19 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// client reaches a coordinator's HTTP API.
+// client calls a coordinator's HTTP API.
 type client struct{ server, ca, tokenFile string }
 
-// usageError is a wrong use of the command: exit status 2.
+// usageError is a wrong use of the command, with exit status 2.
 type usageError struct{ error }
 
 // ExitCode is the command's exit status.
 func (usageError) ExitCode() int { return 2 }
 
-// Unwrap gives what was wrong.
+// Unwrap returns the underlying error.
 func (e usageError) Unwrap() error { return e.error }
 
-// send gives the server's answer, whose body the caller closes. A refusal is a
-// *serverError.
+// send returns the server's answer; the caller closes its body. A refusal is a *serverError.
 func (c *client) send(ctx context.Context, method, path, accept string, body any) (*http.Response, error) {
 	base, err := url.Parse(c.server)
 	if err != nil || base.Scheme != "https" || base.Host == "" {
@@ -43,7 +42,7 @@ func (c *client) send(ctx context.Context, method, path, accept string, body any
 		return nil, usageError{err}
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.DisableKeepAlives = true // one request a process
+	transport.DisableKeepAlives = true // a process makes one request
 	if c.ca != "" {
 		if transport.TLSClientConfig, err = pki.HTTPClientTLS(c.ca); err != nil {
 			return nil, usageError{err}
@@ -121,7 +120,7 @@ type serverError struct{ refusal httpapi.Error }
 // Error gives code and message on one line.
 func (e *serverError) Error() string { return string(e.refusal.Code) + ": " + e.refusal.Message }
 
-// explain turns an error into text for a person: the line of the SQL with a caret under the fault, the hint, the
+// explain turns an error into text for a person: the line of the SQL with a caret under the error, the hint, and the
 // hospitals.
 func (a *queryCommand) explain(ctx context.Context, err error) error {
 	if err == nil {
@@ -141,7 +140,7 @@ func (a *queryCommand) explain(ctx context.Context, err error) error {
 		place := planner.Error{Position: planner.Position{Offset: e.Offset, Length: e.Length, Line: e.Line, Column: e.Column}}
 		fmt.Fprintf(&b, "\n\nline %d, column %d:\n%s", e.Line, e.Column, indent(a.palette.caret(place.Caret(a.request.SQL))))
 	}
-	if len(e.Hospitals) > 1 { // of one the message has said it
+	if len(e.Hospitals) > 1 { // the message already says it if there is only one
 		for _, h := range e.Hospitals {
 			fmt.Fprintf(&b, "\n  %s %s (%s)", h.Name, h.Why, h.Code)
 		}

@@ -36,6 +36,6 @@ flags and their values. The examples install it for good.`,
 // complete tells the shell which values a flag takes.
 func complete(c *cobra.Command, flag string, values ...string) {
 	if err := c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
-		panic(err) // the flag is not there
+		panic(err) // the flag does not exist
 	}
 }

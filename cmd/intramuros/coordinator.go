@@ -32,7 +32,7 @@ import (
 	"github.com/intramuros/intramuros/node/engine/duckdb"
 )
 
-// drainTime is how long a coordinator that is told to stop lets queries go on.
+// drainTime is how long running queries may continue when a coordinator is told to stop.
 const drainTime = 10 * time.Second
 
 func newCoordinatorCommand() *cobra.Command {
@@ -123,7 +123,7 @@ func openCopy(ctx context.Context, conf *coordinator.Config, coord *coordinator.
 	}
 	tables := *coord.Catalog()
 	tables.Tables = slices.DeleteFunc(slices.Clone(tables.Tables), func(t *catalog.Table) bool { return !t.Public })
-	key := make([]byte, 32) // chooses among rows of patients, of which there are none
+	key := make([]byte, 32) // chooses among rows of patients; here there are none
 	rand.Read(key)          // never fails
 	f := engineFile{DuckDB: &duckdb.Config{Database: own.Database, Folder: own.Folder, MemoryLimit: own.MemoryLimit}}
 	e, err := f.start(ctx, &tables, conf.Name, key, copyQueries, restarts, log)
@@ -134,10 +134,10 @@ func openCopy(ctx context.Context, conf *coordinator.Config, coord *coordinator.
 	return e.Close, nil
 }
 
-// copyQueries is how many queries of the coordinator's own copy run at once.
+// copyQueries is the number of queries of the coordinator's own copy that run at once.
 const copyQueries = 2
 
-// openCoordinator opens the coordinator and makes it known to the hospitals that listen, if any do; leave ends both.
+// openCoordinator opens the coordinator and announces it to the hospitals that listen, if any do. leave ends both.
 func openCoordinator(ctx context.Context, conf *coordinator.Config, log *slog.Logger) (_ *coordinator.Coordinator, leave func() error, err error) {
 	if !conf.Gossip.Given() {
 		coord, err := coordinator.Open(ctx, conf, nil, log)
@@ -179,8 +179,7 @@ type roster struct{ *membership.Membership }
 type door struct {
 	listener net.Listener
 	serve    func(net.Listener) error // until shutdown; closes the listener
-	// shutdown lets calls under way end until ctx does, and cancels them then, at the
-	// hospitals too.
+	// shutdown lets running calls finish until ctx ends. Then it cancels them, also at the hospitals.
 	shutdown func(ctx context.Context) error
 }
 
@@ -228,7 +227,7 @@ func openDoors(ctx context.Context, conf *coordinator.Config, coord *coordinator
 		return doors, err
 	}
 	api.Handler = withHospitals(api.Handler, coord.WebSocket())
-	// Requests end with this context, so that a query that outlives the drain is canceled at the hospitals.
+	// Requests end with this context, so that a query that outlasts the drain is canceled at the hospitals.
 	requests, cancel := context.WithCancel(context.Background())
 	api.BaseContext = func(net.Listener) context.Context { return requests }
 	if err := open(conf.Listen, door{
@@ -279,7 +278,7 @@ func openDoors(ctx context.Context, conf *coordinator.Config, coord *coordinator
 	return doors, nil
 }
 
-// withHospitals serves hospitals' lines at a path of its own, if there is a door for them.
+// withHospitals also serves hospitals' connections, at a path of their own, if there is a door for them.
 func withHospitals(researchers, hospitals http.Handler) http.Handler {
 	if hospitals == nil {
 		return researchers
@@ -293,7 +292,7 @@ func withHospitals(researchers, hospitals http.Handler) http.Handler {
 	})
 }
 
-// serveResearchers serves all doors until ctx ends, or one fails.
+// serveResearchers serves all doors until ctx ends or one fails.
 func serveResearchers(ctx context.Context, doors []door, log *slog.Logger) error {
 	failed := make(chan error, len(doors))
 	for _, d := range doors {
@@ -317,7 +316,7 @@ func serveResearchers(ctx context.Context, doors []door, log *slog.Logger) error
 		first = errors.Join(first, <-closed)
 	}
 	for ; ended < len(doors); ended++ {
-		<-failed // that it was told to stop
+		<-failed // wait for its end
 	}
 	return first
 }

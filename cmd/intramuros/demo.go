@@ -18,7 +18,7 @@ import (
 	"github.com/intramuros/intramuros/internal/synth"
 )
 
-// startTime is how long the daemons may take until all hospitals are there.
+// startTime is how long the daemons may take until all hospitals are present.
 const startTime = 45 * time.Second
 
 func newDemoCommand() *cobra.Command {
@@ -61,18 +61,18 @@ studies allow an epsilon of 100, at which numbers are all but exact.`,
 	return c
 }
 
-// demo is one demonstration, from an empty folder to the last process ended.
+// demo is one demonstration, from an empty folder until the last process has ended.
 type demo struct {
 	hospitals []string
 	patients  int
 	keep      string
 	port      int
-	source    string           // of a catalog of somebody's own; empty: OMOP, and the tour
-	catalog   *catalog.Catalog // its
+	source    string           // the user's own catalog; empty: OMOP, with the tour
+	catalog   *catalog.Catalog // that catalog
 
 	out, messages io.Writer
 
-	program string // of the daemons: this one
+	program string // this program, which also runs the daemons
 	folder  string
 	asking  queryCommand
 	// The ports of the coordinator's other doors.
@@ -81,7 +81,7 @@ type demo struct {
 	children            []*child
 }
 
-// run leaves nothing behind, however it ends: no process, and no folder but one to keep.
+// run leaves nothing behind, whatever happens: no process, and no folder unless one is to be kept.
 func (d *demo) run(ctx context.Context, stay bool) (err error) {
 	if d.port < 0 || d.port > 65535 {
 		return usageError{fmt.Errorf("--port: there is no port %d; give 1 to 65535", d.port)}
@@ -102,9 +102,9 @@ func (d *demo) run(ctx context.Context, stay bool) (err error) {
 			err = errors.Join(err, os.RemoveAll(d.folder))
 		}
 	}()
-	defer d.stopChildren() // before their folder goes
+	defer d.stopChildren() // before their folder is removed
 	err = d.show(ctx, stay)
-	if ctx.Err() != nil { // what else went wrong then, went wrong because of it
+	if ctx.Err() != nil { // any other error is a consequence
 		if stay {
 			return nil
 		}
@@ -153,7 +153,7 @@ func (d *demo) show(ctx context.Context, stay bool) error {
 	return nil
 }
 
-// printf writes to the person who watches.
+// printf writes to the user.
 func (d *demo) printf(format string, args ...any) { fmt.Fprintf(d.out, format, args...) }
 
 func (d *demo) generate(ctx context.Context) error {
@@ -172,7 +172,7 @@ func (d *demo) generate(ctx context.Context) error {
 	return nil
 }
 
-// start begins the daemons, and waits until the coordinator sees every hospital.
+// start starts the daemons and waits until the coordinator sees every hospital.
 func (d *demo) start(ctx context.Context) error {
 	begun := time.Now()
 	if err := d.writeFiles(); err != nil {
@@ -215,7 +215,7 @@ func (d *demo) waitForHospitals(ctx context.Context) error {
 	}
 }
 
-// invite shows how to ask the federation that stays up. What stands at the margin can be pasted as it is.
+// invite shows how to ask the running federation. Lines without indentation can be pasted unchanged.
 func (d *demo) invite() {
 	sql := "SELECT YEAR(death_date) AS year, COUNT(*) AS deaths FROM death WHERE death_date BETWEEN '2019-01-01' AND '2024-12-31' GROUP BY year ORDER BY year"
 	count := "SELECT COUNT(*) AS patients FROM person"
@@ -261,7 +261,7 @@ print(pandas.read_sql("%s", conn))'
 `, a.server, d.custodian, d.hospitals[0], filepath.Join(d.folder, "console.token"), a.server, d.flightSQL, d.postgres, demoResearcher, a.request.Study, a.tokenFile, a.ca)
 }
 
-// shellWord quotes a path for a shell, where it needs that.
+// shellWord quotes a path for a shell if necessary.
 func shellWord(path string) string {
 	if strings.IndexFunc(path, func(r rune) bool {
 		return !strings.ContainsRune("/._-+@", r) && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')

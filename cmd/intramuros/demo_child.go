@@ -12,8 +12,7 @@ import (
 	"time"
 )
 
-// stopTime is how long a daemon that is told to end may take, before it is killed.
-// It takes up to 5 s to say farewell to the others.
+// stopTime is how long a daemon may take to end before it is killed. It takes up to 5 s to say goodbye to the others.
 const stopTime = 8 * time.Second
 
 // child is one daemon of the demonstration.
@@ -21,11 +20,11 @@ type child struct {
 	name  string
 	log   string // file
 	stop  func()
-	ended chan struct{} // closed when the process is gone
+	ended chan struct{} // closed when the process has ended
 	pid   int
 }
 
-// startChild starts a daemon that lives until stopChildren.
+// startChild starts a daemon that runs until stopChildren.
 func (d *demo) startChild(ctx context.Context, command, name string) error {
 	c := &child{name: name, log: filepath.Join(d.folder, name, "log"), ended: make(chan struct{})}
 	log, err := os.OpenFile(c.log, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -44,13 +43,13 @@ func (d *demo) startChild(ctx context.Context, command, name string) error {
 	go func() {
 		defer close(c.ended)
 		defer log.Close()
-		// Linux ends a tied process with the thread that started it, so this thread stays.
+		// On Linux, a tied process ends with the thread that started it, so this thread must stay.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := process.Start()
 		started <- err
 		if err == nil {
-			_ = process.Wait() // how it ended stands in its log
+			_ = process.Wait() // the log says how it ended
 		}
 	}()
 	if err := <-started; err != nil {
@@ -62,8 +61,7 @@ func (d *demo) startChild(ctx context.Context, command, name string) error {
 	return nil
 }
 
-// stopChildren ends the daemons, the last begun last: the coordinator is then there
-// to hear the nodes' farewell, which waits for somebody to hear it.
+// stopChildren ends the daemons, the first one last: that is the coordinator, which the nodes say goodbye to.
 func (d *demo) stopChildren() {
 	if len(d.children) == 0 {
 		return
@@ -79,7 +77,7 @@ func (d *demo) stopChildren() {
 	}
 }
 
-// ended is a daemon that has ended, or nil.
+// ended returns a daemon that has ended, or nil.
 func (d *demo) ended() *child {
 	for _, c := range d.children {
 		select {
@@ -91,7 +89,7 @@ func (d *demo) ended() *child {
 	return nil
 }
 
-// blame adds to an error the last lines of a daemon that ended.
+// blame adds the last log lines of a daemon that ended to an error.
 func (d *demo) blame(err error) error {
 	c := d.ended()
 	if c == nil {

@@ -2,8 +2,8 @@ package main
 
 import "syscall"
 
-// ownGroup keeps the terminal's Ctrl-C from the daemons, which demo ends in order,
-// and has the kernel kill them if demo itself is killed.
+// ownGroup protects the daemons from the terminal's Ctrl-C, since demo ends them in order. If demo itself is killed,
+// the kernel kills them.
 func ownGroup() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }

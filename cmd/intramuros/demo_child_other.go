@@ -4,6 +4,6 @@ package main
 
 import "syscall"
 
-// ownGroup keeps the terminal's Ctrl-C from the daemons, which demo ends in order.
-// A demo that is killed outright leaves them running here.
+// ownGroup protects the daemons from the terminal's Ctrl-C, since demo ends them in order. If demo itself is killed,
+// they keep running on this system.
 func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// try asks the dummy data of a given catalog one question, at the study's default price and almost exactly.
+// try asks one question over the dummy data of a given catalog, at the study's default price and almost exactly.
 func (d *demo) try(ctx context.Context) error {
 	for _, epsilon := range []float64{0, 100} {
 		words := "How many patients does the federation know?"

@@ -12,8 +12,7 @@ import (
 	"github.com/intramuros/intramuros/internal/synth"
 )
 
-// withExact puts the exact numbers beside the noisy ones. The patients are synthetic, so anybody may see how far an
-// answer is from the exact number.
+// withExact adds the exact numbers to an answer. The patients are synthetic, so anybody may see the exact numbers.
 func (d *demo) withExact(ctx context.Context, a *httpapi.Answer, query string) (*httpapi.Answer, error) {
 	rows, err := synth.Exact(ctx, filepath.Join(d.folder, "data"), d.hospitals, query)
 	if err != nil {
@@ -22,7 +21,7 @@ func (d *demo) withExact(ctx context.Context, a *httpapi.Answer, query string) (
 	return beside(a, rows)
 }
 
-// beside adds a column of exact numbers to each noisy column. The exact rows have the same columns, in any order; rows
+// beside adds a column of exact numbers to each noisy column. The exact rows have the same columns, in any order. Rows
 // are matched by their keys.
 func beside(a *httpapi.Answer, exact [][]any) (*httpapi.Answer, error) {
 	byKeys := map[string][]any{}
@@ -56,7 +55,7 @@ func beside(a *httpapi.Answer, exact [][]any) (*httpapi.Answer, error) {
 	return &out, nil
 }
 
-// keysOf writes a row's keys so that those of an API's answer and of a database are equal.
+// keysOf writes a row's keys in one form for an API's answer and for a database.
 func keysOf(a *httpapi.Answer, value func(column int) any) string {
 	var keys []string
 	for i, c := range a.Columns {
@@ -72,7 +71,7 @@ func keysOf(a *httpapi.Answer, value func(column int) any) string {
 	return strings.Join(keys, "\n")
 }
 
-// exactNumber is a number of a database with at most six digits after the point.
+// exactNumber is a number from a database with at most six digits after the point.
 func exactNumber(v any) any {
 	x, err := strconv.ParseFloat(fmt.Sprint(v), 64)
 	if err != nil {

@@ -23,7 +23,7 @@ import (
 )
 
 const (
-	// demoFederation is named in every certificate, so that none is mistaken for a real one.
+	// demoFederation is in every certificate, so that nobody mistakes one for a real one.
 	demoFederation = "demo-no-real-patients"
 	demoStudy      = "tour"
 	demoOpenStudy  = "tour-open" // not sealed
@@ -104,17 +104,17 @@ sealed:
 // settings fill the two files.
 type settings struct {
 	Federation, Study, Researcher string
-	Account                       string // of the researcher, a line
+	Account                       string // of the researcher, one line
 	Hospitals                     []string
-	API, Gossip                   int // ports of the coordinator
-	FlightSQL, Postgres, Door     int // likewise
+	API, Gossip                   int // the coordinator's ports
+	FlightSQL, Postgres, Door     int // the coordinator's ports
 	Name                          string
 	Outward                       bool // the node opens no port
-	Flight, OwnGossip, Console    int  // ports of the node
-	Epsilon                       int  // the hospital's budget, over all studies
+	Flight, OwnGossip, Console    int  // the node's ports
+	Epsilon                       int  // the hospital's budget over all studies
 }
 
-// epsilon is what each study, and each hospital over all, may spend.
+// epsilon is the budget of each study, and of each hospital over all studies.
 func (d *demo) epsilon() int {
 	if d.catalog != nil {
 		return 1_000_000_000
@@ -131,7 +131,7 @@ func (d *demo) catalogText() (string, error) {
 	return b.String(), err
 }
 
-// writeFiles makes certificates, keys, catalog and configurations, and prepares asking.
+// writeFiles creates certificates, keys, catalog and configurations, and prepares asking.
 func (d *demo) writeFiles() error {
 	if err := d.writeCertificates(); err != nil {
 		return err
@@ -189,8 +189,8 @@ func (d *demo) writeFiles() error {
 	return nil
 }
 
-// openStudy makes the keys of an operator and of a custodian, and opens the demonstration's studies: one that is
-// sealed, and one that is not.
+// openStudy creates the keys of an operator and of a custodian. It opens the demonstration's studies: one that is
+// sealed and one that is not.
 func (d *demo) openStudy() error {
 	olga, err := pki.CreateSigningKey(filepath.Join(d.folder, "pki", "olga"))
 	if err != nil {
@@ -228,7 +228,7 @@ func (d *demo) openStudy() error {
 	return nil
 }
 
-// open has the operator propose a study, and the custodian approve it at each hospital.
+// open proposes a study as the operator, and approves it at each hospital as the custodian.
 func (d *demo) open(document *study.Document, olga, claire ed25519.PrivateKey) error {
 	proposal := &study.Record{Act: study.Propose, Study: document.ID, Federation: demoFederation, Document: document, By: "olga", Time: time.Now()}
 	if err := proposal.Sign(olga); err != nil {
@@ -254,7 +254,7 @@ func (d *demo) open(document *study.Document, olga, claire ed25519.PrivateKey) e
 	return nil
 }
 
-// writeFile makes a daemon's own folder, with its configuration.
+// writeFile creates a daemon's own folder with its configuration.
 func (d *demo) writeFile(daemon string, text *template.Template, s settings) error {
 	var b bytes.Buffer
 	if err := text.Execute(&b, s); err != nil {
@@ -285,9 +285,8 @@ func (d *demo) writeCertificates() error {
 	return nil
 }
 
-// freePorts finds n ports that are free on the loopback interface, for TCP and UDP.
-// They lie below those that the system gives to outgoing connections, so that none
-// is taken before its daemon is up.
+// freePorts finds n ports that are free on the loopback interface, for TCP and UDP. They are below those that the
+// system uses for outgoing connections, so none is taken before its daemon runs.
 func freePorts(n int) ([]int, error) {
 	const lowest, count, tries = 20_000, 12_000, 1000
 	var ports []int

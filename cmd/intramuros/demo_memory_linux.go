@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// readMemory gives a process's writable memory in pieces that overlap by 16 bytes.
+// readMemory passes a process's writable memory to look, in pieces that overlap by 16 bytes.
 func readMemory(pid int, look func([]byte)) error {
 	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
 	if err != nil {

@@ -2,5 +2,5 @@
 
 package main
 
-// readMemory cannot look into another process here.
+// readMemory cannot read another process's memory on this system.
 func readMemory(int, func([]byte)) error { return errNoMemory }

@@ -13,16 +13,16 @@ import (
 	"github.com/intramuros/intramuros/internal/synth"
 )
 
-// tourSearched is a question whose exact numbers are looked for at the coordinator: of each hospital two sums, one
-// beside the other, too large to stand there by chance.
+// tourSearched is a question whose exact numbers are searched for at the coordinator. For each hospital it has two sums
+// that are adjacent in memory and too large to occur by chance.
 const tourSearched = `SELECT gender_concept_id, SUM(year_of_birth) AS years
 FROM person
 WHERE gender_concept_id IN (8507, 8532)
 GROUP BY gender_concept_id
 ORDER BY gender_concept_id`
 
-// search asks the same question sealed and not, and looks each time for the hospitals' exact sums in the coordinator's
-// memory, ledger and log.
+// search asks the same question with and without sealing. Each time it searches the coordinator's memory, ledger and
+// log for the hospitals' exact sums.
 func (d *demo) search(ctx context.Context) error {
 	d.pose("What does the coordinator hold? Its memory, its ledger and its log are searched for each hospital's exact sums of this.", tourSearched)
 	pairs, err := d.exactSums(ctx)
@@ -57,8 +57,8 @@ func (d *demo) search(ctx context.Context) error {
 // exactPair is a hospital's two exact sums.
 type exactPair struct{ men, women int64 }
 
-// in tells whether they stand in b: beside each other as in memory, in either order, or both in digits as in the ledger
-// and the log.
+// in reports whether b contains both: adjacent as in memory, in either order, or both as digits as in the ledger and
+// the log.
 func (p exactPair) in(b []byte) bool {
 	side := func(a, b int64) []byte {
 		return binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, uint64(a)), uint64(b)) //nolint:gosec // years
@@ -67,7 +67,7 @@ func (p exactPair) in(b []byte) bool {
 		bytes.Contains(b, fmt.Append(nil, p.men)) && bytes.Contains(b, fmt.Append(nil, p.women))
 }
 
-// exactSums are each hospital's.
+// exactSums returns each hospital's exact sums.
 func (d *demo) exactSums(ctx context.Context) (pairs []exactPair, err error) {
 	rows, err := synth.Exact(ctx, filepath.Join(d.folder, "data"), d.hospitals,
 		"SELECT sum(year_of_birth) FILTER (WHERE gender_concept_id = 8507)::BIGINT, sum(year_of_birth) FILTER (WHERE gender_concept_id = 8532)::BIGINT FROM person GROUP BY hospital")
@@ -88,7 +88,7 @@ func (d *demo) exactSums(ctx context.Context) (pairs []exactPair, err error) {
 // errNoMemory means that the memory of another process cannot be read here.
 var errNoMemory = errors.New("the memory of another process cannot be read")
 
-// holds counts the hospitals whose sums stand in the coordinator's memory or on its disk.
+// holds counts the hospitals whose sums are in the coordinator's memory or on its disk.
 func (d *demo) holds(pairs []exactPair) (hospitals int, err error) {
 	found := make([]bool, len(pairs))
 	look := func(b []byte) {

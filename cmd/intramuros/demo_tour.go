@@ -14,13 +14,13 @@ import (
 
 const rule = "────────────────────────────────────────────────────────────────────────"
 
-// question is one stop of the tour.
+// question is one step of the tour.
 type question struct {
 	words string
 	sql   string
-	note  string // below the SQL
-	exact string // the same in DuckDB's SQL, over the union of the hospitals: the columns of the answer
-	// The contribution limits, where the catalog's do not fit; 0: the catalog's.
+	note  string // printed below the SQL
+	exact string // the same in DuckDB's SQL over the union of the hospitals, with the answer's columns
+	// The contribution limits, if the catalog's do not fit; 0: the catalog's.
 	maxGroups, maxRows int
 }
 
@@ -130,7 +130,7 @@ FROM condition_occurrence o JOIN concept c ON c.hospital = o.hospital AND concep
 	},
 }
 
-// These are a question that is refused, one that is explained, and the first one in other words.
+// A question that is refused, one that is explained, and the first one in other words.
 const (
 	tourRefused = `SELECT person_id, value_as_number
 FROM measurement
@@ -141,7 +141,7 @@ WHERE visit_concept_id = 9201 AND YEAR(visit_start_date) = 2024`
 	tourRepeated = `select hospital, count(*) as patients from person group by 1 order by 1`
 )
 
-// tour asks all questions. An answer that should be refused is an error, and so is a missing answer.
+// tour asks all questions. It is an error if an answer is missing, or if a question is answered that should be refused.
 func (d *demo) tour(ctx context.Context) error {
 	d.printf("\nThe study is sealed: each hospital adds its own noise, and a mask, before its numbers leave it.\n")
 	d.printf("Beside each noisy number stands the exact one, which no coordinator could tell: these patients are synthetic.\n")
@@ -199,7 +199,7 @@ func (d *demo) answer(ctx context.Context, q question) error {
 	return nil
 }
 
-// refuse shows what becomes of a query for rows of patients.
+// refuse shows how a query for rows of patients is refused.
 func (d *demo) refuse(ctx context.Context) error {
 	d.pose("May I see the patients themselves?", tourRefused)
 	ask := d.asking

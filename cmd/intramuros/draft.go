@@ -17,7 +17,7 @@ import (
 	"github.com/intramuros/intramuros/node/engine/csv"
 )
 
-// patientNames are usual names of a column that holds the patient's id.
+// patientNames are usual names of a column with the patient's id.
 var patientNames = []string{"person_id", "patient_id", "patient_num", "subject_id", "uniquepid", "patientid", "pid", "ipp"}
 
 // draft is a catalog in preparation, with what a person must decide.
@@ -27,7 +27,7 @@ type draft struct {
 	local    map[string]engine.Table // by the table's name in the catalog
 	decide   map[string]string       // by table or table.column
 	mappings []string                // lines for node.yaml
-	faults   []string                // of tables that are not drafted
+	faults   []string                // about tables that are not drafted
 }
 
 // draftCatalog writes a catalog for the tables that were found.
@@ -62,7 +62,7 @@ func (d *draft) table(local engine.Table) error {
 	own := local.Name[strings.LastIndex(local.Name, ".")+1:]
 	if isFile(local.Name) {
 		path := local.Name
-		if i := strings.IndexAny(path, "*?["); i >= 0 { // files of one table, in a folder of its name
+		if i := strings.IndexAny(path, "*?["); i >= 0 { // files of one table, in a folder with its name
 			path = filepath.Dir(path[:i] + "x")
 		}
 		own = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
@@ -79,14 +79,15 @@ func (d *draft) table(local engine.Table) error {
 		if local.Draft != nil && c.Type != value.TypeText {
 			d.note(t.Name+"."+plain[i], "is every value "+article(c.Type)+" here?")
 		}
-		if c.Type == value.TypeText && c.Local != engine.KindCode && !strings.HasSuffix(strings.ToLower(c.Name), "_cd") { // a code of i2b2 is no number
+		// a code of i2b2 is not a number
+		if c.Type == value.TypeText && c.Local != engine.KindCode && !strings.HasSuffix(strings.ToLower(c.Name), "_cd") {
 			if c = typed(c); c.Type != value.TypeText {
 				d.note(t.Name+"."+plain[i], "is every value "+article(c.Type)+" here?")
 			}
 			local.Columns[i] = c
 		}
 		col := &catalog.Column{Name: plain[i], Type: c.Type, Nullable: true}
-		if slices.Contains(shared, engine.Plain(c.Name)) { // else it is found by its own name
+		if slices.Contains(shared, engine.Plain(c.Name)) { // otherwise its own name finds it
 			renamed = append(renamed, col.Name+": "+strconv.Quote(c.Name))
 		}
 		t.Columns = append(t.Columns, col)
@@ -118,7 +119,7 @@ func (d *draft) table(local engine.Table) error {
 	return nil
 }
 
-// plainNames gives each column a name of its own in the catalog, and the plain names that several of them have.
+// plainNames gives each column its own name in the catalog. It also returns the plain names that several columns share.
 func plainNames(columns []engine.Column) (names, shared []string) {
 	for _, c := range columns {
 		name := engine.Plain(c.Name)
@@ -192,7 +193,7 @@ func (d *draft) guessPatient() error {
 	}
 	if d.patient != "" {
 		if !has(d.patient) {
-			d.patient = engine.Plain(d.patient) // as the draft names it
+			d.patient = engine.Plain(d.patient) // the draft's name for it
 		}
 		if !has(d.patient) {
 			return fmt.Errorf("no table has a column %s, which --patient names; draft without it to see the columns", d.patient)
@@ -205,8 +206,8 @@ func (d *draft) guessPatient() error {
 	return nil
 }
 
-// guessKeys takes a column that the database keeps unique, or one that is named for its
-// table, or else a first column that is named as an id.
+// guessKeys chooses a column that the database keeps unique, or one that is named after its table, or else a first
+// column that has the name of an id.
 func (d *draft) guessKeys() {
 	for _, t := range d.catalog.Tables {
 		if i := slices.IndexFunc(d.local[t.Name].Columns, func(c engine.Column) bool { return c.Unique }); i >= 0 {
@@ -236,8 +237,8 @@ func (d *draft) filled(t *catalog.Table, column string) bool {
 	return i >= 0 && !d.local[t.Name].Columns[i].Nullable
 }
 
-// guessFilled declares that there is no NULL in the columns that identify rows
-// and lead on to others, where none was found. Elsewhere another hospital may have some.
+// guessFilled declares that columns that identify rows or refer to other rows have no NULL, if none was found. It
+// declares nothing for other columns, because another hospital may have NULLs there.
 func (d *draft) guessFilled() {
 	for _, t := range d.catalog.Tables {
 		for _, c := range t.Columns {
@@ -249,11 +250,11 @@ func (d *draft) guessFilled() {
 	}
 }
 
-// tableWithKey gives the one table other than t that a column of that name identifies.
+// tableWithKey returns the only table other than t that a column of that name identifies.
 func (d *draft) tableWithKey(t *catalog.Table, column string) *catalog.Table {
 	var found *catalog.Table
 	for _, other := range d.catalog.Tables {
-		// A table whose own name is in the column's goes before others.
+		// A table whose name is in the column's name is preferred.
 		if other != t && len(other.Key) == 1 && other.Key[0] == column {
 			if found == nil || strings.HasPrefix(column, other.Name) {
 				found = other
@@ -307,7 +308,7 @@ func (d *draft) note(place, text string) {
 	d.decide[place] = text
 }
 
-// guessValues proposes bounds, and tells which values a domain could have.
+// guessValues proposes bounds, and says which values a domain could have.
 func (d *draft) guessValues(t *catalog.Table) {
 	for i, c := range t.Columns {
 		place, local := t.Name+"."+c.Name, d.local[t.Name].Columns[i]
@@ -315,7 +316,7 @@ func (d *draft) guessValues(t *catalog.Table) {
 			continue
 		}
 		if d.local[t.Name].Draft != nil && d.local[t.Name].Draft.Note != "" {
-			continue // nobody knows what its values are
+			continue // its values are not known
 		}
 		if why := singlesOut(local); why != "" {
 			c.Identifier = true
@@ -336,7 +337,7 @@ func (d *draft) guessValues(t *catalog.Table) {
 	}
 }
 
-// singlesOut says how a column's values single somebody out. It is empty if they do not seem to.
+// singlesOut says how a column's values identify somebody; empty if they do not seem to.
 func singlesOut(c engine.Column) string {
 	switch {
 	case c.Prose:
@@ -347,8 +348,8 @@ func singlesOut(c engine.Column) string {
 	return ""
 }
 
-// roundBounds widens the extremes of a column to round numbers or whole years:
-// the exact ones are somebody's.
+// roundBounds widens the extremes of a column to round numbers or whole years, because the exact extremes are
+// somebody's values.
 func roundBounds(t value.Type, least, most string) (lower, upper value.Value, ok bool) {
 	a, err1 := value.Parse(t, least)
 	b, err2 := value.Parse(t, most)
@@ -389,8 +390,8 @@ func decade(s string, year int) string {
 	return s[:3] + strconv.Itoa(year)
 }
 
-// roundNumber gives 0, or the next of 1, 2, 5, 10, … times a power of ten upward
-// or downward; a number at or above 0 goes down to 0.
+// roundNumber returns 0, or the next number of 1, 2, 5, 10, … times a power of ten, upward or downward. A number of at
+// least 0 is rounded down to 0.
 func roundNumber(x float64, up bool) float64 {
 	switch {
 	case x < 0:
@@ -412,7 +413,7 @@ var (
 	draftColumn = regexp.MustCompile(`^      "?([a-z0-9_]+)"?: \{.*\}$`)
 )
 
-// text writes the draft, with what to decide at the end of each line.
+// text writes the draft, with a remark on what to decide at the end of each line.
 func (d *draft) text() (string, error) {
 	var yaml, b strings.Builder
 	if err := d.catalog.WriteYAML(&yaml); err != nil {

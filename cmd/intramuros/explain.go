@@ -82,7 +82,7 @@ func explanationText(study string, e httpapi.Explanation) string {
 	default:
 		fmt.Fprintf(&b, "  %s\n", lossText(e.Cost))
 	}
-	if e.MinEpsilon > 0 { // an older coordinator tells none
+	if e.MinEpsilon > 0 { // an older coordinator does not tell it
 		fmt.Fprintf(&b, "  the least that a release costs in this study is epsilon %s\n", short(e.MinEpsilon))
 	}
 	fmt.Fprintf(&b, "  %s\n", remainingText(study, e.Remaining))

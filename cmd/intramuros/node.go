@@ -183,7 +183,7 @@ func (p *custodianPage) serve(ctx context.Context, n *node.Node, log *slog.Logge
 	defer cancel()
 	served := make(chan error, 1)
 	go func() {
-		defer cancel() // without its console the node stops: a custodian who counts on it would look in vain
+		defer cancel() // the node stops without its console, because a custodian may rely on it
 		log.Info("the custodian's console is up", slog.String("address", p.listener.Addr().String()))
 		if p.tls != nil {
 			served <- server.ServeTLS(p.listener, "", "")
@@ -205,7 +205,7 @@ func (p *custodianPage) serve(ctx context.Context, n *node.Node, log *slog.Logge
 // log.
 type data struct {
 	database
-	whole  bool // all findings are looked for, as a database of this size allows
+	whole  bool // everything is checked, which is possible if the database is small enough
 	config string
 	log    *slog.Logger
 }

@@ -44,7 +44,7 @@ func (a *queryCommand) flags(c *cobra.Command) {
 	a.serverFlags(c)
 	f := c.Flags()
 	for _, name := range coordinator.SettingNames() {
-		if name != "study" && name != "weights" { // which are flags of their own
+		if name != "study" && name != "weights" { // those have flags of their own
 			f.Func(strings.ReplaceAll(name, "_", "-"), coordinator.Usage(name), a.setting(name))
 		}
 	}
@@ -76,7 +76,7 @@ func (a *queryCommand) buildRequest() error {
 	for name, text := range a.parameters {
 		var p httpapi.Parameter
 		if json.Unmarshal([]byte(text), &p) != nil {
-			p.Value = value.Text(text) // no number: a text, or a date
+			p.Value = value.Text(text) // not a number: a text or a date
 		}
 		a.request.Parameters[name] = p
 	}
@@ -203,7 +203,7 @@ func (a *queryCommand) query(ctx context.Context, format string, out, messages i
 		return a.explain(ctx, err)
 	}
 	defer response.Body.Close()
-	if format != "json" { // which has them itself
+	if format != "json" { // json already contains them
 		for _, warning := range response.Header.Values("Intramuros-Warning") {
 			fmt.Fprintf(messages, "warning: %s\n", printable(warning))
 		}

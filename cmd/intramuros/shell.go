@@ -104,7 +104,7 @@ func (s *shellSession) interact(ctx context.Context) error {
 	})
 	history := historyFile()
 	if f, err := os.Open(history); err == nil {
-		_, _ = editor.ReadHistory(f) // what cannot be read is left out
+		_, _ = editor.ReadHistory(f) // lines that cannot be read are ignored
 		f.Close()
 	}
 	defer func() {
@@ -112,8 +112,8 @@ func (s *shellSession) interact(ctx context.Context) error {
 			fmt.Fprintf(s.messages, "the history is not kept: %v\n", err)
 		}
 	}()
-	typed := ""      // of a statement, from its first line on
-	leaving := false // Ctrl-C at an empty prompt: once more leaves
+	typed := ""      // the statement so far
+	leaving := false // Ctrl-C at an empty prompt: a second one leaves
 	for ctx.Err() == nil {
 		line, err := editor.Prompt(s.prompt())
 		switch {

@@ -25,15 +25,15 @@ var errLeave = errors.New("leave")
 type shellSession struct {
 	queryCommand
 	settings   coordinator.Settings
-	out        io.Writer // where answers go: the screen, or \o's file
+	out        io.Writer // where answers are written: the screen, or the file of \o
 	screen     io.Writer
 	messages   io.Writer
 	file       *os.File
-	colours    palette    // of what the screen shows
+	colours    palette    // for the screen
 	columns    func() int // of the terminal
 	interrupts <-chan os.Signal
 
-	buffer  string // of a statement that has not ended
+	buffer  string // the statement so far
 	asked   string // the last statement
 	last    *httpapi.Answer
 	timing  bool
@@ -96,7 +96,7 @@ func (s *shellSession) line(ctx context.Context, line string) error {
 		}
 	}
 	if len(sqltoken.Tokens(s.buffer)) == 0 {
-		s.buffer = "" // nothing but comments and space
+		s.buffer = "" // only comments and blanks
 	}
 	return nil
 }
@@ -236,7 +236,7 @@ func (s *shellSession) budget(ctx context.Context, _ string) error {
 		fmt.Fprintf(s.out, "%s\n", leftText("your own budget over all studies", b.Researcher.Remaining))
 	}
 	least := ""
-	if b.MinEpsilon > 0 { // an older coordinator tells none
+	if b.MinEpsilon > 0 { // an older coordinator does not tell it
 		least = ", and a release costs at least " + short(b.MinEpsilon)
 	}
 	if b.Sealed {

@@ -12,7 +12,7 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 )
 
-// narrowing holds what a custodian permits less than a document does.
+// narrowing holds the terms that a custodian restricts.
 type narrowing struct {
 	study.Narrowing
 	document, until string
@@ -62,7 +62,7 @@ A study that is suspended is opened as it held by study resume; an approval open
 		Example: `  intramuros study show diabetes-2027 --file node.ledger
   intramuros study approve diabetes-2027 --file node.ledger --key claire.key --epsilon 5`,
 	}, &s, func(offer *study.Record, held *study.Study, r *study.Record) (err error) {
-		n.Sealed = n.Sealed || held.Approved != nil && held.Approved.Sealed // it is never taken away
+		n.Sealed = n.Sealed || held.Approved != nil && held.Approved.Sealed // sealing cannot be taken back
 		r.Act, r.Proposal = study.Approve, offer.Document.Digest()
 		if r.Document, err = n.apply(offer.Document); err != nil || s.proposal == "" {
 			return err

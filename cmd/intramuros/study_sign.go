@@ -21,7 +21,7 @@ import (
 // signing says who signs, and for which daemon.
 type signing struct {
 	file, key, by, reason string
-	proposal              string // a file; empty: what the daemon has heard of
+	proposal              string // a file; empty: the proposal that the daemon knows
 }
 
 func (s *signing) flags(c *cobra.Command) {

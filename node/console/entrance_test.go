@@ -17,7 +17,7 @@ import (
 	"github.com/intramuros/intramuros/internal/identity"
 )
 
-// journal is what a node logs.
+// journal is a node's log.
 type journal struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -35,8 +35,8 @@ func (j *journal) String() string {
 	return j.b.String()
 }
 
-// Each comes in by a name, with a token of their own or as a provider says, and the log tells who looked and who acted;
-// neither a researcher of the same provider nor a token for somebody else's page is let in, and no token is logged.
+// Each visitor is admitted by name, with their own token or as a provider says, and the log tells who looked and who
+// acted. A researcher of the same provider, or a token for another page, is not admitted. No token is logged.
 func TestEntrance(t *testing.T) {
 	_, key, err := ed25519.GenerateKey(nil)
 	must(t, err)
@@ -72,7 +72,7 @@ func TestEntrance(t *testing.T) {
 		{issue(idp, "custodians", "bert", now, identity.RoleCustodian), "bert@chu", 200},
 		{issue(idp, "custodians", "dora", now, identity.RoleResearcher), "dora@chu", 200}, // by name
 		{issue(idp, "custodians", "eve", now, identity.RoleResearcher), "", 403},
-		{issue(idp, "custodians", "claire", now), "", 403}, // claire's way in is her token, and this is claire@chu
+		{issue(idp, "custodians", "claire", now), "", 403}, // claire signs in with her token, and this is claire@chu
 		{issue(idp, "intramuros", "bert", now, identity.RoleCustodian), "", 401},
 		{issue(idp, "custodians", "bert", now.Add(-time.Hour), identity.RoleCustodian), "", 401},
 		{issue("https://other.example", "custodians", "bert", now, identity.RoleCustodian), "", 401},

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 
 const token = "a token that is long enough"
 
-// desk notes what it was told.
+// desk records what it was told.
 type desk struct {
 	hold  node.Hold
 	taken *study.Record
@@ -117,7 +117,7 @@ func (s *server) do(t *testing.T, method, path, body, bearer string, into any) i
 	return response.StatusCode
 }
 
-// Nothing is told, and nothing done, without the token; the page itself holds nothing.
+// Without the token nothing is shown or done. The page itself holds nothing.
 func TestToken(t *testing.T) {
 	s := newServer(t)
 	for _, path := range []string{"GET /v1/standing", "GET /v1/entries", "GET /v1/verify", "POST /v1/hold", "POST /v1/hold/draft", "POST /v1/hold/records", "POST /v1/draft", "POST /v1/records", "GET /v1/none"} {
@@ -160,7 +160,7 @@ func TestHold(t *testing.T) {
 	}
 }
 
-// Where more than one must sign that it answers again, the page passes signatures on, and says why one is refused.
+// If several must sign the end of a stop, the page passes signatures on, and says why one is refused.
 func TestHoldEndsBySignature(t *testing.T) {
 	s := newServer(t)
 	var f Failure
@@ -191,7 +191,7 @@ func TestHoldEndsBySignature(t *testing.T) {
 	}
 }
 
-// The bytes that a draft shows are those that a signature must be of.
+// A signature must sign the bytes that a draft shows.
 func TestDraftIsSigned(t *testing.T) {
 	s := newServer(t)
 	_, key, err := ed25519.GenerateKey(nil)

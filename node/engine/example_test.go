@@ -7,13 +7,13 @@ import (
 	"github.com/intramuros/intramuros/node/engine"
 )
 
-// A catalog's name is made of a local one.
+// A catalog name is made from a local name.
 func ExamplePlain() {
 	fmt.Println(engine.Plain("Décès (2023)"), engine.Plain("PATIENT"))
 	// Output: deces_2023 patient
 }
 
-// A source says where a table of the catalog is, in one of three ways.
+// A source says where a catalog table is, in one of three ways.
 func ExampleSource() {
 	for _, s := range []engine.Source{
 		{Table: "clinic.patients", Columns: map[string]string{"person_id": "ipp"}},

@@ -35,7 +35,7 @@ func (nowhere) All(context.Context) ([]engine.Place, error) { return nil, nil }
 
 func (nowhere) Reader() string { return "" }
 
-// What is behind Trino compares no texts that tell patients apart.
+// Databases behind Trino do not compare texts that identify patients.
 func TestIdentityBehindTrino(t *testing.T) {
 	c := testcatalog.Parse(t, "catalog: c\ntables:\n  stay:\n    patient: id\n    columns:\n      id: {type: text}\n      ward: {type: text}\n")
 	views, _, err := engine.Map(t.Context(), c, nil, nowhere{c})
@@ -47,7 +47,7 @@ func TestIdentityBehindTrino(t *testing.T) {
 	}
 }
 
-// Where a database can name no state and enforces nothing, as Trino, no statement rests on a promise.
+// If a database has no name for its state and enforces nothing, such as Trino, no statement relies on a promise.
 func TestNothingSure(t *testing.T) {
 	c := testcatalog.Parse(t, enginetest.Promising)
 	d := nowhere{c}
@@ -58,7 +58,8 @@ func TestNothingSure(t *testing.T) {
 	e := engine.New(d, compile.Trino, c, "A", views, nil, nil)
 	const look = `(EXISTS (SELECT 1 FROM (SELECT "visit" FROM visit) AS t GROUP BY "t"."visit" HAVING count(*) > 1)) AS broken`
 	for name, text := range enginetest.Promised(t, e, c) {
-		if !strings.Contains(text, "GROUP BY patient") && !strings.Contains(text, `PARTITION BY "visit"."id"`) { // whose first row is one
+		// the first row of each is one row
+		if !strings.Contains(text, "GROUP BY patient") && !strings.Contains(text, `PARTITION BY "visit"."id"`) {
 			t.Errorf("%s: it does not group by the patient\n%s", name, text)
 		}
 		if strings.Contains(text, look) != strings.HasPrefix(name, "a key") {

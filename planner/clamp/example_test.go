@@ -27,7 +27,7 @@ func row(sql string) *expr.Expr {
 	return resolve(s.Query.Select.Items[0].Term)
 }
 
-// CLAMP is found wherever it stands.
+// Within finds a CLAMP anywhere in an expression.
 func ExampleWithin() {
 	for _, c := range clamp.Within(row("2 * LEAST(GREATEST(x, 0), 10) + GREATEST(LEAST(y, 5), 1)")) {
 		fmt.Println(c)
@@ -35,7 +35,7 @@ func ExampleWithin() {
 	// Output: GREATEST(LEAST(t.y, 5), 1)
 }
 
-// What is known of x decides which of the bounds may move it.
+// The known range of x decides which of the bounds may move it.
 func ExampleMoves() {
 	e := row("GREATEST(LEAST(x, 10), 0)")
 	known := func(lower, upper float64) func(*expr.Expr) expr.Range {

@@ -8,7 +8,7 @@ import (
 	"github.com/intramuros/intramuros/planner/estimate"
 )
 
-// A tree of noisy counts tells a quantile, and where it may be: here of 40 values, in 4 buckets of width 10.
+// A quantile and its interval are read from a tree of noisy counts. Here there are 40 values in 4 buckets of width 10.
 func ExampleTree_Quantile() {
 	buckets := fragment.Buckets{Lower: 0, Upper: 40, Branching: 4, Levels: 1}
 	tree := estimate.NewTree(buckets, 1, []int64{5, 15, 15, 5}, dp.Distribution{Mechanism: dp.Gaussian, Scale: 2})
@@ -17,7 +17,7 @@ func ExampleTree_Quantile() {
 	// Output: 20, in [10, 30]
 }
 
-// Two groups and their total, each with the same noise, agree after the fit: the difference of 6 is shared by all
+// After the fit, two groups and their total agree. They have the same noise, so the difference of 6 is shared by all
 // three.
 func ExampleMarginals_Fit() {
 	m := estimate.NewMarginals([]int{2}, [][]int{{0}, nil}, []float64{9, 9})

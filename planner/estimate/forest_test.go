@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestForest: without noise the sums are exact; with it the errors have the deviation that is told, and are smaller
-// than those of the fewest counts that make up the sum.
+// TestForest checks that sums are exact without noise. With noise the errors have the stated deviation, and are smaller
+// than with the fewest counts that make up the sum.
 func TestForest(t *testing.T) {
 	const branching, levels, draws = 4, 3, 4000
 	r := rand.New(rand.NewPCG(1, 2))
@@ -53,8 +53,7 @@ func TestForest(t *testing.T) {
 	}
 }
 
-// TestSpread: the errors of what lies between two edges, and of any sum of the numbers under edges, have the variance
-// that is told.
+// TestSpread checks that the errors of counts between two edges, and of any weighted sum, have the stated variance.
 func TestSpread(t *testing.T) {
 	const branching, draws = 4, 20_000
 	r := rand.New(rand.NewPCG(3, 4))

@@ -15,7 +15,7 @@ func ExampleIsotonic() {
 	// Output: [0 2 2 4]
 }
 
-// TestIsotonicIsClosest: no series near the result, of those that never fall, is closer to the numbers.
+// TestIsotonicIsClosest checks that no nearby series that never falls is closer to the numbers.
 func TestIsotonicIsClosest(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 0))
 	for range 200 {

@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// TestLost: what is left out of a step is what its rows say.
+// TestLost checks what a limit leaves out of a step.
 func TestLost(t *testing.T) {
-	l := Ladder{{8, 40}} // ten each have 5, 6, 7 and 8 rows
+	l := Ladder{{8, 40}} // ten patients each have 5, 6, 7 and 8 rows
 	for limit, want := range map[int]float64{8: 0, 7: 10, 6: 30, 4: 100, 3: 140} {
 		if lost, all := l.Lost(limit); lost != want || all != 260 {
 			t.Errorf("beyond %d are %v of %v rows, want %v of 260", limit, lost, all, want)
@@ -15,7 +15,8 @@ func TestLost(t *testing.T) {
 	}
 }
 
-// TestBestOfMean: noise alone asks for the least limit, and many patients for one beyond which little is.
+// TestBestOfMean checks that much noise gives the smallest limit, and many patients a limit beyond which there are few
+// rows.
 func TestBestOfMean(t *testing.T) {
 	l := Ladder{{1, 1000}, {2, 500}, {4, 200}, {16, 100}}
 	if got := l.BestOfMean(1e6); got != 1 {
@@ -29,13 +30,13 @@ func TestBestOfMean(t *testing.T) {
 	}
 }
 
-// TestUnseenSteps: patients whom noise hides are supposed beyond the last step, fewer from step to step, and no more
-// than may be hidden.
+// TestUnseenSteps checks the patients assumed beyond the last step: fewer from step to step, and no more than noise may
+// hide.
 func TestUnseenSteps(t *testing.T) {
 	for name, c := range map[string]struct {
 		seen   Ladder
 		hidden float64
-		want   []float64 // patients of the steps beyond
+		want   []float64 // patients of the further steps
 	}{
 		"a tail that halves":       {Ladder{{1, 400}, {2, 200}, {4, 100}}, 1000, []float64{50, 25}},
 		"a tail that falls faster": {Ladder{{1, 400}, {2, 200}, {4, 20}}, 1000, nil},
@@ -61,7 +62,7 @@ func TestUnseenSteps(t *testing.T) {
 	}
 }
 
-// TestGroups: who is in many groups is worth noise, and where all are in one it is not.
+// TestGroups checks that a larger limit is chosen if patients are in many groups, and not if all are in one.
 func TestGroups(t *testing.T) {
 	for name, c := range map[string]struct {
 		ladder   Ladder

@@ -60,7 +60,7 @@ func exactTree(s LifeTable, times, events []float64) Tree {
 	for _, x := range times {
 		counts[place(x)]++
 	}
-	for _, x := range events { // they are among all
+	for _, x := range events { // events are among all times
 		counts[place(x)]--
 		counts[len(counts)/2+place(x)]++
 	}
@@ -68,8 +68,7 @@ func exactTree(s LifeTable, times, events []float64) Tree {
 	return NewTree(b, 1, partial.Coordinates(counts), dp.Distribution{Mechanism: dp.Laplace})
 }
 
-// TestSurvivalEqualsR compares the table without noise with what R's survfit says of
-// the same data, by the exact event times.
+// TestSurvivalEqualsR compares the table without noise with R's survfit for the same data with exact event times.
 func TestSurvivalEqualsR(t *testing.T) {
 	for _, c := range []struct {
 		data, reference, event, by string
@@ -111,7 +110,7 @@ func TestSurvivalEqualsR(t *testing.T) {
 	}
 }
 
-// noisyTree is the tree of n subjects who have the event or leave at constant rates, with noise or without.
+// noisyTree is the tree of n subjects who have the event or leave at constant rates, with or without noise.
 func noisyTree(s LifeTable, n int, event, leave float64, scale float64, r *rand.Rand) (draw func(noisy bool) Tree) {
 	b := s.Buckets(fragment.L2)
 	counts := make([]int64, b.Leaves())
@@ -137,14 +136,15 @@ func noisyTree(s LifeTable, n int, event, leave float64, scale float64, r *rand.
 	}
 }
 
-// widest is how many times as wide as 95 % of the errors bands of survival may be: the curve is fitted so that it
-// falls, and errs less than least squares, of which the bands are, since no interval of the fitted numbers is known.
+// widest is the largest allowed width of survival's bands, as a multiple of the width that holds 95 % of the errors.
+// The bands are those of the least-squares estimate. The fitted curve, which must fall, has smaller errors, but no
+// interval is known for it.
 const widest = 1.5
 
-// TestSurvivalBandsCover: life tables fall, their parts fit each other, a band stands beside each number, holds what
-// the table would be without noise with the confidence, and ends where too few are at risk. Coverage is of all rows
-// that are told; where there is plenty of everybody it is 95 %, and not more. INTRAMUROS_COVERAGE asks for draws; -v
-// shows the rows that docs/privacy.md has.
+// TestSurvivalBandsCover checks life tables: survival never rises, and the numbers agree. Each number has a band that
+// covers the value without noise with the confidence. The table ends when too few are at risk. Coverage is over all
+// rows shown; with plenty of subjects it is 95 % and not more. INTRAMUROS_COVERAGE sets the draws; -v prints the rows
+// for docs/privacy.md.
 func TestSurvivalBandsCover(t *testing.T) {
 	draws := 300
 	if text := os.Getenv("INTRAMUROS_COVERAGE"); text != "" {
@@ -162,7 +162,7 @@ func TestSurvivalBandsCover(t *testing.T) {
 		line := fmt.Sprintf("| %d | %d | %g %% | %g %% | %g | %.0f %% | %.1f | %.2f | %.1f | %.1f |",
 			c.n, c.steps, 100*c.event, 100*c.leave, c.scale, 100*got.told, 100*got.held, got.wide, 100*got.atRisk, 100*got.events)
 		t.Log(line)
-		if got.told < 0.5 { // noise is all there is
+		if got.told < 0.5 { // there is only noise
 			continue
 		}
 		if got.held < 0.94 || got.atRisk < 0.94 || got.events < 0.94 || c.plenty && got.held > 0.96 {
@@ -174,8 +174,8 @@ func TestSurvivalBandsCover(t *testing.T) {
 	}
 }
 
-// tried are n subjects who have the event or leave at constant rates, in a life table with noise of that scale; plenty
-// are so many that the curve falls by more than the noise in each step.
+// tried are n subjects who have the event or leave at constant rates, in a life table with noise of that scale. plenty:
+// there are so many that the curve falls by more than the noise in each step.
 type tried struct {
 	steps        int
 	every        float64
@@ -185,11 +185,11 @@ type tried struct {
 	plenty       bool
 }
 
-// bands is which share of the rows is told, how often the intervals cover, and how many times as wide as 95 % of a
-// row's errors those of survival are, on average over the rows that are mostly told.
+// bands are the share of the rows shown, how often the intervals cover, and the width of survival's intervals as a
+// multiple of the width that holds 95 % of a row's errors. They are averages over rows that are mostly shown.
 type bands struct{ told, held, atRisk, events, wide float64 }
 
-// try draws noise that often.
+// try draws noise that many times.
 func (c tried) try(t *testing.T, draws int, r *rand.Rand) (b bands) {
 	t.Helper()
 	s := LifeTable{Steps: c.steps, Step: 1, Every: c.every}
@@ -228,7 +228,7 @@ func (c tried) try(t *testing.T, draws int, r *rand.Rand) (b bands) {
 	return b
 }
 
-// held is 1 where an interval, after its number, holds what is exact.
+// held is 1 if an interval, which follows its number, covers the exact value.
 func held(of []float64, exact float64) float64 {
 	if of[1] <= exact+1e-12 && exact <= of[2]+1e-12 {
 		return 1
@@ -236,7 +236,7 @@ func held(of []float64, exact float64) float64 {
 	return 0
 }
 
-// checkLine holds a row of a life table, after another, to what is possible.
+// checkLine checks that a row of a life table is possible after the row before.
 func checkLine(t *testing.T, before, l []float64) {
 	t.Helper()
 	if l[1] > before[1] || l[1] < 0 || l[4] < 0 || !(0 <= l[2] && l[2] <= l[1] && l[1] <= l[3]) || !(0 <= l[5] && l[5] <= l[4] && l[4] <= l[6]) {

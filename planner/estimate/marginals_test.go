@@ -22,7 +22,7 @@ var shapes = []struct {
 	{[]int{3, 1}, [][]int{{0, 1}, {0}, {0}}, []float64{1, 2, 3}},
 }
 
-// of adds a joint table up to one by these keys.
+// of adds up a joint table to a table by these keys.
 func of(sizes, axes []int, joint []float64) []float64 {
 	n := 1
 	for _, k := range axes {
@@ -55,9 +55,9 @@ func joint(sizes []int, r *rand.Rand, draw func() float64) []float64 {
 	return out
 }
 
-// TestMarginalsAreLeastSquares: the estimates are those of one joint table, and what they leave of the numbers,
-// weighted, is orthogonal to every change of a joint table: the normal equations. Tables that agree stay as they are.
-// Weights and Parts tell of what the estimates are made.
+// TestMarginalsAreLeastSquares checks the normal equations: the estimates come from one joint table, and the weighted
+// residuals are orthogonal to every change of a joint table. Tables that agree do not change. Weights and Parts say how
+// the estimates are made.
 func TestMarginalsAreLeastSquares(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 0))
 	for _, s := range shapes {
@@ -126,7 +126,7 @@ func TestMarginalsAreLeastSquares(t *testing.T) {
 	}
 }
 
-// TestSettledTablesAgree: whole numbers, none below 0, whose totals are the sums of their parts.
+// TestSettledTablesAgree checks whole numbers, at least 0, whose totals are the sums of their parts.
 func TestSettledTablesAgree(t *testing.T) {
 	r := rand.New(rand.NewPCG(4, 0))
 	for _, s := range shapes {

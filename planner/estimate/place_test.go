@@ -9,8 +9,8 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-// TestPlacesAreCovered: the interval of the first, the last and the most frequent value that occurs holds its place as
-// often as it says, and where counts are far above noise the place is exact.
+// TestPlacesAreCovered checks that the interval of the first, the last and the most frequent value covers as often as
+// stated. If counts are far above the noise, the index is exact.
 func TestPlacesAreCovered(t *testing.T) {
 	const draws, confidence = 2000, 0.9
 	noise := dp.Distribution{Mechanism: dp.Gaussian, Scale: 4}

@@ -8,12 +8,12 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-// The outermost buckets that hold enough are told, and those whose counts noise explains are not.
+// The outermost buckets with enough values are returned, and not buckets whose counts noise explains.
 func TestOutermostPower(t *testing.T) {
 	edges := PowerEdges(true)
 	n := len(edges) + 1
 	counts := make([]int64, n)
-	at := func(x float64) int { // its bucket
+	at := func(x float64) int { // the bucket of x
 		for i, e := range edges {
 			if x < e {
 				return i
@@ -56,7 +56,7 @@ func TestClipped(t *testing.T) {
 	if low, high := Clipped(of(5), 0.95, 0, math.Inf(1)); low != 0 || math.Abs(high-24.6) > 0.5 {
 		t.Errorf("5 of counts is in [%g, %g]", low, high)
 	}
-	for _, beyond := range []float64{-1, -18, -60} { // what cannot be is as wide as promised, from where it can
+	for _, beyond := range []float64{-1, -18, -60} { // outside the possible range; the interval starts at the bound and keeps the promised width
 		if low, high := Clipped(of(beyond), 0.95, 0, math.Inf(1)); low != 0 || math.Abs(high-19.6) > 0.5 {
 			t.Errorf("%v of counts is in [%g, %g], which claims more than ± 19.6", beyond, low, high)
 		}

@@ -9,7 +9,7 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-// TestRanksAddUp: without noise the sums tell exactly how many values lie under each edge.
+// TestRanksAddUp checks that without noise the sums give exactly the number of values below each edge.
 func TestRanksAddUp(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, n := range []int{4, 9, 100, 256, 1024} {
@@ -38,7 +38,7 @@ func TestRanksAddUp(t *testing.T) {
 	}
 }
 
-// TestRanksMoveByTheirLength: whatever buckets c rows are in, they move the sums by at most c times the length, in
+// TestRanksMoveByTheirLength checks that c rows, in any buckets, move the sums by at most c times the length, in
 // integers.
 func TestRanksMoveByTheirLength(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
@@ -66,7 +66,7 @@ func TestRanksMoveByTheirLength(t *testing.T) {
 		if worst > 1 || worst < 0.99 {
 			t.Errorf("%d buckets: rows move the sums by %v times the length", n, worst)
 		}
-		one := make([]int64, n) // every bucket alone
+		one := make([]int64, n) // each bucket by itself
 		for _, at := range []int{0, 1, n / 2, n - 1} {
 			one[at] = 1
 			squares := int64(0)
@@ -80,12 +80,12 @@ func TestRanksMoveByTheirLength(t *testing.T) {
 	}
 }
 
-// TestRanksDoNotOverflow: whatever hospitals send, no sum wraps around, and beyond what is summed of a bucket none
-// moves.
+// TestRanksDoNotOverflow checks that no sum overflows, whatever hospitals send. Counts above the largest that is summed
+// do not change the sums.
 func TestRanksDoNotOverflow(t *testing.T) {
 	for _, n := range []int{4, 4096} {
 		ranks, most, beyond := NewRanks(n), make([]int64, n), make([]int64, n)
-		for at := range n { // all of one sign in the last sum
+		for at := range n { // the same sign throughout in the last sum
 			most[at], beyond[at] = mostInBucket, math.MaxInt64
 			if ranks.weights[n-1-at] < 0 {
 				most[at], beyond[at] = -mostInBucket, math.MinInt64
@@ -106,8 +106,8 @@ func TestRanksDoNotOverflow(t *testing.T) {
 	}
 }
 
-// TestRanksAreTheBest: the noise on each F is the mean of the singular values, which nothing linear has less of at its
-// worst edge; as drawn, and as it is told.
+// TestRanksAreTheBest checks that the noise on each F is the mean of the singular values, as drawn and as stated. No
+// linear strategy has less noise at its worst edge.
 func TestRanksAreTheBest(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for _, n := range []int{9, 100, 256} {
@@ -142,12 +142,12 @@ func TestRanksAreTheBest(t *testing.T) {
 	}
 }
 
-// TestRankedTree: quantiles and extremes of ranks, without noise to speak of.
+// TestRankedTree checks quantiles and extremes of ranks with almost no noise.
 func TestRankedTree(t *testing.T) {
 	b := fragment.Buckets{Lower: 0, Upper: 100, Branching: 16, Levels: 2}
 	ranks, counts := NewRanks(b.Leaves()), make([]int64, b.Leaves())
 	for i := range 1001 {
-		counts[b.Leaf(20+float64(i)/20)]++ // 20 to 70
+		counts[b.Leaf(20+float64(i)/20)]++ // from 20 to 70
 	}
 	tree := NewRanked(b, ranks, 1, ranks.Sums(counts), dp.Distribution{Mechanism: dp.Gaussian, Scale: 0.01 * float64(ranks.Length)})
 	for q, want := range map[float64]float64{0.1: 25, 0.5: 45, 0.9: 65} {

@@ -10,9 +10,9 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-// TestQuantileEnds: where buckets hold few beside the noise, intervals of quantiles cover 95 to 98 %; where they hold
-// so many that one bucket is much, no interval is longer than it must be: without its first bucket, or its last, it
-// would cover less than 95 %.
+// TestQuantileEnds checks intervals of quantiles. If the buckets' counts are small beside the noise, they cover 95 to
+// 98 %. If a single bucket has many values, an interval is no longer than needed: without its first or its last bucket
+// it would cover less than 95 %.
 func TestQuantileEnds(t *testing.T) {
 	const n = 500
 	r := rand.New(rand.NewPCG(5, 5))
@@ -20,7 +20,8 @@ func TestQuantileEnds(t *testing.T) {
 		branching, levels, patients int
 		scale, share                float64
 	}{
-		{16, 3, 1000, 5, 0.5}, {16, 3, 1000, 20, 0.5}, {16, 3, 100_000, 500, 0.5}, {16, 3, 100_000, 200, 0.9}, // few
+		// small counts
+		{16, 3, 1000, 5, 0.5}, {16, 3, 1000, 20, 0.5}, {16, 3, 100_000, 500, 0.5}, {16, 3, 100_000, 200, 0.9},
 		{16, 3, 10_000, 5, 0.5}, {16, 3, 100_000, 5, 0.5}, {8, 4, 100_000, 50, 0.5}, {10, 2, 1000, 20, 0.5}, {10, 2, 100_000, 20, 0.9},
 	} {
 		b := fragment.Buckets{Upper: 300, Branching: c.branching, Levels: c.levels}
@@ -53,7 +54,7 @@ func TestQuantileEnds(t *testing.T) {
 	}
 }
 
-// within is 1 where x is.
+// within is 1 if x is between low and high.
 func within(low, x, high float64) float64 {
 	if low <= x && x <= high {
 		return 1

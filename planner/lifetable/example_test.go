@@ -9,7 +9,7 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// options are those of a table function.
+// options reads the options of a table function.
 func options(sql string) lifetable.Options {
 	s, err := syntax.Parse(sql)
 	if err != nil {
@@ -25,7 +25,7 @@ func ExampleReadOptions() {
 	// Output: 53 7 21
 }
 
-// Back counts steps from the horizon: 30 days in steps of 10 are bucket 0 beyond it, and 1 to 3.
+// Back counts steps from the horizon. 30 days in steps of 10 give bucket 0 beyond the horizon, and buckets 1 to 3.
 func ExampleBack() {
 	table := options("SELECT * FROM KAPLAN_MEIER((SELECT days, died FROM stay), horizon => 30, step => 10)").Table(syntax.Position{})
 	back := lifetable.Back(expr.Column("stay", "days", value.TypeInt), syntax.Position{}, table)

@@ -12,7 +12,7 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// planner is for a statement over a catalog with one public table.
+// planner returns a planner for a statement over a catalog with one public table.
 func planner() (*relational.Vocabulary, *lookup.Planner) {
 	c, err := catalog.Parse([]byte(`
 catalog: codes
@@ -31,7 +31,7 @@ tables:
 	return v, lookup.NewPlanner(v)
 }
 
-// relation is what a query makes of the catalog's tables.
+// relation plans a query over the catalog's tables.
 func relation(v *relational.Vocabulary, sql string) *fragment.Query {
 	s, err := syntax.Parse(sql)
 	if err != nil {
@@ -40,7 +40,7 @@ func relation(v *relational.Vocabulary, sql string) *fragment.Query {
 	return relational.New(v, relational.NewScope(), nil).Derive(s.Query, relational.NewScope(), s.Query.At).Query
 }
 
-// A relation of public tables is read by one lookup.
+// One lookup reads a relation of public tables.
 func ExamplePlanner_Add() {
 	v, p := planner()
 	d := p.Add(fragment.Reading{Relation: relation(v, "SELECT name FROM concept WHERE concept_id < 10"), Limit: 3}, syntax.Position{})
@@ -55,8 +55,7 @@ func ExamplePlanner_Add() {
 	//   limit 3 offset 0
 }
 
-// In what is computed from a release, a lookup takes the place of each public table, and is narrowed to the values that
-// were released.
+// In a computation over a release, a lookup replaces each public table. It reads only rows with released values.
 func ExamplePlanner_Replace() {
 	v, p := planner()
 	v.Tables = append(v.Tables, &catalog.Table{

@@ -9,7 +9,7 @@ import (
 	"github.com/intramuros/intramuros/planner/overlap"
 )
 
-// The patients over 60 are a part of those over 60 or not: 0 to 1 times as many.
+// Patients over 60 are a part of all patients: 0 to 1 times as many.
 func ExamplePartOf() {
 	age := expr.Column("person", "age", value.TypeInt)
 	old, err := expr.New(expr.OpGreater, age, expr.Literal(value.Int(60)))
@@ -25,7 +25,7 @@ func ExamplePartOf() {
 	// 0 1 false
 }
 
-// A column of a query within a query is what it is of the table.
+// A column of an inner query is replaced by its expression over the table.
 func ExampleInlined() {
 	d := &fragment.Query{
 		Relations: []fragment.Relation{{Name: "person", Table: "person"}},

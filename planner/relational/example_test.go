@@ -46,7 +46,7 @@ func read(sql string) (*syntax.Query, *relational.Resolver) {
 	return s.Query, relational.New(relational.NewVocabulary(wards(), fragment.NewMemo(expr.NewBudget())), relational.NewScope(), nil)
 }
 
-// Rows of two tables are of one patient, since a foreign key of the catalog joins them.
+// Rows of two tables belong to one patient, because a foreign key of the catalog joins them.
 func ExampleResolver_Read() {
 	q, r := read("SELECT COUNT(*) FROM person p JOIN visit v ON v.person_id = p.person_id WHERE v.days > 3")
 	r.Read(q.Select)
@@ -63,7 +63,7 @@ func ExampleResolver_Read() {
 	// patient person.person_id
 }
 
-// A query within a query becomes a relation, which holds the patient's id beside what the query shows.
+// An inner query becomes a relation. It has the patient's id in addition to what the query shows.
 func ExampleResolver_Derive() {
 	q, r := read("SELECT ward, SUM(days) AS days FROM visit GROUP BY person_id, ward")
 	d := r.Derive(q, r.Scope, q.At)

@@ -15,7 +15,7 @@ func parse(sql string) *syntax.Query {
 	return s.Query
 }
 
-// Several sets of keys are one query each.
+// Several grouping sets become one query each.
 func ExampleGroupingSets() {
 	q := rewrite.GroupingSets(parse("SELECT sex, COUNT(*) FROM person GROUP BY ROLLUP (sex)"))
 	for _, side := range []*syntax.Query{q.SetOperation.Left, q.SetOperation.Right} {
@@ -26,7 +26,7 @@ func ExampleGroupingSets() {
 	// 0 NULL
 }
 
-// The value at the middle of a row number over patients is the median, which needs no order of patients.
+// The value at the middle row number over patients is the median. A median does not need to number the patients.
 func ExampleQuantiles() {
 	q, found := rewrite.Quantiles(parse(`
 		WITH ranked AS (SELECT age, ROW_NUMBER() OVER (ORDER BY age) AS r, COUNT(*) OVER () AS n FROM person)

@@ -34,7 +34,7 @@ func ExampleBuild() {
 	// CASE WHEN t.age >= 65 THEN 'old' ELSE NULL END
 }
 
-// What means the same is written in one way, so that it is one question, which is paid for once.
+// Equivalent conditions are written in one way. So they are one question, which is paid for once.
 func ExampleNormalized() {
 	fmt.Println(scalar.Normalized(term("SELECT age < 90 AND 18 <= age AND age < 90 FROM t")))
 	// Output: t.age < 90 AND t.age >= 18

@@ -16,7 +16,7 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// expression builds the only item of a SELECT over no column, or returns the refusal.
+// expression builds the only item of a SELECT without columns, or returns the refusal.
 func expression(sql string, dialect syntax.Dialect) (e *expr.Expr, err error) {
 	defer syntax.Catch(&err)
 	var resolve func(t *syntax.Expr) *expr.Expr
@@ -46,8 +46,8 @@ func dialectIn(t *testing.T, d *datadriven.TestData) syntax.Dialect {
 	return syntax.Dialect(name)
 }
 
-// TestValues reads testdata/functions: each line is an expression of constants, and
-// its value, by which docs/sql.md's semantics can be read off.
+// TestValues reads testdata/functions. Each line is an expression of constants with its value. They show the semantics
+// of docs/sql.md.
 func TestValues(t *testing.T) {
 	datadriven.Walk(t, "testdata/functions", func(t *testing.T, path string) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
@@ -75,14 +75,14 @@ func TestValues(t *testing.T) {
 	})
 }
 
-// standsForToday reports whether a call of the name is read as the day.
+// standsForToday reports whether a call of that name means the day of the query.
 func standsForToday(name string) bool {
 	s, err := syntax.Parse("SELECT " + name + "()")
 	return err == nil && s.Query.Select.Items[0].Term.Kind == syntax.Placeholder
 }
 
-// TestReference: docs/sql.md tells of every function, and SHOW FUNCTIONS of each by
-// a usage that begins with its name.
+// TestReference checks that docs/sql.md documents every function, and that SHOW FUNCTIONS lists each with a usage that
+// begins with its name.
 func TestReference(t *testing.T) {
 	docs, err := os.ReadFile("../../docs/sql.md")
 	if err != nil {
@@ -118,8 +118,7 @@ func columnsOnly(t *syntax.Expr) *expr.Expr {
 	return Build(t, columnsOnly)
 }
 
-// TestOperators builds the operators and intervals directly, whatever the grammar
-// spells them as.
+// TestOperators builds the operators and intervals directly, independent of the grammar.
 func TestOperators(t *testing.T) {
 	column := func(name string) *syntax.Expr { return &syntax.Expr{Kind: syntax.Column, Name: name} }
 	text := func(s string) *syntax.Expr { return literalTerm(value.Text(s)) }
@@ -206,8 +205,8 @@ func TestOperators(t *testing.T) {
 	}
 }
 
-// TestNestedOperands: operands that are used several times do not grow the tree
-// without limit, and take no exponential time.
+// TestNestedOperands checks that operands that are used several times do not make the tree grow without limit, and do
+// not take exponential time.
 func TestNestedOperands(t *testing.T) {
 	term := &syntax.Expr{Kind: syntax.Column, Name: "s"}
 	for range 40 {

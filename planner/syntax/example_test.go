@@ -20,7 +20,7 @@ func ExampleParse() {
 	// n 13
 }
 
-// A refusal has a place in the text, and says what to write instead.
+// A refusal has a position in the text, and says what to write instead.
 func ExampleError() {
 	const sql = "SELECT COUNT(*) FORM person"
 	_, err := syntax.Parse(sql)

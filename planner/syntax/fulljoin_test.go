@@ -2,8 +2,8 @@ package syntax
 
 import "testing"
 
-// TestJointColumns: COALESCE of columns that a FULL JOIN says are equal is one column of it; of columns of one side
-// that may differ, the order decides, and it stays what it is.
+// TestJointColumns checks that COALESCE of columns that a FULL JOIN says are equal becomes one column. For columns of
+// one side that may differ, the order matters, so COALESCE stays.
 func TestJointColumns(t *testing.T) {
 	const from = "SELECT COUNT(*) FROM a FULL JOIN b ON a.id = b.id AND COALESCE(a.x, a.y) = b.z WHERE "
 	for where, joint := range map[string]bool{

@@ -8,14 +8,13 @@ import (
 	"strings"
 	"testing"
 
-	_ "github.com/duckdb/duckdb-go/v2" // reads SQL by PostgreSQL's grammar
+	_ "github.com/duckdb/duckdb-go/v2" // reads SQL with PostgreSQL's grammar
 
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// TestPrecedence checks that what we read is what an engine with PostgreSQL's
-// grammar reads: random expressions without parentheses, and the same written out
-// in full from our tree, must have one value.
+// TestPrecedence checks that we read expressions like an engine with PostgreSQL's grammar. Random expressions without
+// parentheses, and the same written with all parentheses from our tree, must have one value.
 func TestPrecedence(t *testing.T) {
 	db, err := sql.Open("duckdb", "")
 	if err != nil {
@@ -28,7 +27,7 @@ func TestPrecedence(t *testing.T) {
 		text := "SELECT " + randomExpression(r)
 		want, err := evaluate(t.Context(), db, text)
 		if err != nil {
-			continue // no SQL, or its types do not fit
+			continue // not valid SQL, or its types do not fit
 		}
 		s, err := Parse(text)
 		if err != nil {
@@ -47,7 +46,7 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
-// duckdb spells what is called otherwise there.
+// duckdb renames functions that DuckDB calls differently.
 var duckdb = strings.NewReplacer(`"coalesce"(`, `coalesce(`, `"extract"(`, `date_part(`, `"position"('b', 'ab')`, `strpos('ab', 'b')`, ` AS float)`, ` AS double)`)
 
 func evaluate(ctx context.Context, db *sql.DB, query string) (string, error) {
@@ -89,7 +88,7 @@ func randomExpression(r *rand.Rand) string {
 	return b.String()
 }
 
-// TestSingleOperators: an operator that stands alone is read without sqlparser, and as sqlparser reads it.
+// TestSingleOperators checks that a single operator, which is read without sqlparser, is read as sqlparser reads it.
 func TestSingleOperators(t *testing.T) {
 	x := &Expr{Kind: Literal, Literal: value.Int(7)}
 	for _, name := range []string{"and", "or", "+", "-", "*", "/", "%", "div", "not ", "- ", "+ "} {

@@ -8,8 +8,8 @@ import (
 	"github.com/cockroachdb/datadriven"
 )
 
-// TestPublic reads testdata/public: statements as they are written elsewhere. Each
-// is read, or its refusal stands there to be judged; 95 % must be read.
+// TestPublic reads testdata/public: statements as people write them elsewhere. Each is read, or its refusal is a
+// golden. 95 % must be read.
 func TestPublic(t *testing.T) {
 	all, read := 0, 0
 	datadriven.Walk(t, "testdata/public", func(t *testing.T, path string) {

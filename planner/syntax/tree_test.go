@@ -16,9 +16,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// TestSyntax reads testdata/statements: SQL in, the tree or the refusal out. What is
-// accepted is written out in full, with every parenthesis, and must read the same
-// again.
+// TestSyntax reads testdata/statements: SQL in, the tree or the refusal out. An accepted text is written with every
+// parenthesis, and must give the same tree again.
 func TestSyntax(t *testing.T) {
 	datadriven.Walk(t, "testdata/statements", func(t *testing.T, path string) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
@@ -39,7 +38,7 @@ func TestSyntax(t *testing.T) {
 func checkRoundTrip(t *testing.T, s *Statement) {
 	t.Helper()
 	if len(s.Parameters) > 0 && s.Parameters[0].At.Length == 1 {
-		return // ?, printed in another order, would be another parameter
+		return // ? in another order would be another parameter
 	}
 	sql := s.sql()
 	again, err := Parse(sql)
@@ -54,7 +53,7 @@ func checkRoundTrip(t *testing.T, s *Statement) {
 // constantExpr is the constant of a setting as an expression.
 func constantExpr(v value.Value) *Expr { return &Expr{Kind: Literal, Literal: v} }
 
-// outline writes the tree, a clause a line.
+// outline writes the tree, one clause per line.
 func outline(s *Statement) string {
 	var b strings.Builder
 	switch s.Kind {
@@ -148,7 +147,7 @@ func (q *Query) outline(b *strings.Builder, indent string) {
 func (f From) outline(b *strings.Builder, indent string, i int) {
 	clause := []string{"from", "cross", "join", "left"}[f.Join]
 	if (i == 0) != (f.Join == NoJoin) {
-		clause += "?" // would be a defect
+		clause += "?" // this would be a defect
 	}
 	text := f.Table
 	switch {
@@ -252,7 +251,7 @@ func (t *Expr) sexpr() string {
 	case InSubquery:
 		return "(in " + args + " " + inline(t.Query) + ")"
 	case Placeholder:
-		return ":" + t.Name // and ": day" of CURRENT_DATE
+		return ":" + t.Name // also ": day" for CURRENT_DATE
 	}
 	text := t.Name + "("
 	if t.Distinct {
@@ -295,7 +294,7 @@ func rowsText(n int) string {
 	return strconv.Itoa(n)
 }
 
-// sql writes a statement out in full.
+// sql writes a statement with every parenthesis.
 func (s *Statement) sql() string {
 	switch s.Kind {
 	case KindShow:
@@ -312,7 +311,7 @@ func (s *Statement) sql() string {
 			hints = append(hints, quoted(h.Name)+" = "+constantExpr(h.Value).sql())
 		}
 		depth, i := 0, 0
-		for ; ; i++ { // the first SELECT outside of parentheses
+		for ; ; i++ { // the first SELECT outside parentheses
 			if depth == 0 && strings.HasPrefix(text[i:], "SELECT ") {
 				break
 			}
@@ -624,8 +623,8 @@ func (t *Expr) operatorSQL() string {
 	return "(" + x + " " + name + " " + t.Args[1].sql() + ")"
 }
 
-// FuzzParse: any text gives a tree or an *Error within its text, never a panic;
-// and a tree, written out in full, reads the same again.
+// FuzzParse checks that any text gives a tree, or an *Error within the text, never a panic. A tree, written with every
+// parenthesis, gives the same tree again.
 func FuzzParse(f *testing.F) {
 	for _, sql := range []string{
 		"WITH a AS (SELECT 1 x), b (y) AS (SELECT x FROM a) SELECT DISTINCT y FROM b UNION ALL (SELECT 2 LIMIT 1) ORDER BY 1 NULLS LAST FETCH FIRST 3 ROWS ONLY;",
@@ -652,12 +651,12 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		if strings.Count(sql, "(")+strings.Count(sql, "[")+strings.Count(strings.ToLower(sql), "case") < maxNesting/6 && len(sql) < 2000 {
-			checkRoundTrip(t, s) // written out, it has more parentheses
+			checkRoundTrip(t, s) // the written form has more parentheses
 		}
 	})
 }
 
-// A console parses as one types.
+// A console parses while a person types.
 func TestParseIsFast(t *testing.T) {
 	sql := longQuery()
 	var took []time.Duration
@@ -675,7 +674,7 @@ func TestParseIsFast(t *testing.T) {
 	}
 }
 
-// Texts as long as they may be must not keep the coordinator busy.
+// Texts of the largest length must not keep the coordinator busy.
 func TestLongTexts(t *testing.T) {
 	long := func(s string) string { return strings.Repeat(s, (MaxSQL-100)/len(s)) }
 	for _, sql := range []string{
@@ -704,7 +703,7 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
-// longQuery is about 2 kB of the SQL that people send.
+// longQuery is about 2 kB of typical SQL.
 func longQuery() string {
 	sql := `WITH first_diagnosis AS (
 	SELECT person_id, MIN(condition_start_date) AS first_date, COUNT(*) FILTER (WHERE condition_concept_id = 201826) AS n

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Every word that is offered is read where it belongs, and is a name elsewhere.
+// Every offered word has its meaning in its place, and is a name elsewhere.
 func TestWords(t *testing.T) {
 	var written []string
 	for _, sql := range []string{

@@ -96,7 +96,7 @@ func TestRefused(t *testing.T) {
 	if _, err := to.Fragment(f, p); !errors.Is(err, compile.ErrTooLarge) {
 		t.Errorf("a very large expression gives %v", err)
 	}
-	// Many that are each within the limit.
+	// Many expressions that are each within the limit.
 	d := &fragment.Query{Relations: f.Relations, Columns: []fragment.Output{{Name: "p", Expr: f.Patient}}, Patient: "p"}
 	for i := range 24 {
 		d.Columns = append(d.Columns, fragment.Output{Name: "c" + strconv.Itoa(i), Expr: in(4_000)})
@@ -113,8 +113,8 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestBeside: what a select of joined rows computes on Trino stands beside the joins, not where Trino would compile it
-// into them, unless it is short in all. What a left join must test itself is refused where it is long.
+// TestBeside checks that on Trino a select of joined rows computes beside the joins, not inside them, unless all of it
+// is short. A long condition that a left join must test itself is refused.
 func TestBeside(t *testing.T) {
 	in := func(relation, column string, n int) *expr.Expr {
 		args := []*expr.Expr{expr.Column(relation, column, value.TypeText)}
@@ -140,7 +140,7 @@ func TestBeside(t *testing.T) {
 	}
 	for _, c := range []struct {
 		join    fragment.Join
-		n       int // of texts in each place
+		n       int // the number of texts in each place
 		arrays  int
 		refused bool
 	}{{fragment.JoinInner, 10, 0, false}, {fragment.JoinInner, 500, 3, false}, {fragment.JoinLeft, 10, 0, false}, {fragment.JoinLeft, 500, 0, true}} {
@@ -169,8 +169,8 @@ func TestBeside(t *testing.T) {
 	}
 }
 
-// TestOnce nests operations whose guards read their operands several times: their SQL grows in proportion, not by
-// powers.
+// TestOnce nests operations whose guards read their operands several times. Their SQL must grow in proportion, not
+// exponentially.
 func TestOnce(t *testing.T) {
 	n, x, s, day := expr.Column("p", "id", value.TypeInt), expr.Column("e", "free", value.TypeFloat), expr.Column("e", "kind", value.TypeText), expr.Column("e", "day", value.TypeDate)
 	one, half := expr.Literal(value.Int(1)), expr.Literal(value.Float(0.5))
@@ -221,7 +221,7 @@ func TestOnce(t *testing.T) {
 		"is null": {x, func(e *expr.Expr) *expr.Expr {
 			return op(expr.OpCase, op(expr.OpIsNull, op(expr.OpMultiply, e, x)), x, op(expr.OpAdd, x, e))
 		}},
-		"nullif": {n, func(e *expr.Expr) *expr.Expr { // as the planner writes NULLIF(-e, 1)
+		"nullif": {n, func(e *expr.Expr) *expr.Expr { // the planner's form of NULLIF(-e, 1)
 			e = op(expr.OpNegate, e)
 			return op(expr.OpCase, op(expr.OpEqual, e, one), n, e)
 		}},
@@ -255,8 +255,8 @@ func TestOnce(t *testing.T) {
 	}
 }
 
-// TestTextLikeVariable writes texts and names that read as the names of let do. If one were taken for a name, what is
-// put in its place would stand outside of its quotes, and the researcher would write SQL.
+// TestTextLikeVariable writes texts and names that look like the names of let. If one were replaced, the replacement
+// would stand outside its quotes, and the researcher could write SQL.
 func TestTextLikeVariable(t *testing.T) {
 	op := func(op expr.Op, args ...*expr.Expr) *expr.Expr {
 		e, err := expr.New(op, args...)
@@ -294,7 +294,7 @@ func TestTextLikeVariable(t *testing.T) {
 	}
 }
 
-// TestLinesOfTexts writes texts that have several lines into levels of SQL, which are indented: the texts are not.
+// TestLinesOfTexts checks that texts with several lines are not indented with the SQL around them.
 func TestLinesOfTexts(t *testing.T) {
 	text := "first\nsecond\n\n third"
 	for _, d := range []*compile.Dialect{compile.DuckDB, compile.PostgreSQL, compile.Trino} {
@@ -324,8 +324,8 @@ func TestLinesOfTexts(t *testing.T) {
 	}
 }
 
-// TestPulled: where a column would grow by powers from one derived relation to the next, because the engine puts it
-// into the places that read it, its select is kept apart.
+// TestPulled checks that a select is kept apart if a column would grow exponentially from one derived relation to the
+// next, because the engine replaces columns by their definitions.
 func TestPulled(t *testing.T) {
 	for name, d := range map[string]*compile.Dialect{"DuckDB": compile.DuckDB, "PostgreSQL": compile.PostgreSQL} {
 		for levels, apart := range map[int]bool{1: false, 4: true} {

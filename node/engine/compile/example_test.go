@@ -10,7 +10,7 @@ import (
 	"github.com/intramuros/intramuros/node/engine/compile"
 )
 
-// An expression is written in the SQL of each engine.
+// An expression is written in each engine's SQL.
 func ExampleTarget_Expressions() {
 	c, err := catalog.Parse([]byte(`
 catalog: example
@@ -39,7 +39,7 @@ tables:
 	// Trino [("person"."sex" = 'f')] <nil>
 }
 
-// Constants are quoted as each engine reads them, and what none can hold is refused.
+// Constants are quoted in each engine's way. What no engine can hold is refused.
 func ExampleDialect_Literal() {
 	for _, d := range []*compile.Dialect{compile.DuckDB, compile.PostgreSQL, compile.Trino} {
 		sql, err := d.Literal(value.Text("l'hôpital"))

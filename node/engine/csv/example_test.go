@@ -22,7 +22,7 @@ func file(text string) (path string, remove func()) {
 	return path, func() { _ = os.RemoveAll(folder) }
 }
 
-// What does not fit is no record, and is counted.
+// A line that does not fit is not a record, and is counted.
 func ExampleDialect_Count() {
 	path, remove := file("id;value\n1;4,5\n2;\n3;4,7;5\n")
 	defer remove()
@@ -45,7 +45,7 @@ func ExampleDialect_Count() {
 	// 1 have another number of fields than the header
 }
 
-// A guess from the beginning of a file is for a person to confirm.
+// A person must confirm a guess from the beginning of a file.
 func ExamplePropose() {
 	path, remove := file("id;value;day\n1;4,5;31/01/2024\n2;4,7;01/02/2024\n")
 	defer remove()

@@ -15,8 +15,8 @@ import (
 	"golang.org/x/text/encoding/unicode"
 )
 
-// read gives the records of a file, NULLs as "·", and what was counted. parts is the size of the parts in
-// which it is read.
+// read returns the records of a file, with NULLs as "·", and the counts. parts is the size of the parts in which it is
+// read.
 func read(t testing.TB, s *Settings, content string, parts int64) (names []string, rows [][]string, tally Tally, problem string) {
 	t.Helper()
 	d, err := s.Dialect()
@@ -169,8 +169,7 @@ func TestUTF16(t *testing.T) {
 	}
 }
 
-// A file of UTF-16 without a byte order mark is told apart from one of Windows: before a line of it is read, whatever
-// names its columns, and in a draft.
+// UTF-16 without a byte order mark is recognised: before a line is read, whatever names the columns, and in a draft.
 func TestUTF16WithoutMark(t *testing.T) {
 	for is, order := range map[string]unicode.Endianness{"utf-16le": unicode.LittleEndian, "utf-16be": unicode.BigEndian} {
 		encoded, err := unicode.UTF16(order, unicode.IgnoreBOM).NewEncoder().String("N°,b\n1,é\n2,Ω\n")
@@ -199,14 +198,15 @@ func TestUTF16WithoutMark(t *testing.T) {
 			}
 		}
 	}
-	for _, b := range []string{"", "a\x00,b\n", "a,b\n1,\x00\n2,\x00\x00\n" + strings.Repeat("3,4\n", 100), "id,b\n1,é\n"} { // zeros that are none
+	// some zero bytes are not UTF-16
+	for _, b := range []string{"", "a\x00,b\n", "a,b\n1,\x00\n2,\x00\x00\n" + strings.Repeat("3,4\n", 100), "id,b\n1,é\n"} {
 		if is := unmarked([]byte(b)); is != "" {
 			t.Errorf("%q is %s", b, is)
 		}
 	}
 }
 
-// TestOneLine: whatever a line holds, the others are read as without it.
+// TestOneLine checks that the content of one line does not change how other lines are read.
 func TestOneLine(t *testing.T) {
 	for _, line := range []string{`9,"fell`, `9,fell"`, `9,"fell from 3" step`, `"`, `""`, `9,"""`, `9,\"`, "9,\xff", `9,a,b,c`, "9,\"a\rb", "# ,", `9,'`, "\r", `,"` + strings.Repeat(`""`, 500)} {
 		var with, without bytes.Buffer
@@ -262,8 +262,8 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// FuzzScan: no bytes are lost in silence. Rows and rejected lines add up to the lines, in whatever parts a file is
-// read, and no error or reason holds a part of the file.
+// FuzzScan checks that nothing is lost silently. Rows and rejected lines add up to the lines, in whatever parts a file
+// is read, and no error or reason quotes the file.
 func FuzzScan(f *testing.F) {
 	f.Add([]byte("a,b\n1,\"x\"\n"), byte(0), int64(3))
 	f.Add([]byte("a;b\n1;\"x\n\"\n\n2;\xe9\r\n"), byte(1), int64(5))
@@ -286,7 +286,7 @@ func FuzzScan(f *testing.F) {
 				t.Fatalf("a row of %d fields under %d names", len(r), len(names))
 			}
 		}
-		// Counted independently: line feeds that are followed by anything, less what is no data.
+		// An independent count: line feeds with anything after them, without lines that are not data.
 		if problem == "" && s.Multiline == nil && s.Encoding == "" && len(content) > 1 && !bytes.HasPrefix(content, []byte{0xff, 0xfe}) && !bytes.HasPrefix(content, []byte{0xfe, 0xff}) {
 			n := int64(0)
 			for _, line := range bytes.Split(bytes.TrimPrefix(content, []byte("\ufeff")), []byte("\n")) {

@@ -8,8 +8,8 @@ import (
 	"github.com/intramuros/intramuros/node/engine/enginetest"
 )
 
-// BenchmarkWorkers compares, in turn on the same data, what the least statement takes in this process and in one of its
-// own: the difference is what the pipe, the watch over memory and a second process cost each statement.
+// BenchmarkWorkers compares, alternating over the same data, the smallest statement in this process and in a process of
+// its own. The difference is the cost of the pipe, the memory watch and a second process for each statement.
 func BenchmarkWorkers(b *testing.B) {
 	path := newDatabase(b, twoPersons...)
 	here := engineWith(b, enginetest.WardCatalog, twoPersons...)
@@ -29,7 +29,7 @@ func BenchmarkWorkers(b *testing.B) {
 	b.ReportMetric(float64(taken[1])/float64(taken[0]), "apart/here")
 }
 
-// BenchmarkWorkersRows is the same for an answer of 100,000 rows of four columns.
+// BenchmarkWorkersRows does the same for an answer of 100,000 rows with four columns.
 func BenchmarkWorkersRows(b *testing.B) {
 	here := engineWith(b, enginetest.WardCatalog, twoPersons...)
 	apart := start(b, Config{Database: newDatabase(b, twoPersons...)}, 1)

@@ -10,8 +10,8 @@ import (
 	"github.com/intramuros/intramuros/node/engine/enginetest"
 )
 
-// TestCaveats: what a hospital has less of than the catalog is told of what a query reads, and of nothing else; the
-// rows have no part in it.
+// TestCaveats checks that the caveats name what a hospital has less of than the catalog, for what a query reads only.
+// Rows do not matter.
 func TestCaveats(t *testing.T) {
 	absent := fragment.Caveat{Kind: fragment.CaveatAbsent, Table: "stay", Column: "town"}
 	rejected := fragment.Caveat{Kind: fragment.CaveatRejected, Table: "stay", Share: 0.02}

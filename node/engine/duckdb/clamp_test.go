@@ -17,11 +17,11 @@ import (
 	"github.com/intramuros/intramuros/node/engine/enginetest"
 )
 
-// lastClamp is how compile writes the last clamp of a row's number.
+// lastClamp matches the last clamp of a row's number as compile writes it.
 var lastClamp = regexp.MustCompile(`CASE WHEN (v\d+) < \S+ THEN \S+ WHEN v\d+ > \S+ THEN \S+ ELSE v\d+ END`)
 
-// TestBenchClamp prints what the last clamp costs, which bounds a patient's part whatever else is known: the
-// processor's time for the same SQL with and without, in turns. BenchmarkWorkers has what a process of its own costs a
+// TestBenchClamp prints the cost of the last clamp, which bounds a patient's part in any case: the processor time of
+// the same SQL with and without it, alternating. BenchmarkWorkers measures the cost of a separate process for each
 // statement.
 func TestBenchClamp(t *testing.T) {
 	if os.Getenv("INTRAMUROS_BENCH") == "" {

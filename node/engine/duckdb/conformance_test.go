@@ -22,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) {
 	worker.Main(map[string]worker.Role{RoleName: Role})
-	// The noise library, which a request's price needs, links glog.
+	// The noise library, which computes a request's price, links glog.
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
 }
 

@@ -54,7 +54,7 @@ func TestLocked(t *testing.T) {
 		}
 		defer e.Close()
 		run(t, e, enginetest.Shapes()["no-keys"]) // what is allowed works
-		// DuckDB itself refuses these, whatever we hand to it.
+		// DuckDB itself refuses these, whatever is passed to it.
 		for _, s := range []string{
 			"COPY (SELECT 1) TO '" + filepath.Join(t.TempDir(), "x.csv") + "'", "ATTACH '" + filepath.Join(t.TempDir(), "x.duckdb") + "'", "ATTACH ':memory:' AS other; EXPORT DATABASE '" + t.TempDir() + "'",
 			"INSTALL httpfs", "LOAD httpfs", "INSTALL 'https://example.org/x.duckdb_extension'", "SET enable_external_access = true", "SET threads = 1", "RESET lock_configuration", "SET lock_configuration = false",
@@ -66,7 +66,7 @@ func TestLocked(t *testing.T) {
 				t.Errorf("files=%v: DuckDB ran %s", files, s)
 			}
 		}
-		// The engine hands over nothing but a SELECT.
+		// The engine passes only a SELECT.
 		for _, s := range []string{
 			"CREATE TABLE x(a INT)", "COPY (SELECT 1) TO '" + filepath.Join(folder, "event", "x.csv") + "'", "PRAGMA enable_profiling", "DROP VIEW logical.event", "SELECT 1; SELECT 2", "CREATE TABLE x(a INT); SELECT 1", "EXPLAIN SELECT 1", "BEGIN", "CHECKPOINT", "CALL pragma_version()",
 		} {
@@ -80,7 +80,7 @@ func TestLocked(t *testing.T) {
 	}
 }
 
-// TestErrorsHideValues: DuckDB's messages quote values, the engine's do not.
+// TestErrorsHideValues checks that the engine's errors quote no values, unlike DuckDB's.
 func TestErrorsHideValues(t *testing.T) {
 	e := engineWith(t, enginetest.WardCatalog, wardTables...)
 	err := e.driver.Query(context.Background(), "SELECT CAST('secret' AS BIGINT)", false, func([]any) error { return nil })
@@ -169,7 +169,7 @@ func TestFolder(t *testing.T) {
 	if s := plan.String(); !strings.Contains(s, "kind") || strings.Contains(s, "urgent") || strings.Contains(s, "free") {
 		t.Errorf("the plan reads other columns:\n%s", s)
 	}
-	// The data version follows the files.
+	// The data version changes with the files.
 	before, err := e.DataVersion(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -191,7 +191,7 @@ func TestFolder(t *testing.T) {
 	}
 }
 
-// What was read once is known until somebody touches a file, however its size and its time of writing come back.
+// A file's version is kept until somebody touches the file, even if its size and write time return to the same values.
 func TestDataVersionIsKept(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("files have no time of change")
@@ -213,7 +213,8 @@ func TestDataVersionIsKept(t *testing.T) {
 		return v
 	}
 	before := version()
-	for began := time.Now(); e.version.Load() == nil; time.Sleep(50 * time.Millisecond) { // until the file's last change is old
+	// until the file's last change is old
+	for began := time.Now(); e.version.Load() == nil; time.Sleep(50 * time.Millisecond) {
 		if version() != before || time.Since(began) > time.Minute {
 			t.Fatal("the version changes, or is never kept")
 		}
@@ -240,7 +241,8 @@ func TestDataVersionIsKept(t *testing.T) {
 	if version() == before {
 		t.Error("another byte in a file does not change the version")
 	}
-	if kept := e.version.Load(); kept.version != before && time.Since(wrote) < coarseTick { // as on a machine that is not too busy
+	// on a machine that is not too busy
+	if kept := e.version.Load(); kept.version != before && time.Since(wrote) < coarseTick {
 		t.Error("what is read of a file that was just written is believed to be the last word")
 	}
 }
@@ -316,7 +318,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// TestClosed: what is wrong with one table's source closes that table, and says why; the others answer.
+// TestClosed checks that a fault in one table's source closes that table and says why. The others answer.
 func TestClosed(t *testing.T) {
 	ctx := context.Background()
 	folder := t.TempDir()
@@ -366,11 +368,11 @@ func TestClosed(t *testing.T) {
 	}
 }
 
-// TestSpill: a fragment whose groups need several times the memory spills, into the folder that is
-// given and nowhere else, and leaves nothing there. Without a folder it fails, and says what to do.
+// TestSpill checks that a fragment whose groups need several times the memory spills only into the given folder, and
+// leaves nothing there. Without a folder it fails and says what to do.
 func TestSpill(t *testing.T) {
 	above := t.TempDir()
-	t.Chdir(above) // where DuckDB would spill if nothing were said
+	t.Chdir(above) // DuckDB's default place to spill
 	spill := filepath.Join(above, "spill")
 	path := newDatabase(t, "CREATE TABLE person(id BIGINT)", "CREATE TABLE event AS SELECT range % 1600000 AS id, 'kind number ' || (range * 7919 % 1000003) AS kind FROM range(3200000)")
 	distinct := &fragment.Fragment{Relations: events, Patient: evID, Norm: fragment.L2, MaxGroups: 2, MaxRows: 3, Keys: []fragment.Key{{Expr: op(expr.OpModulo, evID, expr.Literal(value.Int(2)))}, {Expr: op(expr.OpLike, evKind, expr.Literal(value.Text("%7")))}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}, {Kind: fragment.PartialPatients}}}
@@ -433,7 +435,7 @@ func TestSpill(t *testing.T) {
 	}
 }
 
-// bytesBelow adds up the files below a folder, which may come and go meanwhile.
+// bytesBelow adds up the files below a folder. Files may appear and disappear meanwhile.
 func bytesBelow(folder string) (n int64) {
 	_ = filepath.WalkDir(folder, func(_ string, entry fs.DirEntry, err error) error {
 		if err == nil && !entry.IsDir() {
@@ -446,8 +448,8 @@ func bytesBelow(folder string) (n int64) {
 	return n
 }
 
-// TestHive: folders such as day=2020-01-01 below a table's are a column, read by default or by pattern;
-// folders that a filter excludes are not opened; one that says nonsense is NULL, and raises nothing.
+// TestHive checks that folders such as day=2020-01-01 below a table's folder become a column, read by default or by
+// pattern. Folders that a filter excludes are not opened. A name without a valid value is NULL and raises nothing.
 func TestHive(t *testing.T) {
 	folder := t.TempDir()
 	newDatabase(t, "COPY (SELECT range % 25 AS id, range % 6 + 1 AS unit, 'k' || range % 3 AS kind, DATE '2020-01-01' + (range % 4)::INT AS day FROM range(200)) TO '"+filepath.Join(folder, "event")+"' (FORMAT parquet, PARTITION_BY (day, unit))")
@@ -485,7 +487,7 @@ func TestHive(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// A file that is no Parquet shows whether it is opened.
+	// A file that is not Parquet shows whether it is opened.
 	e, err := Open(context.Background(), Config{Folder: folder}, testcatalog.Parse(t, enginetest.WardCatalog), "A", testKey)
 	if err != nil {
 		t.Fatal(err)
@@ -510,7 +512,7 @@ func TestHive(t *testing.T) {
 	}
 }
 
-// TestTwoNodes: two engines read one file at once, and neither can write it.
+// TestTwoNodes checks that two engines can read one file at once, and that neither can write it.
 func TestTwoNodes(t *testing.T) {
 	path := newDatabase(t, append(wardTables, "INSERT INTO person VALUES (1, 'F', 50), (2, 'M', 60)")...)
 	if err := os.Chmod(path, 0o400); err != nil {
@@ -520,7 +522,7 @@ func TestTwoNodes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The same database again in another process is what DuckDB would refuse if either could write.
+	// DuckDB would refuse the same database in another process if either could write.
 	if os.Getenv("TEST_SECOND_NODE") != "" {
 		path = os.Getenv("TEST_SECOND_NODE")
 	}
@@ -583,7 +585,7 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// Columns of which most values stand in a row or two single somebody out, and long texts may; measurements, years and
+// Columns in which most values occur in a row or two identify somebody, and long texts may. Measurements, years and
 // codes do not.
 func TestDescribeWhatSinglesOut(t *testing.T) {
 	path := newDatabase(t, `CREATE TABLE stay AS SELECT range // 300 AS ward, 1940 + range % 70 AS year, 7000000 + range * 10 // 11 AS stay_number,

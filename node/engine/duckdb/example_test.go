@@ -22,7 +22,7 @@ func folder() (path string, remove func()) {
 	return path, func() { _ = os.RemoveAll(path) }
 }
 
-// What files hold is described, to begin a catalog with.
+// Describe lists what files contain, as a start for a catalog.
 func ExampleDescribe() {
 	path, remove := folder()
 	defer remove()
@@ -40,7 +40,7 @@ func ExampleDescribe() {
 	// person.csv age int
 }
 
-// An engine finds what in the data is not as the catalog says: here two rows have one key.
+// An engine finds differences between data and catalog. Here two rows have the same key.
 func ExampleEngine() {
 	path, remove := folder()
 	defer remove()

@@ -27,7 +27,7 @@ import (
 	"github.com/intramuros/intramuros/node/engine/enginetest"
 )
 
-// read gives all rows of the table as the engine's view has them, NULLs as "".
+// readView returns all rows of the table from the engine's view, with NULLs as "".
 func readView(t testing.TB, e *Engine, table string) (rows [][]string) {
 	t.Helper()
 	columns := []string{}
@@ -61,7 +61,7 @@ func openFolder(t testing.TB, catalog, settings string, files map[string][]byte)
 	return e
 }
 
-// startFolder is openFolder as a node does it, with DuckDB in processes of its own.
+// startFolder is openFolder with DuckDB in processes of its own, as a node uses it.
 func startFolder(t testing.TB, catalog string, cfg Config) *Engine {
 	t.Helper()
 	e, err := Start(context.Background(), cfg, Workers{Most: 1}, testcatalog.Parse(t, catalog), "A", testKey)
@@ -72,7 +72,7 @@ func startFolder(t testing.TB, catalog string, cfg Config) *Engine {
 	return e
 }
 
-// newFolder makes files of a folder, and the engine's part of node.yaml that reads them.
+// newFolder creates a folder of files, and the engine's part of node.yaml that reads them.
 func newFolder(t testing.TB, settings string, files map[string][]byte) Config {
 	t.Helper()
 	folder := t.TempDir()
@@ -95,7 +95,7 @@ func newFolder(t testing.TB, settings string, files map[string][]byte) Config {
 	return cfg
 }
 
-// testdata is a file that stays.py there wrote.
+// testdata returns a file that stays.py wrote.
 func testdata(t testing.TB, name string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("testdata", name))
@@ -105,7 +105,7 @@ func testdata(t testing.TB, name string) []byte {
 	return b
 }
 
-// write writes the right values as a CSV file whose cells a program writes in its way.
+// write writes the right values as a CSV file. cell writes a cell in a program's form.
 func write(delimiter, end string, cell func(column int, s string) string) string {
 	var b strings.Builder
 	b.WriteString(strings.Join([]string{"id", "code", "town", "weight", "n", "day", "at", "dead"}, delimiter) + end)
@@ -121,8 +121,8 @@ func write(delimiter, end string, cell func(column int, s string) string) string
 
 func quoted(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
 
-// TestRightValues: five dialects of CSV, Parquet files of three writers and a database have the same rows, and nothing
-// to report.
+// TestRightValues checks that five dialects of CSV, Parquet files of three writers and a database have the same rows,
+// without findings.
 func TestRightValues(t *testing.T) {
 	encode := func(e interface {
 		String(string) (string, error)
@@ -209,7 +209,8 @@ func TestRightValues(t *testing.T) {
 	}
 }
 
-// TestRawTexts: a column of texts reads the same from a database and from a file, and as PostgreSQL and Trino read it.
+// TestRawTexts checks that a column of texts is read in the same way from a database and from a file, and as on
+// PostgreSQL and Trino.
 func TestRawTexts(t *testing.T) {
 	var rows []string
 	file := "id,v\n"
@@ -233,7 +234,7 @@ func TestRawTexts(t *testing.T) {
 	}
 }
 
-// TestFieldCases: what was met in hospitals is read, or told, alike in a database, Parquet and CSV.
+// TestFieldCases checks that cases from hospitals are read or reported in the same way in a database, Parquet and CSV.
 func TestFieldCases(t *testing.T) {
 	var rows []string
 	file := strings.Join(enginetest.FieldColumns, ",") + "\n"
@@ -266,7 +267,7 @@ func TestFieldCases(t *testing.T) {
 	}
 }
 
-// TestOddTypes: amounts, days without end and lists are read, or told, as on the other engines.
+// TestOddTypes checks that amounts, days without end and lists are read or reported as on the other engines.
 func TestOddTypes(t *testing.T) {
 	cfg := Config{Timezone: enginetest.Zone, Database: newDatabase(t, "CREATE TABLE odd (id BIGINT, cost DECIMAL(18,2), until TIMESTAMP, day DATE, seen TIMESTAMPTZ, tags INT[])",
 		"INSERT INTO odd VALUES (1, 1234.5, '2023-07-01 12:00', '2023-07-01', '2023-07-01 23:30:00+00', [1, 2]), (2, 1234.5, 'infinity', 'infinity', 'infinity', [1]), (3, 1234.5, '2023-07-01 12:00', '-infinity', '-infinity', [1])")}
@@ -279,7 +280,7 @@ func TestOddTypes(t *testing.T) {
 	enginetest.OddTypes(t, "DuckDB", "INTEGER[]", e, c)
 }
 
-// TestBlankIds: an id that is empty or blank is one patient's, and told.
+// TestBlankIds checks that empty and blank ids count as one patient's, and are reported.
 func TestBlankIds(t *testing.T) {
 	c := testcatalog.Parse(t, "catalog: c\ntables: {stay: {patient: id, columns: {id: {type: text, nullable: false}}}}")
 	e, err := Open(t.Context(), Config{Database: newDatabase(t, "CREATE TABLE stay AS SELECT * FROM (VALUES ('a'), (''), (' '), (NULL)) v(id)")}, c, "A", testKey)
@@ -292,8 +293,8 @@ func TestBlankIds(t *testing.T) {
 	}
 }
 
-// A time of the day in another zone than the hospital's is that instant. One that the clocks there skipped is an hour
-// later, as if they had not been changed; one that they showed twice is the second.
+// A time of day in another zone than the hospital's means that instant. A time that the clocks there skipped is an hour
+// later, as if they had not been changed. A time that they showed twice means the second.
 func TestSkippedHour(t *testing.T) {
 	const catalog = `
 catalog: times
@@ -306,7 +307,7 @@ tables:
 `
 	file := "id,at\n1,2023-03-26 01:30\n2,2023-03-26 02:30\n3,2023-03-26 03:30\n4,2023-10-29 01:30\n5,2023-10-29 02:30\n6,2023-10-29 03:30\n"
 	for zone, want := range map[string][]string{
-		"Europe/Paris": {"01:30", "02:30", "03:30", "01:30", "02:30", "03:30"}, // as they stand
+		"Europe/Paris": {"01:30", "02:30", "03:30", "01:30", "02:30", "03:30"}, // unchanged
 		"UTC":          {"00:30", "01:30", "01:30", "23:30", "01:30", "02:30"},
 	} {
 		e := openFolder(t, catalog, "csv: {timezone: Europe/Paris}\ntimezone: "+zone, map[string][]byte{"stay.csv": []byte(file)})
@@ -330,7 +331,7 @@ func duckdbRows() []string {
 		"INSERT INTO stay FROM " + enginetest.StayValues()}
 }
 
-// duckdbFile gives the bytes of a file that DuckDB writes.
+// duckdbFile returns the bytes of a file that DuckDB writes.
 func duckdbFile(t testing.TB, statement string) []byte {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "file")
@@ -342,7 +343,7 @@ func duckdbFile(t testing.TB, statement string) []byte {
 	return b
 }
 
-// arrowParquet writes the right values as arrow-go does: timestamps as the time of the day, or as instants of UTC.
+// arrowParquet writes the right values as arrow-go does: timestamps as the time of day, or as instants in UTC.
 func arrowParquet(t testing.TB, local bool) []byte {
 	t.Helper()
 	instant := &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: "UTC"}
@@ -358,7 +359,7 @@ func arrowParquet(t testing.TB, local bool) []byte {
 	defer b.Release()
 	for _, r := range enginetest.Stays {
 		for i, cell := range r {
-			if i == 6 && !local { // Paris is an hour before UTC in winter, two in summer, and was on UTC in 1931
+			if i == 6 && !local { // Paris is an hour ahead of UTC in winter, two in summer, and was on UTC in 1931
 				cell = map[string]string{"2023-03-05T14:30:00": "2023-03-05T13:30:00", "2023-07-01T23:59:59.5": "2023-07-01T21:59:59.5"}[cell]
 				if r[0] == "3" {
 					cell = r[6]
@@ -387,7 +388,7 @@ func arrowParquet(t testing.TB, local bool) []byte {
 	return out.Bytes()
 }
 
-// TestFindings: what does not fit is told before anything is answered, in counts, and closes its table.
+// TestFindings checks that what does not fit is reported before anything is answered, as counts, and closes its table.
 func TestFindings(t *testing.T) {
 	small := `
 catalog: small
@@ -414,7 +415,7 @@ tables:
 		name, config string
 		files        map[string][]byte
 		want         []string
-		rows         int // -1: the table is not offered at all
+		rows         int // -1: the table is not offered
 	}{
 		{"a line too long", "", lines("id,x\n1,2\n2,3,4\n3,4\n"), []string{"error stay. loses 1 of 3 lines, which do not fit: 1 have another number of fields than the header. Mend the files, or csv in node.yaml; or accept the loss there by max_rejected"}, 2},
 		{"accepted", "csv: {max_rejected: 34 %}", lines("id,x\n1,2\n2,3,4\n3,4\n"), []string{"warning stay. loses 1 of 3 lines, which do not fit: 1 have another number of fields than the header; node.yaml accepts it"}, 2},
@@ -473,7 +474,7 @@ tables:
 		if diff := cmp.Diff(test.want, found); diff != "" {
 			t.Errorf("%s: %s", test.name, diff)
 		}
-		// A node finds the same: one bad table closes that table, not the node.
+		// A node finds the same: a bad table closes itself, not the node.
 		apart := enginetest.Findings(t, startFolder(t, small, e.config))
 		for i := range apart {
 			apart[i] = strings.ReplaceAll(apart[i], e.config.Folder, "FOLDER")
@@ -490,8 +491,8 @@ tables:
 	}
 }
 
-// TestDaysAndMonths: where days and months are declared the wrong way round, two in five days still read, as other
-// days.
+// TestDaysAndMonths checks the declaration of days and months in the wrong order: two in five days can still be read,
+// as other days.
 func TestDaysAndMonths(t *testing.T) {
 	file := "id,day\n"
 	for i := range 30 {
@@ -511,7 +512,7 @@ func TestDaysAndMonths(t *testing.T) {
 	}
 }
 
-// TestOddParquet: what other programs write into Parquet files is read, or closes its table before a query meets it.
+// TestOddParquet checks that Parquet files of other programs are read, or close their table before a query.
 func TestOddParquet(t *testing.T) {
 	const catalog = `
 catalog: odd
@@ -559,7 +560,7 @@ tables:
 		name  string
 		files map[string][]byte
 		rows  [][]string
-		want  string // what is found, but for columns that are absent
+		want  string // the findings, without those on missing columns
 	}{
 		{"texts that no one marked as such", map[string][]byte{"stay.parquet": bytes("Orléans")}, [][]string{{"1", "", "Orléans", ""}}, ""},
 		{"bytes that are no text", map[string][]byte{"stay.parquet": bytes("Orl\xe9ans")}, [][]string{{"1", "", "", ""}}, "error stay.town has 1 values that are no text and read as NULL: more than 90 % of them. Map another column, mend the catalog, or accept it in node.yaml by the table's max_unusable"},
@@ -588,7 +589,7 @@ tables:
 	}
 }
 
-// TestRelativeFolder: a folder that is named from where one stands has the tables that it has by its whole path.
+// TestRelativeFolder checks that a relative path of a folder gives the same tables as its absolute path.
 func TestRelativeFolder(t *testing.T) {
 	const catalog = "catalog: c\ntables: {stay: {patient: id, columns: {id: {type: int, nullable: false}}}, lab: {patient: id, columns: {id: {type: int, nullable: false}}}}"
 	cfg := newFolder(t, "", map[string][]byte{"stay.csv": []byte("id\n1\n"), "lab/day=1/1.csv": []byte("id\n2\n")})
@@ -609,7 +610,7 @@ func TestRelativeFolder(t *testing.T) {
 	}
 }
 
-// TestFilesThatAppear: of files that come while a node runs, those that fit are read, and one that is not read is
+// TestFilesThatAppear checks files that appear while a node runs: those that fit are read, and one that is not read is
 // noticed.
 func TestFilesThatAppear(t *testing.T) {
 	const catalog = "catalog: c\ntables: {stay: {patient: id, columns: {id: {type: int, nullable: false}, x: {type: int}}}}"
@@ -626,7 +627,7 @@ func TestFilesThatAppear(t *testing.T) {
 		}
 		return s
 	}
-	put("2.csv", "more,id,x\n7,3,4\n") // a column that the catalog has not
+	put("2.csv", "more,id,x\n7,3,4\n") // a column that the catalog does not have
 	if diff := cmp.Diff([][]string{{"1", "2"}, {"3", "4"}}, readView(t, e, "stay")); diff != "" {
 		t.Error(diff)
 	}
@@ -647,7 +648,7 @@ func TestFilesThatAppear(t *testing.T) {
 	}
 }
 
-// TestLaterVersion: a file of a later DuckDB is refused with the way out.
+// TestLaterVersion checks that a file of a later DuckDB is refused with a way out.
 func TestLaterVersion(t *testing.T) {
 	path := newDatabase(t, "CREATE TABLE stay (id BIGINT)")
 	b, err := os.ReadFile(path)
@@ -657,7 +658,7 @@ func TestLaterVersion(t *testing.T) {
 	if string(b[8:12]) != "DUCK" {
 		t.Fatalf("the file begins with %q", b[:16])
 	}
-	// The storage version is another one, and the header's checksum is right again: it is the exclusive or of its words'
+	// The test changes the storage version and corrects the header's checksum, which is the exclusive or of its words'
 	// products.
 	const factor = 0xbf58476d1ce4e5b9
 	word := binary.LittleEndian.Uint64(b[8:])
@@ -672,8 +673,7 @@ func TestLaterVersion(t *testing.T) {
 	}
 }
 
-// FuzzFiles: whatever a file holds, what a node would say of it quotes nothing of it, and a query over it counts as
-// many rows as check says there are.
+// FuzzFiles checks that a node's messages quote nothing of a file, and that a query counts as many rows as the check.
 func FuzzFiles(f *testing.F) {
 	f.Add([]byte("id,code\n1,SECRET\n"))
 	f.Add([]byte("id,code\n1,\"SECRET\n2,SECRET,SECRET\n\xe9\n"))
@@ -712,8 +712,8 @@ func FuzzFiles(f *testing.F) {
 	})
 }
 
-// TestKeyThatLeads: a key by which other tables reach their patient may be none where these are not there; where they
-// are, it closes them.
+// TestKeyThatLeads checks a key by which other tables reach their patient. It may be `none` if these tables are not
+// here; otherwise it closes them.
 func TestKeyThatLeads(t *testing.T) {
 	c := testcatalog.Parse(t, `
 catalog: leads

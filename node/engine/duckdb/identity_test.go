@@ -10,7 +10,7 @@ import (
 	"github.com/intramuros/intramuros/node/engine/enginetest"
 )
 
-// No two patients become one: see enginetest.Identities.
+// No two patients are merged: see enginetest.Identities.
 func TestIdentities(t *testing.T) {
 	enginetest.Identities(t, append(enginetest.SpelledIDs("id VARCHAR"),
 		enginetest.ID("id BIGINT", "int", "", "1", "-7", "9223372036854775807"),
@@ -46,7 +46,7 @@ func TestIdentities(t *testing.T) {
 	})
 }
 
-// The same of a CSV file, whose columns are texts.
+// The same for a CSV file, whose columns are texts.
 func TestIdentitiesOfCSV(t *testing.T) {
 	enginetest.Identities(t, []enginetest.Identity{
 		enginetest.ID("id", "int", "", "712", "-3"),

@@ -10,8 +10,8 @@ import (
 	"github.com/intramuros/intramuros/node/engine/enginetest"
 )
 
-// TestPartsInACollation: a row is of the part of which it has the value by its bytes, whatever a collation calls equal:
-// it would be of two parts, and two patients', otherwise.
+// TestPartsInACollation checks that the bytes of a row's value decide its part, whatever a collation calls equal.
+// Otherwise a row would be in two parts, and belong to two patients.
 func TestPartsInACollation(t *testing.T) {
 	c := testcatalog.Parse(t, `
 catalog: bills

@@ -12,7 +12,7 @@ import (
 	"github.com/intramuros/intramuros/node/engine/enginetest"
 )
 
-// script gives statements for a database of the catalog enginetest.Promising.
+// script returns statements for a database of the catalog enginetest.Promising.
 func script(more ...string) []string {
 	var all []string
 	for name, columns := range enginetest.PromisingTables {
@@ -21,7 +21,7 @@ func script(more ...string) []string {
 	return append(append(all, enginetest.Promise...), more...)
 }
 
-// One patient breaks what the catalog promises, in files under an open engine that has verified them: see
+// One patient breaks what the catalog promises, in files of an open engine that has verified them: see
 // enginetest.Promises.
 func TestPromises(t *testing.T) {
 	t.Run("as streams", func(t *testing.T) { promises(t, func(e *Engine) enginetest.Engine { return e }) })
@@ -70,8 +70,8 @@ func promises(t *testing.T, by func(*Engine) enginetest.Engine) {
 	}
 }
 
-// A state is named by what nobody sets: a file that is rewritten with as many bytes, and given its old time, is
-// another.
+// The name of a state depends on what nobody can set. A file that is rewritten with the same size and its old time is
+// another state.
 func TestState(t *testing.T) {
 	folder := t.TempDir()
 	path := filepath.Join(folder, "person.csv")
@@ -110,7 +110,7 @@ func TestState(t *testing.T) {
 	}
 }
 
-// A database that is written to while it is open is refused; one that takes its place is not read.
+// A database that is written to while it is open is refused. A file that replaces it is not read.
 func TestDatabaseWrittenTo(t *testing.T) {
 	c := testcatalog.Parse(t, enginetest.Promising)
 	path := newDatabase(t, script()...)
@@ -167,5 +167,5 @@ func TestPromisesOfViews(t *testing.T) {
 	}
 }
 
-// turning is an engine that can become another.
+// turning is an engine that can be replaced by another.
 type turning struct{ *Engine }

@@ -22,10 +22,10 @@ import (
 	"github.com/intramuros/intramuros/node/engine/stream"
 )
 
-// shape is a question as a fragment, and as a person asks it without privacy.
+// shape is a question as a fragment, and as SQL without privacy.
 type shape struct {
 	name, plain string
-	goal        float64 // of the ratio to the plain question
+	goal        float64 // the largest allowed ratio to the question without privacy
 	fragment.Fragment
 }
 
@@ -69,7 +69,7 @@ func shapes(t testing.TB) []shape {
 	return all
 }
 
-// shapeTables fills the tables: neither is stored by patient, and a patient has 40 events.
+// shapeTables fills the tables. They are not stored by patient; a patient has 40 events.
 func shapeTables(rows int) []string {
 	return []string{
 		fmt.Sprintf("CREATE TABLE person AS SELECT i AS id, i * 7919 %% 100 AS age, i * 31 %% 10 AS grp FROM range(%d) AS s(i)", rows/40),
@@ -78,7 +78,7 @@ func shapeTables(rows int) []string {
 	}
 }
 
-// fastest is the least processor time of three, which others on the machine disturb less than the clock.
+// fastest is the least processor time of three runs. Other load affects it less than elapsed time.
 func fastest(t *testing.T, do func() error) time.Duration {
 	t.Helper()
 	least := time.Duration(0)
@@ -94,9 +94,9 @@ func fastest(t *testing.T, do func() error) time.Duration {
 	return least
 }
 
-// TestBenchShapes prints how long a fragment takes in DuckDB alone and as a stream, as multiples of what the question
-// takes without privacy in the same database and run. INTRAMUROS_BENCH_ROWS are the rows; it fails where a ratio misses
-// its goal by half.
+// TestBenchShapes prints the time of a fragment in DuckDB alone and as a stream, as multiples of the time without
+// privacy in the same database and run. INTRAMUROS_BENCH_ROWS is the number of rows. It fails if a ratio exceeds its
+// goal by half.
 func TestBenchShapes(t *testing.T) {
 	if os.Getenv("INTRAMUROS_BENCH") == "" {
 		t.Skip("INTRAMUROS_BENCH is not set: the benchmark takes minutes")

@@ -20,8 +20,8 @@ import (
 	"github.com/intramuros/intramuros/node/engine/enginetest"
 )
 
-// TestStatisticsThatLie: the footer of a Parquet file says that a column is within its bounds, and one row is not. The
-// engine believes footers and simplifies what it computes by them; what enters a sum is bounded all the same.
+// TestStatisticsThatLie uses a Parquet footer that says that a column is within its bounds, although one row is not.
+// The engine trusts footers and simplifies computations by them. What enters a sum must still be bounded.
 func TestStatisticsThatLie(t *testing.T) {
 	const whole, real = int64(123456789), 123456789.5
 	folder := t.TempDir()
@@ -47,7 +47,7 @@ tables:
 	}
 	defer e.Close()
 	x := expr.Column("p", "x", value.TypeFloat)
-	// The one row of a patient, and rows that may be several: those of a patient twice.
+	// The only row of a patient, and rows that may be several: those of a patient twice.
 	twice := &fragment.Query{SetOp: fragment.SetOpUnionAll, Patient: "id"}
 	for range 2 {
 		input := &fragment.Query{Relations: persons, Patient: "id"}
@@ -61,7 +61,7 @@ tables:
 	}
 }
 
-// within fails where the part of a patient is beyond what is declared of it.
+// within fails if a patient's part exceeds what is declared.
 func within(t *testing.T, e *Engine, c *catalog.Catalog, x *expr.Expr, relations []fragment.Relation) {
 	t.Helper()
 	f := &fragment.Fragment{Relations: relations, Patient: pID, Keys: []fragment.Key{{Expr: pID}}, Norm: fragment.L2, MaxGroups: 1, MaxRows: 1}
@@ -85,7 +85,7 @@ func within(t *testing.T, e *Engine, c *catalog.Catalog, x *expr.Expr, relations
 	}
 }
 
-// rewriteFooter puts other numbers into the statistics of a Parquet file.
+// rewriteFooter changes numbers in the statistics of a Parquet file.
 func rewriteFooter(t *testing.T, file string, lies map[uint64]uint64) {
 	t.Helper()
 	b, err := os.ReadFile(file)
@@ -105,8 +105,8 @@ func rewriteFooter(t *testing.T, file string, lies map[uint64]uint64) {
 	}
 }
 
-// TestGroupsThatLie: one patient's id, and one value to group by, are beyond what the footer says. Both are read as
-// they are; grouping by numbers of a small range must not fail by them, nor take them for others.
+// TestGroupsThatLie uses a patient's id and a group value outside the footer's range. Both must be read exactly.
+// Grouping by numbers of a small range must not fail or confuse them with others.
 func TestGroupsThatLie(t *testing.T) {
 	const far = 1 << 32
 	event := fragment.Relation{Name: "e", Table: "event"}

@@ -21,15 +21,15 @@ import (
 	"github.com/intramuros/intramuros/node/engine/stream"
 )
 
-// compiled is an engine that leaves all to DuckDB.
+// compiled is an engine that lets DuckDB compute everything.
 type compiled struct{ *Engine }
 
 func (c compiled) Run(ctx context.Context, f *fragment.Fragment, p *fragment.Proof, alloc memory.Allocator, send func(arrow.Record) error) error {
 	return c.RunCompiled(ctx, f, p, alloc, send)
 }
 
-// TestStreamEqualsSQL: every shape of the benchmark gives the same integers as a stream and in SQL, in one reading and
-// in several, here and in a worker; and what does not fit is left to DuckDB.
+// TestStreamEqualsSQL checks that every shape of the benchmark gives the same integers as a stream and in SQL, in one
+// reading and in several, here and in a worker. What does not fit is left to DuckDB.
 func TestStreamEqualsSQL(t *testing.T) {
 	c := testcatalog.Parse(t, enginetest.BenchCatalog)
 	path := newDatabase(t, shapeTables(60_000)...)
@@ -53,7 +53,7 @@ func TestStreamEqualsSQL(t *testing.T) {
 		if streamed := strings.HasPrefix(text, engine.Streamed); streamed == p.OneRow {
 			t.Errorf("%s: streamed: %v", s.name, streamed)
 		}
-		for _, room := range []int64{1 << 30, 600_000, 1000} { // all, a part, too little
+		for _, room := range []int64{1 << 30, 600_000, 1000} { // everything fits, a part, too little
 			here.driver.db.room = room
 			if got, _, _ := enginetest.Exact(t, here, c, f); !cmp.Equal(want, got) {
 				t.Errorf("%s in %d bytes: %s", s.name, room, cmp.Diff(want, got))
@@ -65,13 +65,14 @@ func TestStreamEqualsSQL(t *testing.T) {
 	}
 }
 
-// counting is a plan of the rows of a patient.
+// counting is a plan that counts a patient's rows.
 func counting() *stream.Plan {
 	clip := stream.Clip{Limit: 1 << 40, Root: 1}
 	return &stream.Plan{Patient: value.TypeInt, Parts: []stream.Part{{Kind: fragment.PartialRows, Cell: -1, Unit: 1, Size: 1, Weight: 1, Cap: 1 << 40}}, Single: clip}
 }
 
-// TestStreamReadsAgain: rows that do not fit are read several times, and one patient who does not fit is too much.
+// TestStreamReadsAgain checks that rows that do not fit are read several times, and that one patient who does not fit
+// is too much.
 func TestStreamReadsAgain(t *testing.T) {
 	e := engineWith(t, enginetest.WardCatalog, twoPersons...)
 	for _, of := range []struct {
@@ -81,7 +82,8 @@ func TestStreamReadsAgain(t *testing.T) {
 		{"SELECT i % 1000 AS patient FROM range(300000) AS t(i)", "[300000] <nil>", 64 << 20},
 		{"SELECT i % 1000 AS patient FROM range(300000) AS t(i)", "[300000] <nil>", 1 << 20},
 		{"SELECT CASE i % 4 WHEN 0 THEN i ELSE 7 END AS patient FROM range(300000) AS t(i)", "[] " + stream.ErrTooMuch.Error(), 1 << 20},
-		{"SELECT 7::BIGINT AS patient FROM range(300000) AS t(i)", "[300000] <nil>", 1 << 20}, // whose rows come together
+		// rows of a patient that come together
+		{"SELECT 7::BIGINT AS patient FROM range(300000) AS t(i)", "[300000] <nil>", 1 << 20},
 		{"SELECT NULL::BIGINT AS patient FROM range(300000) AS t(i)", "[0] <nil>", 1 << 20},
 		{"SELECT i AS patient FROM range(0) AS t(i)", "[0] <nil>", 1 << 20},
 	} {
@@ -97,8 +99,8 @@ func TestStreamReadsAgain(t *testing.T) {
 	}
 }
 
-// TestStreamIsCancelled: a stream ends within 100 ms of its context, here and in a worker, and the engine goes on. (On
-// a machine that does much else one of some tries does.)
+// TestStreamIsCancelled checks that a stream ends within 100 ms of its context, here and in a worker, and that the
+// engine continues. (On a busy machine, one of several tries must.)
 func TestStreamIsCancelled(t *testing.T) {
 	const soon, tries = 100 * time.Millisecond, 30
 	apart := start(t, Config{Database: newDatabase(t, twoPersons...)}, 1)
@@ -121,7 +123,7 @@ func TestStreamIsCancelled(t *testing.T) {
 	}
 }
 
-// lateness is how long after its context a stream ends, whose context ends once rows were handed over.
+// lateness is how long a stream continues after its context ended. The context ends once rows were passed.
 func lateness(t *testing.T, e *Engine, rows string) (time.Duration, error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -135,7 +137,7 @@ func lateness(t *testing.T, e *Engine, rows string) (time.Duration, error) {
 	return ended.Sub(<-at), err
 }
 
-// TestStreamIsOurs: nobody else hands rows to an operator, and no column is read as what it is not.
+// TestStreamIsOurs checks that nobody else can pass rows to an operator, and that no column is read as another type.
 func TestStreamIsOurs(t *testing.T) {
 	e := engineWith(t, enginetest.WardCatalog, twoPersons...)
 	for _, sql := range []string{"SELECT " + adds + "(1::BIGINT, 2)", "SELECT " + adds + "(i) FROM range(3) AS t(i)"} {

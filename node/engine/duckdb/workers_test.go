@@ -23,7 +23,7 @@ import (
 	"github.com/intramuros/intramuros/node/engine/enginetest"
 )
 
-// start opens an engine whose DuckDB runs in workers.
+// start opens an engine with DuckDB in workers.
 func start(t testing.TB, cfg Config, most int) *Engine {
 	t.Helper()
 	e, err := Start(context.Background(), cfg, Workers{Most: most, Log: slog.New(slog.DiscardHandler)}, testcatalog.Parse(t, enginetest.WardCatalog), enginetest.Hospital, testKey)
@@ -34,14 +34,14 @@ func start(t testing.TB, cfg Config, most int) *Engine {
 	return e
 }
 
-// The statements of the tests heed no interrupt: DuckDB computes both while it prepares them.
+// These statements ignore interrupts: DuckDB computes both while it prepares them.
 const (
 	endless  = "SELECT levenshtein(repeat('a', 400000), repeat('b', 400000))"
 	gluttony = "SELECT generate_series(1, 1000000000)"
 )
 
-// kill has one process of an engine be ended in the midst of a statement. On a busy machine the time may be over before
-// the process has begun; then it has more.
+// kill makes a process of the engine be ended in the middle of a statement. On a busy machine the time may be over
+// before the process has begun; then it gets more time.
 func kill(t *testing.T, e *Engine) {
 	t.Helper()
 	for after := 100 * time.Millisecond; ; after *= 2 {
@@ -71,7 +71,8 @@ func one(ctx context.Context, e *Engine) error {
 
 var twoPersons = append(wardTables[:len(wardTables):len(wardTables)], "INSERT INTO person VALUES (1, 'F', 50), (2, 'M', 60)")
 
-// TestWorkersAnswerAlike: every shape of fragment has the same partial aggregates as in this process, by the same key.
+// TestWorkersAnswerAlike checks that every shape of fragment has the same partial aggregates as in this process, with
+// the same key.
 func TestWorkersAnswerAlike(t *testing.T) {
 	path := newDatabase(t, append(twoPersons, "INSERT INTO event SELECT range % 9, range % 5, 'k' || range % 11, range / 7.0, range, DATE '2020-01-01' + (range % 50)::INT, range % 2 = 0, NULL FROM range(3000)")...)
 	here, err := Open(context.Background(), Config{Database: path}, testcatalog.Parse(t, enginetest.WardCatalog), enginetest.Hospital, testKey)
@@ -106,8 +107,8 @@ func TestWorkersAnswerAlike(t *testing.T) {
 	}
 }
 
-// TestWorkersReadFiles: CSV and Parquet files of a folder are read as in this process, by tables and by a `select`; no
-// other file is, nor a table of CSV files that was not there at the start.
+// TestWorkersReadFiles checks that CSV and Parquet files of a folder are read as in this process, by tables and by a
+// `select`. No other file is read, nor a table of CSV files that did not exist at the start.
 func TestWorkersReadFiles(t *testing.T) {
 	folder := t.TempDir()
 	for name, text := range map[string]string{"person.csv": "id,sex,age\n1,F,50\n2,M,60\n3,M,x\n"} {
@@ -149,7 +150,8 @@ func TestWorkersReadFiles(t *testing.T) {
 	if err := apart.driver.execute(context.Background(), statement{SQL: "CREATE TABLE x(i INT)"}); !errors.Is(err, errNotSelect) {
 		t.Errorf("a worker that answers queries takes statements: %v", err)
 	}
-	// A file that is gone when a worker is replaced closes its own table alone; when it is back, so is the table.
+	// A file that is missing when a worker is replaced closes its own table only. When it returns, the table is open
+	// again.
 	if err := os.Rename(filepath.Join(folder, "event.parquet"), filepath.Join(folder, "away")); err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +159,7 @@ func TestWorkersReadFiles(t *testing.T) {
 	count := func(table string) error {
 		return apart.driver.Query(context.Background(), "SELECT count(*) FROM logical."+table, false, func([]any) error { return nil })
 	}
-	for range 3 { // of both processes
+	for range 3 { // for both processes
 		if err := count("person"); err != nil {
 			t.Error(err, errors.Unwrap(err))
 		}
@@ -175,8 +177,8 @@ func TestWorkersReadFiles(t *testing.T) {
 	}
 }
 
-// TestWorkersKill: a statement that never ends and one that takes all memory end as coded faults, others are answered
-// beside them within 2 s, and after them at once.
+// TestWorkersKill checks that a statement that never ends, and one that takes all memory, end with coded faults. Others
+// are answered meanwhile within 2 s, and afterwards at once.
 func TestWorkersKill(t *testing.T) {
 	path := newDatabase(t, twoPersons...)
 	for _, test := range []struct {
@@ -236,7 +238,7 @@ func TestWorkersKill(t *testing.T) {
 	}
 }
 
-// TestWorkersReplaceTheSame: a worker that is replaced opens the same database, or none.
+// TestWorkersReplaceTheSame checks that a replaced worker opens the same database, or none.
 func TestWorkersReplaceTheSame(t *testing.T) {
 	path := newDatabase(t, twoPersons...)
 	e := start(t, Config{Database: path}, 1)
@@ -257,7 +259,8 @@ func TestWorkersReplaceTheSame(t *testing.T) {
 	}
 }
 
-// TestWorkersSpill: each spills into a folder of its own, which goes with it, as what others left before does.
+// TestWorkersSpill checks that each worker spills into its own folder, which is removed with it, as are folders left by
+// earlier ones.
 func TestWorkersSpill(t *testing.T) {
 	above := t.TempDir()
 	left := filepath.Join(above, "worker-999999999")
@@ -271,7 +274,7 @@ func TestWorkersSpill(t *testing.T) {
 	if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("what a killed worker left is still there: %v", err)
 	}
-	// Killed while it spills.
+	// It is killed while it spills.
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	const large = "SELECT count(*) FROM (SELECT DISTINCT 'number ' || hash(range) AS a FROM range(30000000))"
@@ -296,10 +299,10 @@ func TestWorkersSpill(t *testing.T) {
 	if left, err := os.ReadDir(above); err != nil || len(left) > 0 {
 		t.Errorf("%v, %v", left, err)
 	}
-	e.driver.workers.Close() // as the test's clean-up does: twice does no harm
+	e.driver.workers.Close() // the test's clean-up does the same: twice does no harm
 }
 
-// TestRows: what a driver gives crosses the pipe as it is.
+// TestRows checks that a driver's values cross the pipe unchanged.
 func TestRows(t *testing.T) {
 	day := time.Date(1582, 10, 15, 0, 0, 0, 0, time.UTC)
 	in := [][]any{

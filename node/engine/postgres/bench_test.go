@@ -12,7 +12,7 @@ import (
 	"github.com/intramuros/intramuros/node/engine/postgres/postgrestest"
 )
 
-// BenchmarkFragment times fragments in PostgreSQL beside the same SQL typed into it.
+// BenchmarkFragment compares fragments in PostgreSQL with the same SQL run directly.
 func BenchmarkFragment(b *testing.B) {
 	s := postgrestest.Start(b, "work_mem=64MB", "shared_buffers=512MB")
 	var e *Engine

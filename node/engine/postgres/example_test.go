@@ -9,7 +9,7 @@ import (
 	"github.com/intramuros/intramuros/node/engine/postgres"
 )
 
-// What is wrong is told before any server is asked.
+// Mistakes are reported before any server is asked.
 func ExampleConfig_Validate() {
 	c := postgres.Config{Host: "/var/run/postgresql", Database: "hospital", User: "intramuros"}
 	fmt.Println(c.Validate())
@@ -20,7 +20,7 @@ func ExampleConfig_Validate() {
 	// true
 }
 
-// Files are named relative to the node's own.
+// Files are named relative to the node's file.
 func ExampleConfig_Resolve() {
 	c := postgres.Config{Password: config.Secret{File: "postgres.password"}}
 	c.Resolve("/etc/intramuros/node.yaml")

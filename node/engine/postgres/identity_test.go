@@ -10,7 +10,7 @@ import (
 	"github.com/intramuros/intramuros/node/engine/postgres/postgrestest"
 )
 
-// No two patients become one: see enginetest.Identities. Each is read as a table, as a view and by a SELECT.
+// No two patients are merged: see enginetest.Identities. Each is read as a table, as a view and by a SELECT.
 func TestIdentities(t *testing.T) {
 	s := postgrestest.Start(t)
 	s.Exec(t, "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false)", "CREATE DOMAIN code AS text COLLATE ci", "CREATE EXTENSION citext")

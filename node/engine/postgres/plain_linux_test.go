@@ -22,7 +22,7 @@ import (
 	"github.com/intramuros/intramuros/node/engine/postgres/postgrestest"
 )
 
-// used is the processor time of the sessions of a server so far.
+// used is the processor time of a server's sessions so far.
 func used(t *testing.T, conn *pgx.Conn) (sum time.Duration) {
 	t.Helper()
 	rows, err := conn.Query(t.Context(), "SELECT pid FROM pg_stat_activity WHERE datname = current_database()")
@@ -50,9 +50,9 @@ func used(t *testing.T, conn *pgx.Conn) (sum time.Duration) {
 	return sum
 }
 
-// TestBenchPlain prints how much processor time a mean takes as a stream, in the server and in the node, as a multiple
-// of what the question takes without privacy in the same server. INTRAMUROS_BENCH_ROWS are the rows, of which 40 are a
-// patient's; it fails where a ratio misses its goal by half.
+// TestBenchPlain prints the processor time of a mean as a stream, in the server and in the node, as a multiple of the
+// time without privacy in the same server. INTRAMUROS_BENCH_ROWS is the number of rows, 40 for each patient. It fails
+// if a ratio exceeds its goal by half.
 func TestBenchPlain(t *testing.T) {
 	if os.Getenv("INTRAMUROS_BENCH") == "" {
 		t.Skip("INTRAMUROS_BENCH is not set: the benchmark takes a minute")
@@ -61,7 +61,7 @@ func TestBenchPlain(t *testing.T) {
 	if given, err := strconv.Atoi(os.Getenv("INTRAMUROS_BENCH_ROWS")); err == nil {
 		n = min(given, 5_000_000)
 	}
-	// The time of parallel workers is not that of a session.
+	// The time of parallel workers does not count as a session's time.
 	s := postgrestest.Start(t, "shared_buffers=1GB", "max_parallel_workers_per_gather=0")
 	s.Exec(t, "CREATE SCHEMA bench", "GRANT USAGE ON SCHEMA bench TO "+postgrestest.Reader,
 		fmt.Sprintf(`CREATE TABLE bench.event AS SELECT i * 2654435761 %% %d AS id, i * 40503 %% 65537 %% 200 AS unit, 'a'::text AS name, i AS many,

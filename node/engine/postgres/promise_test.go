@@ -11,7 +11,7 @@ import (
 	"github.com/intramuros/intramuros/node/engine/postgres/postgrestest"
 )
 
-// One patient breaks what the catalog promises, under an engine that has verified it, at once: see enginetest.Promises.
+// One patient breaks what the catalog promises, right after the engine has verified it: see enginetest.Promises.
 func TestPromises(t *testing.T) {
 	s := postgrestest.Start(t)
 	c := testcatalog.Parse(t, enginetest.Promising)
@@ -21,11 +21,11 @@ func TestPromises(t *testing.T) {
 	n := 0
 	for _, tc := range []struct {
 		name   string
-		before []string // after the tables are made
+		before []string // run after the tables are made
 		label  string
-		as     string            // how they are read
-		change []string          // before the patient's rows come
-		into   map[string]string // where these go
+		as     string            // how the tables are read
+		change []string          // run before the patient's rows are added
+		into   map[string]string // where these rows are added
 	}{
 		{name: "no keys"},
 		{name: "no keys, and a label that does not change", label: "2026-01"},
@@ -89,7 +89,7 @@ func TestPromises(t *testing.T) {
 	}
 }
 
-// Keys that the database enforces, over partitions too, cost nothing and hold: nobody's rows are grouped.
+// Keys that the database enforces, also over partitions, cost nothing: rows are not grouped.
 func TestEnforcedKeys(t *testing.T) {
 	s := postgrestest.Start(t)
 	c := testcatalog.Parse(t, enginetest.Promising)

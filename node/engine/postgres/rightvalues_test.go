@@ -11,8 +11,8 @@ import (
 	"github.com/intramuros/intramuros/node/engine/postgres/postgrestest"
 )
 
-// TestRightValues: typed columns, instants with a zone, and columns of texts give the same rows as CSV, Parquet, DuckDB
-// and Trino, and nothing to report.
+// TestRightValues checks that typed columns, instants with a zone, and columns of texts give the same rows as CSV,
+// Parquet, DuckDB and Trino, without findings.
 func TestRightValues(t *testing.T) {
 	s := postgrestest.Start(t)
 	values := enginetest.StayValues()
@@ -30,7 +30,7 @@ func TestRightValues(t *testing.T) {
 	}
 }
 
-// TestRawTexts: a column of texts reads as the other engines read it.
+// TestRawTexts checks that a column of texts is read as on the other engines.
 func TestRawTexts(t *testing.T) {
 	s := postgrestest.Start(t)
 	var rows []string
@@ -44,7 +44,7 @@ func TestRawTexts(t *testing.T) {
 	enginetest.RawTexts(t, "PostgreSQL", open(t, cfg, c, testKey), c)
 }
 
-// TestFieldCases: what was met in hospitals is read, or told, as on the other engines.
+// TestFieldCases checks that cases from hospitals are read or reported as on the other engines.
 func TestFieldCases(t *testing.T) {
 	s := postgrestest.Start(t)
 	var rows []string
@@ -57,7 +57,8 @@ func TestFieldCases(t *testing.T) {
 	enginetest.FieldCases(t, "PostgreSQL", open(t, over(s, "field"), c, testKey), c)
 }
 
-// TestOddTypes: amounts with a currency, days without end and lists are read, or told, as on the other engines.
+// TestOddTypes checks that amounts with a currency, days without end and lists are read or reported as on the other
+// engines.
 func TestOddTypes(t *testing.T) {
 	s := postgrestest.Start(t)
 	s.Exec(t, "CREATE SCHEMA odd", "GRANT USAGE ON SCHEMA odd TO "+postgrestest.Reader, "CREATE TABLE odd.odd (id bigint, cost money, until timestamp, day date, seen timestamptz, tags int[])",

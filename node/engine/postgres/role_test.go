@@ -29,8 +29,8 @@ const testKey = "a secret of the node, for tests only"
 
 const roleScript = "../../../docs/postgresql-role.sql"
 
-// TestRole: the role of docs/postgresql-role.sql can read what it is given and do nothing else, even
-// in the hands of somebody who stole its password and asks for transactions that write.
+// TestRole checks that the role of docs/postgresql-role.sql can read what it is given and do nothing else, even for
+// somebody who stole its password and asks for transactions that write.
 func TestRole(t *testing.T) {
 	ctx := context.Background()
 	s := postgrestest.Start(t)
@@ -43,7 +43,7 @@ func TestRole(t *testing.T) {
 	if err := s.Admin.QueryRow(ctx, "SELECT has_function_privilege('node', 'pg_sleep(double precision)', 'EXECUTE')").Scan(&sleeps); err != nil || sleeps {
 		t.Errorf("made by a superuser, the role can sleep: %v, %v", sleeps, err)
 	}
-	s.Role(t, roleScript, "node", "cdm", "strict=1") // again, over what is there
+	s.Role(t, roleScript, "node", "cdm", "strict=1") // a second run over the same database
 	s.Exec(t, "REVOKE SELECT ON cdm.secret FROM node")
 	cfg := over(s, "cdm")
 	cfg.User = "node"
@@ -84,7 +84,7 @@ func TestRole(t *testing.T) {
 	} {
 		for _, q := range statements {
 			if s.Version < 15 && strings.HasPrefix(q, "MERGE") {
-				continue // it came with 15
+				continue // introduced in version 15
 			}
 			_, err := thief.Exec(ctx, q)
 			var refused *pgconn.PgError
@@ -98,7 +98,7 @@ func TestRole(t *testing.T) {
 	if _, err := thief.Exec(ctx, "GRANT INSERT ON cdm.person TO node"); err != nil { // a warning, and nothing is granted
 		t.Error(err)
 	}
-	open(t, cfg, c, testKey) // so it did not become a role that is refused
+	open(t, cfg, c, testKey) // so the role is still accepted
 
 	// Even if somebody gave it rights to write later, queries could not.
 	s.Exec(t, "GRANT INSERT ON cdm.person TO node", "GRANT TEMPORARY ON DATABASE hospital TO node")
@@ -123,13 +123,13 @@ func TestRole(t *testing.T) {
 		{"ALTER ROLE node REPLICATION", "ALTER ROLE node NOREPLICATION", "may replicate"},
 		{"ALTER ROLE node CREATEROLE", "ALTER ROLE node NOCREATEROLE", "may make roles"},
 		{"ALTER ROLE node BYPASSRLS", "ALTER ROLE node NOBYPASSRLS", "may bypass row-level security"},
-		// What it does not inherit it could still take, by SET ROLE.
+		// A right that it does not inherit could still be used by SET ROLE.
 		{"GRANT admin TO node", "REVOKE admin FROM node", "may become a superuser"},
 		{"GRANT DELETE ON cdm.event TO other; GRANT other TO node", "REVOKE other FROM node", "may write to the table cdm.event"},
 		{"GRANT pg_write_all_data TO node", "REVOKE pg_write_all_data FROM node", "may write to the table"},
 	} {
 		if s.Version < 14 && strings.Contains(test.grant, "pg_write_all_data") {
-			continue // it came with 14
+			continue // introduced in version 14
 		}
 		s.Exec(t, test.grant)
 		if _, err := Open(ctx, cfg, c, "A", []byte(testKey)); !errors.Is(err, engine.ErrConfig) || !strings.Contains(err.Error(), test.want) {
@@ -140,8 +140,8 @@ func TestRole(t *testing.T) {
 	open(t, cfg, c, testKey)
 }
 
-// TestRoleOfOwner: the owner of a database makes the role without a superuser, or is told what to
-// ask one for; and a mistake is no role that half works.
+// TestRoleOfOwner checks that the owner of a database creates the role without a superuser, or is told what to ask one
+// for. A mistake leaves no role that works in part.
 func TestRoleOfOwner(t *testing.T) {
 	s := postgrestest.Start(t)
 	s.Exec(t, "CREATE ROLE maker LOGIN CREATEROLE", "CREATE ROLE owner LOGIN", "CREATE ROLE etl LOGIN", "CREATE ROLE stranger LOGIN", "ALTER DATABASE "+postgrestest.Database+" OWNER TO owner",
@@ -160,7 +160,7 @@ func TestRoleOfOwner(t *testing.T) {
 	if !strings.Contains(out, "You may not make roles.") {
 		t.Fatalf("an owner who may not make roles is told %s", out)
 	}
-	// What it says is what a superuser runs.
+	// The statements that it prints are what a superuser runs.
 	_, ask, _ := strings.Cut(out, "\n")
 	for q := range strings.Lines(ask) {
 		s.Exec(t, q)
@@ -182,13 +182,13 @@ func TestRoleOfOwner(t *testing.T) {
 		}
 		answers()
 	}
-	// What the loader makes anew in the night, the node reads in the morning.
+	// Tables that the loader creates again at night can be read in the morning.
 	s.Exec(t, "GRANT CREATE ON SCHEMA cdm TO etl", "SET ROLE etl", "CREATE TABLE cdm.event(id BIGINT)", "RESET ROLE")
 	var reads, temporary bool
 	if err := s.Admin.QueryRow(t.Context(), "SELECT has_table_privilege('node', 'cdm.event', 'SELECT'), has_database_privilege('node', current_database(), 'TEMPORARY')").Scan(&reads, &temporary); err != nil || !reads || temporary {
 		t.Errorf("the role reads what the loader makes: %v; makes temporary tables: %v; %v", reads, temporary, err)
 	}
-	// Who may make roles makes it alone.
+	// An owner who may create roles creates it alone.
 	s.Exec(t, "DROP OWNED BY node", "DROP ROLE node", "DROP TABLE cdm.event")
 	if out := run("maker"); !strings.Contains(out, works) {
 		t.Errorf("who may make roles is told %s", out)
@@ -198,13 +198,13 @@ func TestRoleOfOwner(t *testing.T) {
 	if err := s.Admin.QueryRow(t.Context(), "SELECT rolconnlimit || ' ' || array_to_string(rolconfig, ' ') FROM pg_roles WHERE rolname = 'node'").Scan(&settings); err != nil || settings != "20 default_transaction_read_only=on statement_timeout=4h idle_in_transaction_session_timeout=10min" {
 		t.Errorf("the role has %s, %v", settings, err)
 	}
-	// Who owns nothing fails, and psql with them.
+	// The script fails, with psql, for somebody who owns nothing.
 	if out, err := s.Script(t, "stranger", roleScript, variables...); err == nil || !strings.Contains(out, "permission denied") {
 		t.Errorf("a stranger gives %v: %s", err, out)
 	}
 }
 
-// TestCancel: a query ends at the server soon after its context.
+// TestCancel checks that a query ends at the server soon after its context.
 func TestCancel(t *testing.T) {
 	s := postgrestest.Start(t)
 	c := testcatalog.Parse(t, enginetest.WardCatalog)
@@ -239,14 +239,14 @@ func TestCancel(t *testing.T) {
 	for active() > 0 && time.Since(stopped) < time.Minute {
 		time.Sleep(10 * time.Millisecond)
 	}
-	// Both take some 20 ms, and a multiple where the machine has more to do than it can.
+	// Both take about 20 ms, and several times as long on a busy machine.
 	if d := time.Since(stopped); ended > 5*time.Second || d > 5*time.Second {
 		t.Errorf("the run ended %v after its context, and the query at the server after %v", ended, d)
 	}
 	enginetest.Partials(t, e, c, &fragment.Fragment{Relations: f.Relations[:1], Patient: id, Norm: fragment.L2, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}}) // still usable
 }
 
-// TestErrorsHideValues: PostgreSQL's messages quote values, the engine's do not.
+// TestErrorsHideValues checks that the engine's errors quote no values, unlike PostgreSQL's.
 func TestErrorsHideValues(t *testing.T) {
 	s := postgrestest.Start(t)
 	e := open(t, over(s, s.Fill(t)), testcatalog.Parse(t, enginetest.WardCatalog), testKey)
@@ -263,7 +263,7 @@ func TestSources(t *testing.T) {
 	c := testcatalog.Parse(t, enginetest.KindsCatalog)
 	columns := []struct {
 		local string
-		as    map[string]string // column of the catalog to what it reads
+		as    map[string]string // by column of the catalog: what it reads
 	}{
 		{"'7'::smallint", map[string]string{"i": "7", "f": "7", "s": "7", "b": "true"}},
 		{"0::integer", map[string]string{"i": "0", "f": "0", "s": "0", "b": "false"}},
@@ -346,7 +346,7 @@ func TestVerify(t *testing.T) {
 	if diff := cmp.Diff(want, enginetest.Findings(t, open(t, over(s, "cdm"), c, testKey))); diff != "" {
 		t.Error(diff)
 	}
-	// With a primary key, the database guarantees both, and no row is read for it.
+	// With a primary key, the database guarantees both, and no row is read to check it.
 	s.Exec(t, "DELETE FROM cdm.person WHERE id IS NULL OR sex = 'M'", "ALTER TABLE cdm.person ADD PRIMARY KEY (id)")
 	for _, line := range enginetest.Findings(t, open(t, over(s, "cdm"), c, testKey)) {
 		if strings.HasPrefix(line, "error") {
@@ -430,7 +430,8 @@ func TestDataVersion(t *testing.T) {
 	}
 }
 
-// TestForeignTables: the server does not know when their data change, so the custodian must say.
+// TestForeignTables checks that a custodian must name the data's state, because the server does not know when foreign
+// data change.
 func TestForeignTables(t *testing.T) {
 	s := postgrestest.Start(t)
 	c := testcatalog.Parse(t, enginetest.WardCatalog)
@@ -449,14 +450,13 @@ func TestForeignTables(t *testing.T) {
 		cfg.DataVersion = "2027-01"
 		open(t, cfg, c, testKey)
 	}
-	// One that the role cannot reach says nothing.
+	// A foreign table that the role cannot read does not matter.
 	s.Exec(t, "REVOKE SELECT ON cdm.event FROM intramuros")
 	cfg.DataVersion = ""
 	open(t, cfg, c, testKey)
 }
 
-// TestSnapshot: a fragment that reads two tables sees one state of both, although others
-// commit while it runs.
+// TestSnapshot checks that a fragment over two tables sees one state of both, although others commit while it runs.
 func TestSnapshot(t *testing.T) {
 	const patients = 100
 	s := postgrestest.Start(t)
@@ -465,7 +465,7 @@ func TestSnapshot(t *testing.T) {
 		fmt.Sprintf("CREATE TABLE cdm.person AS SELECT i AS id, 'F' AS sex, 50 AS age FROM generate_series(1::bigint, %d) AS i", patients), "CREATE TABLE cdm.event AS SELECT id, 'k' AS kind FROM cdm.person",
 		"GRANT SELECT ON ALL TABLES IN SCHEMA cdm TO intramuros")
 	cfg := over(s, "cdm")
-	// Rows come so slowly that several commits lie between the first and the last, of either table.
+	// Rows come so slowly that several commits happen between the first and the last, of either table.
 	cfg.Tables = map[string]engine.Source{
 		"event":  {Select: "SELECT event.* FROM event, LATERAL (SELECT pg_sleep(0.0005 + 0 * id)) AS s OFFSET 0"},
 		"person": {Select: "SELECT person.* FROM person, LATERAL (SELECT pg_sleep(0.0005 + 0 * id)) AS s OFFSET 0"},
@@ -479,7 +479,7 @@ func TestSnapshot(t *testing.T) {
 	f := &fragment.Fragment{Version: fragment.Version, Patient: id, Norm: fragment.L2, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialRows}},
 		Relations: []fragment.Relation{{Name: "e", Table: "event"}, {Name: "p", Table: "person", Join: fragment.JoinInner, On: same}}}
 
-	// Each commit gives every patient another id in both tables: within one state all join, across two none.
+	// Each commit gives every patient another id in both tables: within one state all rows join, across two none do.
 	writer, stop := make(chan error, 1), make(chan struct{})
 	commits := 0
 	conn, err := pgx.Connect(t.Context(), fmt.Sprintf("host=%s port=%d user=admin database=%s", s.Folder, s.Port, postgrestest.Database))
@@ -518,7 +518,7 @@ func TestSnapshot(t *testing.T) {
 	}
 }
 
-// TestChanged: an error says what to do when the source changed under the catalog.
+// TestChanged checks that an error says what to do if the source changed after the engine was opened.
 func TestChanged(t *testing.T) {
 	s := postgrestest.Start(t)
 	c := testcatalog.Parse(t, enginetest.WardCatalog)
@@ -546,7 +546,7 @@ func TestChanged(t *testing.T) {
 	}
 }
 
-// TestConnect: over TCP, with a password, and with TLS or a clear refusal.
+// TestConnect connects over TCP, with a password, and with TLS or a clear refusal.
 func TestConnect(t *testing.T) {
 	s := postgrestest.Start(t)
 	c := testcatalog.Parse(t, enginetest.WardCatalog)
@@ -586,7 +586,7 @@ func TestConnect(t *testing.T) {
 			t.Errorf("%v, want %s", err, name)
 		}
 	}
-	// A source that cannot be read closes its table, and says why; the others answer.
+	// A source that cannot be read closes its table and says why. The others answer.
 	for why, source := range map[string]engine.Source{
 		"there is no table nowhere":        {Table: "nowhere"},
 		"the select of table event cannot": {Select: "SELECT 1; DROP TABLE x"},
@@ -604,7 +604,8 @@ func TestConnect(t *testing.T) {
 	}
 }
 
-// TestViewThatFails: a view that fails on a row's value closes its own table, and is told without the value.
+// TestViewThatFails checks that a view that fails on a row's value closes its own table, and that the message does not
+// have the value.
 func TestViewThatFails(t *testing.T) {
 	s := postgrestest.Start(t)
 	s.Exec(t, "CREATE SCHEMA cdm", "GRANT USAGE ON SCHEMA cdm TO intramuros", "CREATE TABLE cdm.person(id BIGINT PRIMARY KEY, sex TEXT, age INTEGER)",

@@ -15,9 +15,9 @@ import (
 	"github.com/intramuros/intramuros/node/engine/postgres/postgrestest"
 )
 
-// TestStubborn: statements that heed no cancel, in a loop that catches it or in a process that the system has stopped,
-// hold nobody up: each ends within its second of grace, as many as there are connections and more, others are answered
-// meanwhile, and the server's sessions are ended where they can be.
+// TestStubborn checks statements that ignore a cancel request, in a loop that catches it or in a stopped process. They
+// delay nobody: each ends within its second of grace, even if there are more of them than connections. Others are
+// answered meanwhile, and the server's sessions are terminated where possible.
 func TestStubborn(t *testing.T) {
 	s := postgrestest.Start(t)
 	s.Exec(t, `CREATE FUNCTION public.stubborn() RETURNS BIGINT LANGUAGE plpgsql AS $$ BEGIN LOOP BEGIN PERFORM pg_sleep(1000); EXCEPTION WHEN query_canceled THEN NULL; END; END LOOP; END $$`)
@@ -46,7 +46,7 @@ func TestStubborn(t *testing.T) {
 		}
 	}
 	const left = "SELECT CAST(count(*) AS INTEGER) FROM pg_stat_activity WHERE usename = current_user AND query LIKE '%stubborn%' AND pid <> pg_backend_pid()"
-	for range 2 { // as many as there are connections, and as many once more
+	for range 2 { // as many as there are connections, twice
 		var four sync.WaitGroup
 		for range 4 {
 			four.Go(func() { stuck("SELECT public.stubborn()") })
@@ -67,7 +67,7 @@ func TestStubborn(t *testing.T) {
 			t.Fatalf("%d sessions go on at the server, %v", n, err)
 		}
 	}
-	// Which the system has stopped in the middle of a statement: nothing ends it until it goes on.
+	// The system has stopped this process in the middle of a statement: nothing can end it until it continues.
 	var backend int32
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()

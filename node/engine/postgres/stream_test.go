@@ -20,7 +20,7 @@ import (
 	"github.com/intramuros/intramuros/node/engine/postgres/postgrestest"
 )
 
-// compiled is an engine that leaves all to the server.
+// compiled is an engine that lets the server compute everything.
 type compiled struct{ *Engine }
 
 func (c compiled) Run(ctx context.Context, f *fragment.Fragment, p *fragment.Proof, alloc memory.Allocator, send func(arrow.Record) error) error {
@@ -43,8 +43,8 @@ tables:
       flag: {type: bool}
 `
 
-// TestStreamEqualsSQL: rows that come in many batches, with keys of every type and with NULL in every column, give the
-// integers of the server's SQL; and with `rows_to_node: never` the server computes all.
+// TestStreamEqualsSQL checks that rows in many batches, with keys of every type and NULLs in every column, give the
+// integers of the server's SQL. With `rows_to_node: never` the server computes everything.
 func TestStreamEqualsSQL(t *testing.T) {
 	s := postgrestest.Start(t)
 	s.Exec(t, "CREATE SCHEMA stream", "GRANT USAGE ON SCHEMA stream TO "+postgrestest.Reader, `CREATE TABLE stream.event AS SELECT i % 500 AS id, NULLIF(i % 7, 3) AS k, NULLIF('ward ' || i % 5, 'ward 2') AS word,
@@ -96,9 +96,9 @@ func TestStreamEqualsSQL(t *testing.T) {
 	}
 }
 
-// TestStreamsShareTheRoom: queries that run at once have equal parts of the memory that is kept for rows, whatever
-// their number; one more waits until another is done with its rows, and its turn ends with its context. In a part too
-// small for the rows they are read again, and give the same.
+// TestStreamsShareTheRoom checks that concurrent queries have equal parts of the memory for rows. One more query waits
+// until another is done with its rows, and its wait ends with its context. In a part that is too small, the rows are
+// read again, with the same result.
 func TestStreamsShareTheRoom(t *testing.T) {
 	s := postgrestest.Start(t)
 	s.Exec(t, "CREATE SCHEMA room", "GRANT USAGE ON SCHEMA room TO "+postgrestest.Reader, "CREATE TABLE room.event AS SELECT i % 5000 AS id, i % 7 AS k FROM generate_series(0::bigint, 99999) AS s(i)", "GRANT SELECT ON room.event TO "+postgrestest.Reader)
@@ -147,7 +147,7 @@ func TestStreamsShareTheRoom(t *testing.T) {
 	}
 }
 
-// TestStreamIsCancelled: the rows stop soon after the context ends.
+// TestStreamIsCancelled checks that reading rows stops soon after the context ends.
 func TestStreamIsCancelled(t *testing.T) {
 	s := postgrestest.Start(t)
 	s.Exec(t, "CREATE SCHEMA endless", "GRANT USAGE ON SCHEMA endless TO "+postgrestest.Reader, "CREATE VIEW endless.event AS SELECT i % 500 AS id FROM generate_series(0::bigint, 100000000000) AS s(i)", "GRANT SELECT ON endless.event TO "+postgrestest.Reader)
@@ -182,10 +182,10 @@ tables:
       id: {type: int, nullable: false}
 `
 
-// TestTablesThatChangeWhileAStatementBegins: PostgreSQL looks up which table a name is, and whose parent it is, when a
-// statement is planned, whatever the transaction's snapshot. A statement that has its snapshot and waits for a lock
-// shows what is between: the rows of a table that became a child are not read, those of one that took the name are not
-// answered, as rows in the node and in SQL.
+// TestTablesThatChangeWhileAStatementBegins checks tables that change between a statement's snapshot and its planning.
+// PostgreSQL resolves a table's name and parents when it plans, whatever the transaction's snapshot. The test holds a
+// statement there by a lock. Rows of a table that became a child are not read, and a table that took the name is not
+// answered, neither with rows in the node nor in SQL.
 func TestTablesThatChangeWhileAStatementBegins(t *testing.T) {
 	s := postgrestest.Start(t)
 	c := testcatalog.Parse(t, keyedCatalog)

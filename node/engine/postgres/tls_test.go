@@ -24,7 +24,7 @@ import (
 	"github.com/intramuros/intramuros/node/engine/postgres/postgrestest"
 )
 
-// authority issues certificates, as a hospital's own does.
+// authority issues certificates, as a hospital's own authority does.
 type authority struct {
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
@@ -40,7 +40,7 @@ func newAuthority(t *testing.T) *authority {
 	return a
 }
 
-// issue gives certificate and key, in PEM, for a name, over a time from now.
+// issue returns certificate and key, in PEM, for a name and a validity relative to now.
 func (a *authority) issue(t *testing.T, name string, from, to time.Duration, use x509.ExtKeyUsage) (certificate, key []byte) {
 	t.Helper()
 	c := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(from), NotAfter: time.Now().Add(to), ExtKeyUsage: []x509.ExtKeyUsage{use}}
@@ -74,8 +74,8 @@ func (a *authority) sign(t *testing.T, c *x509.Certificate) (certificate, key []
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), own
 }
 
-// TestTLS: the server's certificate and name are verified, by the hospital's own authority; the node shows
-// a password from a file, by SCRAM, or a certificate, or both; and what is wrong is told without secrets.
+// TestTLS checks that the server's certificate and name are verified by the hospital's own authority. The node shows a
+// password from a file by SCRAM, or a certificate, or both. Errors reveal no secrets.
 func TestTLS(t *testing.T) {
 	s := postgrestest.Start(t)
 	c := testcatalog.Parse(t, enginetest.WardCatalog)
@@ -112,7 +112,7 @@ func TestTLS(t *testing.T) {
 		access string
 		server func()
 		change func(*Config)
-		want   string // of the error; empty: none
+		want   string // the expected error; empty for none
 	}{
 		{name: "a password"},
 		{name: "a certificate", access: byCertificate, change: func(c *Config) { c.Password, c.TLS = config.Secret{}, mine }},
@@ -181,7 +181,7 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// told is what the log says of an error.
+// told is what the log says about an error.
 func told(err error) string {
 	var fault *engine.Fault
 	switch {

@@ -11,7 +11,7 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// release plans how many visits there are, of which a patient has two in full.
+// release plans a count of visits, of which two for each patient count in full.
 func release() *planner.Plan {
 	c, err := catalog.Parse([]byte(`
 catalog: example
@@ -57,7 +57,7 @@ func visits(patients ...int64) float64 {
 	return n
 }
 
-// A patient's rows are gathered, in whatever order they come, and clipped together.
+// A patient's rows are gathered in any order and clipped together.
 func ExampleOperator() {
 	fmt.Printf("%.1f\n", visits(1, 2, 3))
 	fmt.Printf("%.1f\n", visits(1, 1, 1, 1, 1, 1))

@@ -36,7 +36,7 @@ tables:
       flag: {type: bool}
 `
 
-// record is a row: the cells are those of a plan that reads k, word, n, x and flag.
+// record is a row. Its cells are those of a plan that reads k, word, n, x and flag.
 type record struct {
 	id      int64
 	nobody  bool // the id is NULL
@@ -57,7 +57,7 @@ func records(r *rand.Rand) []record {
 	for range r.IntN(600) {
 		id := int64(r.IntN(patients))
 		if r.IntN(3) == 0 {
-			id = 0 // one who is in all clippings
+			id = 0 // this patient occurs in all clippings
 		}
 		all = append(all, record{id * 1e15, r.IntN(20) == 0, of(9, value.Int(int64(r.IntN(6)))), of(9, value.Text([]string{"", "a", "longer than twelve", "é"}[r.IntN(4)])),
 			of(5, value.Int(int64(r.IntN(1200)-100))), of(5, value.Float(r.NormFloat64()*20)), of(5, value.Bool(r.IntN(2) == 0))})
@@ -65,7 +65,7 @@ func records(r *rand.Rand) []record {
 	return all
 }
 
-// columns are records as an operator is given them.
+// columns turns records into an operator's columns.
 func columns(rows []record, text bool, keys []string, cells []string) []Column {
 	make_ := func(at func(record) value.Value) Column {
 		c := Column{Valid: make([]uint64, len(rows)/64+1)}
@@ -153,14 +153,14 @@ func draw(t *testing.T, r *rand.Rand, c *catalog.Catalog, text bool) (*fragment.
 			}
 		case p.Buckets != nil:
 			cell.From, cell.Scale, cell.Upper = p.Buckets.Lower, p.Buckets.Density(), int64(p.Buckets.Leaves()-1)
-		case p.Expr.Type == value.TypeFloat: // that it is not NULL counts
+		case p.Expr.Type == value.TypeFloat: // what counts is that it is not NULL
 			cell.Upper = 7
 			cell.Scale = 1
 		}
 		cells = append(cells, cell)
 	}
 	for i, p := range f.Partials {
-		if p.Buckets == nil && r.IntN(3) == 0 { // what is left out of it is of the same cell
+		if p.Buckets == nil && r.IntN(3) == 0 { // the left-out part reads the same cell
 			p.Kind, p.Of, p.Most, p.Share = fragment.PartialBeyond, p.Kind, 1+r.IntN(6), 1
 			f.Partials, of = append(f.Partials, p), append(of, of[i])
 		}
@@ -174,7 +174,7 @@ func draw(t *testing.T, r *rand.Rand, c *catalog.Catalog, text bool) (*fragment.
 	return f, proof, plan, keys, names
 }
 
-// raw is what a patient's rows of one group add up to, before units.
+// raw adds up a patient's rows of one group, before units.
 func raw(f *fragment.Fragment, rows []record) []*big.Int {
 	var out []*big.Int
 	for _, p := range f.Partials {
@@ -219,7 +219,7 @@ func raw(f *fragment.Fragment, rows []record) []*big.Int {
 	return out
 }
 
-// reference is what the definition says.
+// reference computes what the definition says.
 func reference(f *fragment.Fragment, p *fragment.Proof, keys []string, rows []record) map[string][]int64 {
 	groups := map[int64]map[string][]record{}
 	for _, r := range rows {
@@ -258,7 +258,7 @@ func reference(f *fragment.Fragment, p *fragment.Proof, keys []string, rows []re
 	return out
 }
 
-// nothing reports whether a group may be left out: nobody counts in it.
+// nothing reports whether a group may be left out because nobody counts in it.
 func nothing(sums []int64) bool {
 	return !slices.ContainsFunc(sums, func(x int64) bool { return x != 0 })
 }
@@ -314,8 +314,7 @@ func run(t *testing.T, r *rand.Rand, plan *Plan, rows []record, text bool, keys,
 	return got, readings, op.how.Load(), err
 }
 
-// narrow has the operator group by k as the key says, and gives the rows that count, with the values that they are
-// grouped by.
+// narrow makes the operator group by k as the key says, and returns the rows that count, with their group values.
 func narrow(plan *Plan, keys []string, rows []record, key Key) []record {
 	for i, name := range keys {
 		if name == "k" {
@@ -334,8 +333,8 @@ func narrow(plan *Plan, keys []string, rows []record, key Key) []record {
 	return all
 }
 
-// TestOperator: whatever the order of rows, the batches, the threads and the memory, the integers are those of the
-// definition.
+// TestOperator checks that the integers are those of the definition, whatever the order of rows, the batches, the
+// threads and the memory.
 func TestOperator(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	clipped, twice, tooMuch, kept := 0, 0, 0, map[int32]int{}
@@ -374,7 +373,7 @@ func TestOperator(t *testing.T) {
 		if !gocmp.Equal(want, reference(f, &whole, keys, rows)) {
 			clipped++
 		}
-		for k, sums := range want { // in which nobody counts
+		for k, sums := range want { // nobody counts in this group
 			if got[k] == nil && len(keys) > 0 && nothing(sums) {
 				delete(want, k)
 			}
@@ -389,8 +388,8 @@ func TestOperator(t *testing.T) {
 	}
 }
 
-// feed gives rows to an operator as they stand, from several goroutines and as often as it asks, and gives its answer;
-// readings is how often it asked, and tallied how many patients' records there were before the last.
+// feed gives rows to an operator in their order, from several goroutines, as often as it asks, and returns its answer.
+// readings is how often it asked; tallied is the number of patients' records before the last reading.
 func feed(t *testing.T, op *Operator, rows []record, keys, cells []string) (got map[string][]int64, readings, tallied int, err error) {
 	t.Helper()
 	for again := true; again; readings++ {
@@ -425,8 +424,8 @@ func feed(t *testing.T, op *Operator, rows []record, keys, cells []string) (got 
 	return got, readings, tallied, err
 }
 
-// TestTally: patients whose rows are counted as they come, or as they lie in their partition, are added up like those
-// whose rows are gathered, however many there are, in whatever order they come, and where memory ends in between.
+// TestTally checks patients whose rows are counted as they come or as they lie in their partition. They are added up
+// like patients whose rows are gathered: for any number, in any order, and if memory runs out in between.
 func TestTally(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	c := testcatalog.Parse(t, strings.ReplaceAll(events, "ID", "int"))
@@ -445,7 +444,7 @@ func TestTally(t *testing.T) {
 				rows[i].x = value.Float(r.NormFloat64() * 20)
 			}
 		}
-		if r.IntN(2) == 0 { // a part of them comes patient by patient
+		if r.IntN(2) == 0 { // some come patient by patient
 			some := rows[:r.IntN(1+len(rows))]
 			for i := range some {
 				some[i].id /= 50
@@ -486,13 +485,13 @@ func TestTally(t *testing.T) {
 		}
 	}
 	t.Logf("%d were read twice; of the others in %d rows were counted as they came, and in %d not; %d were too much", twice, counted, once, tooMuch)
-	if twice < 3 || counted < 3 || once < 3 { // 8, 8 and 17; which memory ends first hangs on how threads run
+	if twice < 3 || counted < 3 || once < 3 { // 8, 8 and 17; threads decide which memory runs out first
 		t.Error("the cases are not those that this is for")
 	}
 }
 
-// TestTallyIsForgotten: what was counted as it came of rows that are given once more, since memory ended after it,
-// counts once.
+// TestTallyIsForgotten checks that rows that are given again, because memory ran out after they were counted, count
+// once.
 func TestTallyIsForgotten(t *testing.T) {
 	c := testcatalog.Parse(t, strings.ReplaceAll(events, "ID", "int"))
 	f := &fragment.Fragment{Version: fragment.Version, Relations: []fragment.Relation{{Name: "e", Table: "event"}}, Patient: expr.Column("e", "id", value.TypeInt),
@@ -532,8 +531,8 @@ func TestTallyIsForgotten(t *testing.T) {
 	}
 }
 
-// TestTallyLetsGoOfAll: where memory ends for patients' texts after rows were counted, all rows are counted anew, each
-// once.
+// TestTallyLetsGoOfAll checks that all rows are counted again, each once, if memory for patients' texts runs out after
+// rows were counted.
 func TestTallyLetsGoOfAll(t *testing.T) {
 	const patients = 4000
 	plan := &Plan{Patient: value.TypeText, Unclipped: true, Parts: []Part{{Kind: fragment.PartialRows, Cell: -1, Unit: 1, Size: 1, Weight: 1, Cap: 1}}}
@@ -571,8 +570,8 @@ func TestTallyLetsGoOfAll(t *testing.T) {
 	}
 }
 
-// TestTallyIsBounded: rows are not counted where they may be more than a record counts: one patient may have them all,
-// and would count as NULL in a cell.
+// TestTallyIsBounded checks that rows are not counted if there may be more than a record can count: one patient may
+// have them all, and would count as NULL in a cell.
 func TestTallyIsBounded(t *testing.T) {
 	plan := &Plan{
 		Patient: value.TypeInt, Single: Clip{Limit: fragment.Steps},
@@ -599,10 +598,10 @@ func TestTallyIsBounded(t *testing.T) {
 	}
 }
 
-// TestMixTellsApart: no two patients have one hash, since a word follows from its hash.
+// TestMixTellsApart checks that different patients have different hashes: a word can be computed from its hash.
 func TestMixTellsApart(t *testing.T) {
 	inverse := func(odd uint64) uint64 {
-		x := odd // right in three bits, and twice as many with each step (Newton)
+		x := odd // right in three bits, and in twice as many with each step (Newton)
 		for range 5 {
 			x *= 2 - odd*x
 		}
@@ -622,7 +621,7 @@ func TestMixTellsApart(t *testing.T) {
 	}
 }
 
-// TestFactor: the factor of any norm is that of the definition, on both sides of where the norm is divided.
+// TestFactor checks that the factor of any norm is that of the definition, on both sides of where the norm is divided.
 func TestFactor(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	c := testcatalog.Parse(t, strings.ReplaceAll(events, "ID", "int"))
@@ -630,7 +629,7 @@ func TestFactor(t *testing.T) {
 		f, proof, plan, _, _ := draw(t, r, c, false)
 		norm := new(big.Int).SetUint64(r.Uint64() >> r.IntN(64))
 		norm.Mul(norm, new(big.Int).SetUint64(r.Uint64()>>r.IntN(64)))
-		if r.IntN(4) == 0 { // next to where it is divided
+		if r.IntN(4) == 0 { // near the point where it is divided
 			norm.SetInt64(fragment.Exact + int64(r.IntN(3)) - 1)
 			norm.Lsh(norm, uint(32*r.IntN(2))) //nolint:gosec // 0 or 32
 		}
@@ -642,13 +641,13 @@ func TestFactor(t *testing.T) {
 	}
 }
 
-// TestMeasure: a part is measured as the definition says, whatever its size.
+// TestMeasure checks that a part of any size is measured as the definition says.
 func TestMeasure(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for range 100_000 {
 		size := 1 + r.Int64N(1<<r.IntN(28)+1)
 		x := r.Int64N(1 << r.IntN(48))
-		if r.IntN(2) == 0 { // of a whole quotient
+		if r.IntN(2) == 0 { // with a whole quotient
 			x = x / size * size
 		}
 		want := (x*fragment.Steps + size - 1) / size
@@ -658,7 +657,7 @@ func TestMeasure(t *testing.T) {
 	}
 }
 
-// TestHeavy: a patient of so many rows that a part is beyond what is measured counts as the definition says.
+// TestHeavy checks that a patient with more rows than can be measured counts as the definition says.
 func TestHeavy(t *testing.T) {
 	c := testcatalog.Parse(t, strings.ReplaceAll(events, "ID", "int"))
 	for _, norm := range []fragment.Norm{fragment.L1, fragment.L2} {
@@ -696,7 +695,7 @@ func TestHeavy(t *testing.T) {
 	}
 }
 
-// TestAddingUpIsCancelled: an operator that holds rows ends with its context, and not with a sum.
+// TestAddingUpIsCancelled checks that an operator that holds rows ends with its context, and not with a sum.
 func TestAddingUpIsCancelled(t *testing.T) {
 	plan := &Plan{Patient: value.TypeInt, Unclipped: true, Parts: []Part{{Kind: fragment.PartialRows, Cell: -1, Unit: 1, Size: 1, Weight: 1, Cap: 1}}}
 	op, err := plan.New(1 << 30)
@@ -717,7 +716,7 @@ func TestAddingUpIsCancelled(t *testing.T) {
 	}
 }
 
-// BenchmarkOperator adds up rows of 40 a patient, of a mean by 200 keys, in any order; an operation is a row.
+// BenchmarkOperator adds up 40 rows for each patient, for a mean by 200 keys, in any order. An operation is a row.
 func BenchmarkOperator(b *testing.B) {
 	const batch = 2048
 	r := rand.New(rand.NewPCG(7, 8))
@@ -753,8 +752,8 @@ func BenchmarkOperator(b *testing.B) {
 	}
 }
 
-// TestKeysTakeMemory: what an operator knows of keys counts as what rows take does, so that many keys of many values,
-// few bytes each in a row, do not fill a node.
+// TestKeysTakeMemory checks that an operator's memory for keys counts like that for rows. Otherwise many keys with many
+// values, a few bytes each in a row, would fill a node.
 func TestKeysTakeMemory(t *testing.T) {
 	plan := &Plan{Patient: value.TypeInt, Unclipped: true, Parts: []Part{{Kind: fragment.PartialRows, Cell: -1, Unit: 1, Size: 1, Weight: 1, Cap: 1}}}
 	for range 8 {

@@ -11,8 +11,8 @@ import (
 	"github.com/intramuros/intramuros/node/engine/trino/trinotest"
 )
 
-// BenchmarkFragment times fragments in Trino beside the same SQL typed into it. It needs
-// a server: see `make bench-trino`.
+// BenchmarkFragment compares fragments in Trino with the same SQL run directly. It needs a server: see `make
+// bench-trino`.
 func BenchmarkFragment(b *testing.B) {
 	s := trinotest.Start(b)
 	var e *Engine

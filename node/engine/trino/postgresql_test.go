@@ -21,8 +21,8 @@ import (
 	"github.com/intramuros/intramuros/node/engine/trino/trinotest"
 )
 
-// TestOverPostgreSQL runs the suite of all engines over tables of a PostgreSQL, whose texts
-// sort by a French collation: what Trino pushes down into it changes no answer.
+// TestOverPostgreSQL runs the suite of all engines over tables of a PostgreSQL whose texts sort by a French collation.
+// What Trino pushes down must not change answers.
 func TestOverPostgreSQL(t *testing.T) {
 	p := postgrestest.Start(t)
 	s := trinotest.StartPostgreSQL(t, fmt.Sprintf("jdbc:postgresql://127.0.0.1:%d/%s?user=%s&password=%s", p.Port, postgrestest.Database, postgrestest.Reader, strings.ReplaceAll(postgrestest.Password, " ", "%20")))
@@ -88,7 +88,7 @@ tables:
 			t.Error(diff)
 		}
 	})
-	// A right that the connector's own role lacks is PostgreSQL's to refuse.
+	// PostgreSQL refuses a right that the connector's role lacks.
 	t.Run("rights", func(t *testing.T) {
 		schema := p.Fill(t, enginetest.Table{Name: "person", Columns: []enginetest.Column{{Name: "id", Type: value.TypeInt}}, Rows: [][]any{{int64(1)}}})
 		c := testcatalog.Parse(t, enginetest.WardCatalog)

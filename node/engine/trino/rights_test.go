@@ -21,7 +21,7 @@ import (
 	"github.com/intramuros/intramuros/node/engine/trino/trinotest"
 )
 
-// rules are those of the hospitals' documentation, for the catalog of tests.
+// rules are those of the hospitals' documentation, for the tests' catalog.
 func rules(t *testing.T, schema string, replace ...string) string {
 	t.Helper()
 	b, err := os.ReadFile("../../../docs/trino-rules.json")
@@ -41,8 +41,8 @@ func rules(t *testing.T, schema string, replace ...string) string {
 	return text
 }
 
-// TestRights: with the rules of docs/trino-rules.json a node answers; its user can do nothing
-// else; and whoever has a right too few is told which.
+// TestRights checks that a node answers with the rules of docs/trino-rules.json, and that its user can do nothing else.
+// If a right is missing, the message names it.
 func TestRights(t *testing.T) {
 	s := trinotest.Start(t)
 	c := testcatalog.Parse(t, enginetest.WardCatalog)
@@ -63,7 +63,7 @@ func TestRights(t *testing.T) {
 			t.Errorf("%s has %d patients, want %d", table, got[""][0], want)
 		}
 	}
-	for _, name := range []string{"person-keys", "undeclared"} { // a join; a key of the node's in the text
+	for _, name := range []string{"person-keys", "undeclared"} { // a join; a node's key in the text
 		enginetest.Partials(t, e, c, enginetest.Shapes()[name])
 	}
 	findings, err := e.Verify(t.Context())
@@ -92,7 +92,7 @@ func TestRights(t *testing.T) {
 		}
 	}
 
-	// What who steals the node's password can do.
+	// What somebody who steals the node's password can do.
 	thief, err := sql.Open("trino", strings.Replace(s.URL, "://", "://intramuros@", 1)+"?catalog=memory&schema="+schema)
 	if err != nil {
 		t.Fatal(err)
@@ -109,7 +109,7 @@ func TestRights(t *testing.T) {
 		}
 	}
 
-	// A right too few, at the start and while the node runs.
+	// A missing right, at the start and while the node runs.
 	run := func(table string) error {
 		f := patients(table)
 		p, err := fragment.Check(f, c)
@@ -135,7 +135,7 @@ func TestRights(t *testing.T) {
 	for _, test := range []struct {
 		name, want string
 		rules      string
-		start      bool // it stops a node's start as well
+		start      bool // it also prevents the node's start
 	}{
 		{"a table", "Cannot select from table " + in + "event", rules(t, schema, `"event"`, `"other"`), false},
 		{"the catalog", "Cannot access catalog memory", rules(t, schema, `"catalog": "memory", "allow": "read-only"`, `"catalog": "memory", "allow": "none"`), true},

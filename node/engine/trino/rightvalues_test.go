@@ -11,8 +11,8 @@ import (
 	"github.com/intramuros/intramuros/node/engine/trino/trinotest"
 )
 
-// TestRightValues: typed columns, instants with a zone, and columns of texts give the same rows as CSV, Parquet, DuckDB
-// and PostgreSQL, and nothing to report.
+// TestRightValues checks that typed columns, instants with a zone, and columns of texts give the same rows as CSV,
+// Parquet, DuckDB and PostgreSQL, without findings.
 func TestRightValues(t *testing.T) {
 	s := trinotest.Start(t)
 	values := enginetest.StayValues()
@@ -31,7 +31,7 @@ func TestRightValues(t *testing.T) {
 	}
 }
 
-// TestRawTexts: a column of texts reads as the other engines read it.
+// TestRawTexts checks that a column of texts is read as on the other engines.
 func TestRawTexts(t *testing.T) {
 	s := trinotest.Start(t)
 	var rows []string
@@ -46,7 +46,7 @@ func TestRawTexts(t *testing.T) {
 	enginetest.RawTexts(t, "Trino", open(t, cfg, c, testKey), c)
 }
 
-// TestFieldCases: what was met in hospitals is read, or told, as on the other engines.
+// TestFieldCases checks that cases from hospitals are read or reported as on the other engines.
 func TestFieldCases(t *testing.T) {
 	s := trinotest.Start(t)
 	var rows []string

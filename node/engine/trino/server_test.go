@@ -38,7 +38,7 @@ func open(t testing.TB, cfg Config, c *catalog.Catalog, key string) *Engine {
 	return e
 }
 
-// class is what a node's log says of an error.
+// class is what a node's log says about an error.
 func class(err error) string {
 	var named interface{ Class() string }
 	if !errors.As(err, &named) {
@@ -47,7 +47,7 @@ func class(err error) string {
 	return named.Class()
 }
 
-// TestSecure: over TLS with a password or a token, or a clear refusal that shows neither.
+// TestSecure checks connections over TLS with a password or a token, or a clear refusal that shows neither.
 func TestSecure(t *testing.T) {
 	s := trinotest.Start(t)
 	c := testcatalog.Parse(t, enginetest.WardCatalog)
@@ -151,8 +151,8 @@ func slow(t *testing.T, s *trinotest.Server, c *catalog.Catalog) (schema string,
 	return schema, f, p
 }
 
-// TestCancel: a query ends at the server soon after its context, when it is planned as
-// well as when it runs; and after its time-out, without the node.
+// TestCancel checks that a query ends at the server soon after its context, while it is planned and while it runs.
+// After its time-out it also ends without the node.
 func TestCancel(t *testing.T) {
 	s := trinotest.Start(t)
 	c := testcatalog.Parse(t, enginetest.WardCatalog)
@@ -161,7 +161,7 @@ func TestCancel(t *testing.T) {
 	running := func() int64 {
 		return s.Count(t, "SELECT count(*) FROM system.runtime.queries WHERE source = 'intramuros' AND state NOT IN ('FINISHED', 'FAILED')")
 	}
-	running() // the first query of its kind takes the server a second
+	running() // the first query of its kind takes a second
 	for _, after := range []time.Duration{3 * time.Second, 300 * time.Millisecond, 20 * time.Millisecond, 0} {
 		ctx, cancel := context.WithCancel(context.Background())
 		var stopped time.Time
@@ -187,7 +187,7 @@ func TestCancel(t *testing.T) {
 		}
 		d := time.Since(stopped)
 		t.Logf("cancelled after %v: the run ended within %v, the query at the server within %v", after, ended, d)
-		// Some 50 ms, and a multiple where the machine has more to do than it can.
+		// About 50 ms, and several times as long on a busy machine.
 		if ended > 5*time.Second || d > 5*time.Second {
 			t.Errorf("the run ended %v after its context, and the query at the server after %v", ended, d)
 		}
@@ -203,7 +203,7 @@ func TestCancel(t *testing.T) {
 	enginetest.Partials(t, e, c, &fragment.Fragment{Relations: f.Relations[:1], Patient: f.Patient, Norm: fragment.L2, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}}) // still usable
 }
 
-// TestErrorsHideValues: Trino's messages quote values, the engine's do not.
+// TestErrorsHideValues checks that the engine's errors quote no values, unlike Trino's.
 func TestErrorsHideValues(t *testing.T) {
 	s := trinotest.Start(t)
 	e := open(t, over(s, s.Fill(t)), testcatalog.Parse(t, enginetest.WardCatalog), testKey)
@@ -223,7 +223,7 @@ func TestSources(t *testing.T) {
 	c := testcatalog.Parse(t, enginetest.KindsCatalog)
 	sources := []struct {
 		local string
-		as    map[string]string // column of the catalog to what it reads
+		as    map[string]string // by column of the catalog: what it reads
 	}{
 		{"SMALLINT '7'", map[string]string{"i": "7", "f": "7", "s": "7", "b": "true", "d": "NULL", "ts": "NULL"}},
 		{"0", map[string]string{"i": "0", "b": "false"}},
@@ -252,7 +252,7 @@ func TestSources(t *testing.T) {
 	}
 	schema := s.Schema(t)
 	table, _ := c.Table("t")
-	// One table has all, so that the server has few queries to plan.
+	// One table has all columns, so that the server plans few queries.
 	var columns []string
 	for i, source := range sources {
 		columns = append(columns, fmt.Sprintf("%s AS x%d", source.local, i))
@@ -291,7 +291,7 @@ func TestSources(t *testing.T) {
 	}
 }
 
-// TestVerify is what `intramuros catalog check` says.
+// TestVerify checks the output of `intramuros catalog check`.
 func TestVerify(t *testing.T) {
 	s := trinotest.Start(t)
 	schema := s.Schema(t)
@@ -320,7 +320,7 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// TestDescribe is what `intramuros catalog init` begins with.
+// TestDescribe checks what `intramuros catalog init` begins with.
 func TestDescribe(t *testing.T) {
 	s := trinotest.Start(t)
 	schema := s.Schema(t)
@@ -339,7 +339,7 @@ func TestDescribe(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	// What the node's file maps has the catalog's names, and is not listed again.
+	// Tables in the node's file have the catalog's names, and are not listed again.
 	s.Exec(t, "CREATE TABLE memory."+schema+".other AS SELECT 1 AS x")
 	cfg := over(s, schema)
 	cfg.Tables = map[string]engine.Source{
@@ -366,7 +366,7 @@ func TestDescribe(t *testing.T) {
 		t.Error(diff)
 	}
 	cfg.Tables = map[string]engine.Source{"patient": {Table: "nowhere"}}
-	// A table that is not there closes itself, and nothing else.
+	// A missing table closes only itself.
 	got, err = Describe(context.Background(), cfg)
 	if err != nil || !slices.ContainsFunc(got, func(t engine.Table) bool {
 		return t.Name == "patient" && strings.Contains(t.Fault, "there is no table nowhere for table patient that the user may read")
@@ -375,8 +375,8 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
-// TestDataVersion: it changes with the custodian's label, with what tables read, and with
-// the node's key; and with nothing else.
+// TestDataVersion checks that the version changes with the custodian's label, with what tables read, and with the
+// node's key, and with nothing else.
 func TestDataVersion(t *testing.T) {
 	s := trinotest.Start(t)
 	c := testcatalog.Parse(t, enginetest.WardCatalog)
@@ -412,7 +412,7 @@ func TestDataVersion(t *testing.T) {
 	}
 }
 
-// TestChanged: an error says what to do when the source changed under the catalog.
+// TestChanged checks that an error says what to do if the source changed after the engine was opened.
 func TestChanged(t *testing.T) {
 	s := trinotest.Start(t)
 	c := testcatalog.Parse(t, enginetest.WardCatalog)
@@ -440,7 +440,7 @@ func TestChanged(t *testing.T) {
 			t.Errorf("%s: %v: %s", test.name, err, class(err))
 		}
 		e.Close()
-		// And a mapping that names what is gone closes the table at the start.
+		// A mapping that names a missing column closes the table at the start.
 		cfg := over(s, schema)
 		cfg.Tables = map[string]engine.Source{"person": {Columns: map[string]string{"sex": "gender"}}}
 		why := closed(t, cfg, c)
@@ -460,7 +460,7 @@ func TestChanged(t *testing.T) {
 	}
 }
 
-// closed opens an engine, and tells why tables are closed there: a source that cannot be read closes its own.
+// closed opens an engine and returns why tables are closed. A source that cannot be read closes its own table.
 func closed(t *testing.T, cfg Config, c *catalog.Catalog) string {
 	t.Helper()
 	found, err := open(t, cfg, c, testKey).Contradictions(t.Context())

@@ -12,7 +12,7 @@ import (
 	"github.com/intramuros/intramuros/node/engine"
 )
 
-// TestSilentServer: a server that answers neither a query, nor that it is cancelled, holds nobody up.
+// TestSilentServer checks that a server that answers neither a query nor its cancellation delays nobody.
 func TestSilentServer(t *testing.T) {
 	for _, silent := range []string{http.MethodPost, http.MethodGet} {
 		released := make(chan struct{})

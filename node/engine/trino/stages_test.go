@@ -40,9 +40,9 @@ var joined = testcatalog.YAML("catalog: joined",
 	testcatalog.Rows("event", "n: {type: int, bounds: [0, 9]}"),
 )
 
-// TestStages: of joins, cohorts, groups, windows and sets the server plans no more stages than their text is said to
-// have; what may have too many is refused before anything is paid, and what is just not refused is planned, on a server
-// of the usual limit.
+// TestStages checks that the server plans no more stages than the text of joins, cohorts, groups, windows and sets
+// suggests. A query that may have too many is refused before payment. A query just below the limit is planned by a
+// server with the usual limit.
 func TestStages(t *testing.T) {
 	s := trinotest.Start(t)
 	c := testcatalog.Parse(t, joined)

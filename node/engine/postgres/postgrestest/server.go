@@ -24,8 +24,8 @@ import (
 	"github.com/intramuros/intramuros/node/engine/enginetest"
 )
 
-// Server is a PostgreSQL with a database, its superuser, and the role of a node that
-// may read the schemas given to it.
+// Server is a PostgreSQL with a database, its superuser, and the role of a node, which may read the schemas that it is
+// given.
 type Server struct {
 	Folder  string // of its socket
 	Port    int    // of the socket and, on 127.0.0.1, of TCP
@@ -34,15 +34,15 @@ type Server struct {
 	schema  atomic.Int64
 }
 
-// The names of what a Server has.
+// The names in a Server.
 const (
 	Database = "hospital"
 	Reader   = "intramuros"        // a role as docs/postgresql-role.sql makes it
 	Password = "not a real secret" // of Reader, over TCP
 )
 
-// Start starts a server in a temporary directory, and skips the test where
-// PostgreSQL is not installed. It stops with the test.
+// Start starts a server in a temporary directory. It skips the test if PostgreSQL is not installed. The server stops at
+// the end of the test.
 func Start(t testing.TB, settings ...string) *Server {
 	t.Helper()
 	bin := binaries(t)
@@ -68,7 +68,7 @@ func Start(t testing.TB, settings ...string) *Server {
 	}
 	data := filepath.Join(folder, "data")
 	initdb := []string{"-D", data, "-U", "admin", "-A", "trust", "-E", "UTF8", "--no-sync"}
-	if version(t, bin) >= 15 { // texts that by default do not sort by their bytes
+	if version(t, bin) >= 15 { // a default collation that does not sort texts by their bytes
 		initdb = append(initdb, "--locale-provider=icu", "--icu-locale=fr-FR", "--locale=C.UTF-8")
 	}
 	if out, err := command("initdb", initdb...).CombinedOutput(); err != nil {
@@ -84,7 +84,7 @@ func Start(t testing.TB, settings ...string) *Server {
 		args = append(args, "-c", strings.ReplaceAll(set, "FOLDER", folder))
 	}
 	server := command("postgres")
-	// A backend that takes all the memory that there is ends as an error, not the machine.
+	// A backend that takes all memory then ends with an error and does not stop the machine.
 	server.Path, server.Args = "/bin/sh", append([]string{"sh", "-c", `ulimit -v 4000000 2>/dev/null; exec "$0" "$@"`, server.Path}, args...)
 	var log bytes.Buffer
 	server.Stdout, server.Stderr = &log, &log
@@ -140,9 +140,8 @@ func (s *Server) Exec(t testing.TB, statements ...string) {
 	}
 }
 
-// Role makes a role of that name by the script that hospitals run, docs/postgresql-role.sql at
-// path, with psql as they would: it reads the schema. more are variables of psql, such as
-// strict=1. The role logs in over TCP with Password.
+// Role creates a role with psql and the script that hospitals run, docs/postgresql-role.sql at path. The role may read
+// the schema. more are variables of psql, such as strict=1. The role logs in over TCP with Password.
 func (s *Server) Role(t testing.TB, path, role, schema string, more ...string) {
 	t.Helper()
 	if out, err := s.Script(t, "admin", path, append([]string{"role=" + role, "database=" + Database, "schema=" + schema}, more...)...); err != nil {
@@ -151,8 +150,7 @@ func (s *Server) Role(t testing.TB, path, role, schema string, more ...string) {
 	s.Exec(t, "ALTER ROLE "+role+" PASSWORD '"+Password+"'")
 }
 
-// Script runs a file of statements with psql, as a user and with variables, name=value. It
-// returns what psql says.
+// Script runs a file of statements with psql, as a user and with variables, name=value. It returns psql's output.
 func (s *Server) Script(t testing.TB, user, path string, variables ...string) (string, error) {
 	t.Helper()
 	args := []string{"-X", "-h", s.Folder, "-p", strconv.Itoa(s.Port), "-U", user, "-d", Database, "-f", path}
@@ -161,20 +159,20 @@ func (s *Server) Script(t testing.TB, user, path string, variables ...string) (s
 	}
 	bin := filepath.Join(binaries(t), "psql")
 	if _, err := os.Stat(bin); err != nil {
-		bin = "psql" // the one of another version does as well
+		bin = "psql" // the psql of another version also works
 	}
 	out, err := exec.Command(bin, args...).CombinedOutput()
 	return string(out), err
 }
 
-// Access replaces pg_hba.conf, but for the superuser's own way in.
+// Access replaces pg_hba.conf, except for the superuser's access.
 func (s *Server) Access(t testing.TB, lines ...string) {
 	t.Helper()
 	s.file(t, "data/pg_hba.conf", []byte("local all admin trust\n"+strings.Join(lines, "\n")+"\n"))
 	s.Exec(t, "SELECT pg_reload_conf()")
 }
 
-// TLS gives the server a certificate and its key, and the authority of its clients, all in PEM.
+// TLS gives the server a certificate with its key, and the authority of its clients, all in PEM.
 func (s *Server) TLS(t testing.TB, certificate, key, authority []byte) {
 	t.Helper()
 	for name, pem := range map[string][]byte{"cert_file": certificate, "key_file": key, "ca_file": authority} {
@@ -198,8 +196,8 @@ func (s *Server) file(t testing.TB, name string, text []byte) string {
 	return path
 }
 
-// Session runs a statement as the superuser in a session of its own, whose end makes
-// the server's statistics know of it.
+// Session runs a statement as the superuser in a new session. At the end of the session the server updates its
+// statistics.
 func (s *Server) Session(t testing.TB, q string) {
 	t.Helper()
 	conn := s.connect(t, Database, nil)
@@ -209,7 +207,7 @@ func (s *Server) Session(t testing.TB, q string) {
 	}
 }
 
-// Fill makes a new schema of tables that Reader may read, and returns its name.
+// Fill creates a new schema of tables that Reader may read, and returns its name.
 func (s *Server) Fill(t testing.TB, tables ...enginetest.Table) string {
 	t.Helper()
 	schema := "s" + strconv.FormatInt(s.schema.Add(1), 10)
@@ -305,7 +303,7 @@ func version(t testing.TB, bin string) int {
 	return 0
 }
 
-// account is one other than root, as which alone PostgreSQL runs; nil: our own.
+// account returns an account other than root, because PostgreSQL does not run as root; nil: the test's own.
 func account(t testing.TB) *syscall.Credential {
 	t.Helper()
 	if os.Geteuid() != 0 {

@@ -19,10 +19,10 @@ import (
 	"time"
 )
 
-// tokenKey is what the server's tokens are signed with.
+// tokenKey is the key that signs the server's tokens.
 const tokenKey = "a key of 256 bits, for tokens of tests only"
 
-// Token is a JSON Web Token for a user, that ends at some time.
+// Token returns a JSON Web Token for a user, valid until a time.
 func Token(user string, until time.Time) string {
 	part := base64.RawURLEncoding.EncodeToString
 	text := part([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." + part(fmt.Appendf(nil, `{"sub":%q,"exp":%d}`, user, until.Unix()))
@@ -36,7 +36,7 @@ func authority() *x509.Certificate {
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
 }
 
-// OtherCA is an authority that signed nothing of the server's, as PEM.
+// OtherCA returns an authority that signed nothing of the server, as PEM.
 func OtherCA(t testing.TB) []byte {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -50,8 +50,8 @@ func OtherCA(t testing.TB) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
-// certify makes an authority, the server's certificate and key in one file, whose path
-// it returns, and the key of tokens.
+// certify creates an authority, the server's certificate and key in one file, whose path it returns, and the key of
+// tokens.
 func (s *Server) certify() (string, error) {
 	if err := os.WriteFile(filepath.Join(s.folder, "jwt"), []byte(base64.StdEncoding.EncodeToString([]byte(tokenKey))), 0o600); err != nil {
 		return "", err

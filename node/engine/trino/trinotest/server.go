@@ -32,13 +32,13 @@ import (
 //go:embed Main.java
 var program []byte
 
-// Password is what the server takes over HTTPS, of any user.
+// Password is accepted over HTTPS for any user.
 const Password = "the password of tests"
 
 // Server is a Trino whose catalog `memory` is empty.
 type Server struct {
-	URL     string // by HTTP; asks for no password
-	Secure  string // by HTTPS; asks for Password or for a token of Token
+	URL     string // by HTTP, without a password
+	Secure  string // by HTTPS, with Password or a token of Token
 	CA      string // the file of the authority that signed its certificate
 	folder  string
 	db      *sql.DB
@@ -48,8 +48,7 @@ type Server struct {
 	ended   chan struct{} // closed when the server has ended
 }
 
-// one and warm start the server of all tests or benchmarks of a process, which takes it
-// some seconds.
+// one and warm start the server for all tests or benchmarks of a process. That takes some seconds.
 var (
 	one  = sync.OnceValues(func() (*Server, error) { return launch(false) })
 	warm = sync.OnceValues(func() (*Server, error) { return launch(true) })
@@ -60,20 +59,19 @@ var running atomic.Pointer[Server]
 
 func launch(bench bool) (*Server, error) {
 	s, err := start(program, os.Getenv("INTRAMUROS_TRINO"), bench, "", "query.max-hash-partition-count=1", "query.min-hash-partition-count=1",
-		"query.max-length=100000000") // rows of tests come as SQL
+		"query.max-length=100000000") // rows of tests are sent as SQL
 	if err == nil {
 		running.Store(s)
 	}
 	return s, err
 }
 
-// older writes the program as Trino 368 has its classes.
+// older adapts the program to the classes of Trino 368.
 var older = strings.NewReplacer("io.trino.grammar.sql", "io.trino.sql.parser", "setSystemAccessControl(rules)", "setSystemAccessControls(java.util.List.of(rules))")
 
-// StartPostgreSQL starts a server of its own, a Trino 368, whose catalog `warehouse` is the
-// PostgreSQL at a JDBC URL; with the libraries in the folder that the environment variable
-// INTRAMUROS_TRINO_POSTGRES names. Where that is not set it skips the test. The server ends
-// with the test.
+// StartPostgreSQL starts another server, a Trino 368, whose catalog `warehouse` is the PostgreSQL at a JDBC URL. It
+// uses the libraries in the folder of the environment variable INTRAMUROS_TRINO_POSTGRES, and skips the test if that is
+// not set. The server ends with the test.
 func StartPostgreSQL(t testing.TB, url string) *Server {
 	t.Helper()
 	libraries := os.Getenv("INTRAMUROS_TRINO_POSTGRES")
@@ -88,10 +86,9 @@ func StartPostgreSQL(t testing.TB, url string) *Server {
 	return s
 }
 
-// Start gives the server of this process's tests, and starts it at the first call, with
-// the libraries in the folder that the environment variable INTRAMUROS_TRINO names. Where
-// that is not set it skips the test: see `make test-trino`. The server ends with Stop, or
-// with the process.
+// Start returns the server of this process's tests. The first call starts it, with the libraries in the folder of the
+// environment variable INTRAMUROS_TRINO, and skips the test if that is not set: see `make test-trino`. The server ends
+// with Stop, or with the process.
 func Start(t testing.TB) *Server {
 	t.Helper()
 	if os.Getenv("INTRAMUROS_TRINO") == "" {
@@ -115,8 +112,7 @@ func Start(t testing.TB) *Server {
 	return s
 }
 
-// Stop ends the server, if one was started, and all that belongs to it. Start is not
-// called again.
+// Stop ends the server, if one was started. Start must not be called again.
 func Stop() {
 	if s := running.Load(); s != nil {
 		s.stop()
@@ -150,23 +146,23 @@ func start(program []byte, libraries string, bench bool, postgresql string, more
 		return s, err
 	}
 	args := []string{
-		// Every query is compiled to classes of its own: room for their code (it would be 48 MB
-		// beside the quick compiler, which then stops), no proof of it, and one thread that
-		// collects garbage.
+		// Every query is compiled to classes of its own. So there is room for their code (by default 48 MB, after which the
+		// quick compiler stops), no verification of it, and one thread that collects garbage.
 		"-XX:ReservedCodeCacheSize=512m", "-XX:+UnlockDiagnosticVMOptions", "-XX:-BytecodeVerificationRemote", "-XX:+UseSerialGC",
 		"-Xms1g", "-Xmn600m", "-Xmx3g", "-Xss8m", "-XX:+ExitOnOutOfMemoryError", "-Djava.io.tmpdir=" + folder,
 		"-cp", filepath.Join(libraries, "*"), main, Password, s.rules(), postgresql,
 		"http-server.http.enabled=true", "http-server.authentication.allow-insecure-over-http=true",
 		"http-server.https.enabled=true", "http-server.https.port=0", "http-server.https.keystore.path=" + key,
-		"http-server.authentication.type=PASSWORD,JWT", "password-authenticator.config-files=" + main, // that must exist, and is not read
+		// this file must exist, but is not read
+		"http-server.authentication.type=PASSWORD,JWT", "password-authenticator.config-files=" + main,
 		"http-server.authentication.jwt.key-file=" + filepath.Join(folder, "jwt"),
-		// Queries are small, and processors few.
+		// Queries are small, and there are few processors.
 		"redistribute-writes=false",
-		// What it keeps of queries that ended, their plans and texts, is most of its memory.
+		// Most of its memory would be for plans and texts of ended queries.
 		"query.max-history=2", "compiler.expression-cache-size=20",
 	}
 	args = append(args, more...)
-	if !bench { // what runs once is not worth the slow compiler
+	if !bench { // the slow compiler is not worth it for code that runs once
 		args = append([]string{"-XX:TieredStopAtLevel=1"}, args...)
 	}
 	java := exec.Command("java", args...)
@@ -233,22 +229,22 @@ func (t *tail) String() string {
 	return strings.Join(t.lines, "")
 }
 
-// everything is the rules of a server that lets all users do all.
+// everything are rules that allow all users everything.
 const everything = "{}"
 
 func (s *Server) rules() string { return filepath.Join(s.folder, "rules.json") }
 
-// Rules replaces the server's rules of file-based access control, until the test ends. An
-// administrator, as whom Exec runs, is named admin in them.
+// Rules replaces the server's rules of file-based access control until the test ends. Exec runs as an administrator,
+// who is named admin in them.
 func (s *Server) Rules(t testing.TB, rules string) {
 	t.Helper()
 	put := func(text string) {
-		// In one step, for the server reads the file at any time.
+		// This is done in one step, because the server may read the file at any time.
 		next := s.rules() + ".next"
 		if err := errors.Join(os.WriteFile(next, []byte(text), 0o600), os.Rename(next, s.rules())); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(50 * time.Millisecond) // it looks after 10 ms
+		time.Sleep(50 * time.Millisecond) // it checks every 10 ms
 	}
 	put(rules)
 	t.Cleanup(func() { put(everything) })
@@ -299,13 +295,13 @@ func (s *Server) Fill(t testing.TB, tables ...enginetest.Table) string {
 	return schema
 }
 
-// Series is what stands after FROM for n rows whose column i counts from 0.
+// Series follows FROM, for n rows whose column i counts from 0.
 func Series(n int) string {
 	return fmt.Sprintf("(SELECT a * 10000 + b AS i FROM UNNEST(sequence(0, %d)) AS x(a) CROSS JOIN UNNEST(sequence(0, 9999)) AS y(b) WHERE a * 10000 + b < %d) AS s", n/10000, n)
 }
 
-// insert writes the cells of a column as one text that the server splits: Trino plans
-// every literal of a VALUES by itself, which takes it ten times as long.
+// insert writes the cells of a column as one text that the server splits. Trino plans each literal of a VALUES
+// separately, which takes ten times as long.
 func insert(table string, columns []enginetest.Column, rows [][]any) string {
 	var cells, names, values []string
 	for i, c := range columns {
