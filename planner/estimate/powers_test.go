@@ -56,7 +56,8 @@ func TestClipped(t *testing.T) {
 	if low, high := Clipped(of(5), 0.95, 0, math.Inf(1)); low != 0 || math.Abs(high-24.6) > 0.5 {
 		t.Errorf("5 of counts is in [%g, %g]", low, high)
 	}
-	for _, beyond := range []float64{-1, -18, -60} { // outside the possible range; the interval starts at the bound and keeps the promised width
+	// Outside the possible range, the interval starts at the bound and keeps the promised width.
+	for _, beyond := range []float64{-1, -18, -60} {
 		if low, high := Clipped(of(beyond), 0.95, 0, math.Inf(1)); low != 0 || math.Abs(high-19.6) > 0.5 {
 			t.Errorf("%v of counts is in [%g, %g], which claims more than ± 19.6", beyond, low, high)
 		}
