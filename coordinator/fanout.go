@@ -75,8 +75,8 @@ func (q *query) lateness() *deadlines {
 }
 
 // do runs one hospital's step. Once enough others have finished theirs, the hospital is pinged from time to time. If it
-// does not respond, the step ends with errSilent. A step that would leave too little of ctx's time to release the
-// others' answers ends with errLate.
+// does not respond, the step ends with errNoProgress. A step that would leave too little of ctx's time to release the
+// others' answers ends with errDeadline.
 func (l *deadlines) do(ctx context.Context, p *part, step func(context.Context) error) error {
 	within, cut := context.WithCancelCause(ctx)
 	defer cut(nil)

@@ -27,7 +27,7 @@ type Admission struct {
 // nobody is the name in the log for visitors with the token without a name.
 const nobody = "console.token"
 
-// door checks visitors against an Entrance.
+// door checks visitors against an Admission.
 type door struct {
 	tokens    map[string][sha256.Size]byte // by name
 	provided  map[string]bool              // who is admitted as a provider names them

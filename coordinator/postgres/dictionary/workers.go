@@ -38,7 +38,7 @@ type setup struct{ Catalog string }
 // request is a statement for a worker.
 type request struct {
 	Statement rewritten
-	Args      []cell // Ask's, which gob could not carry
+	Args      []cell // Statement's, which gob could not carry
 }
 
 // reply is a part of the answer. The last part is Whole or has a Failure.

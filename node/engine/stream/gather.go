@@ -107,7 +107,7 @@ func (op *Operator) Add(rows int, columns []Column) error {
 	return t.add(rows, columns)
 }
 
-// Rows is the number of rows since Again, or since the beginning.
+// Rows is the number of rows since EndPass, or since the beginning.
 func (op *Operator) Rows() int64 { return op.rows.Load() }
 
 func (op *Operator) take() *thread {
