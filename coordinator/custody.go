@@ -85,8 +85,8 @@ func (c *Coordinator) Run(ctx context.Context) {
 	}
 }
 
-// touch exchanges states with the hospitals that are due: new ones, and those last asked some time ago or before a new
-// study.
+// exchangeDue exchanges states with the hospitals that are due: new ones, and those last asked some time ago or before
+// a new study.
 func (c *Coordinator) exchangeDue(ctx context.Context) {
 	present, _ := c.Federation().split()
 	var due []*part
@@ -162,7 +162,7 @@ func (c *Coordinator) keptCheckpoint(ctx context.Context, hospital string) *ledg
 
 func nodeOwner(hospital string) string { return "node " + hospital }
 
-// keepCheckpoints stores the checkpoints that fresh returns.
+// keepCheckpoints stores the checkpoints that newerCheckpoints returns.
 func (c *Coordinator) keepCheckpoints(ctx context.Context, shown map[string]ledger.Checkpoint, known map[string]*ledger.Checkpoint, age time.Duration) error {
 	fresh := c.newerCheckpoints(shown, known, age)
 	if len(fresh) == 0 {

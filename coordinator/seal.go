@@ -167,8 +167,8 @@ func (c *conversation) in() []*part {
 	return slices.DeleteFunc(slices.Clone(c.parts), func(p *part) bool { return p.absent != nil })
 }
 
-// step makes each hospital that still takes part do something, and reports whether enough are left. If not, the others
-// are told to stop.
+// forEach makes each hospital that still takes part do something, and reports whether enough are left. If not, the
+// others are told to stop.
 func (c *conversation) forEach(ctx context.Context, do func(step context.Context, p *part) error) bool {
 	late := c.lateness()
 	each(c.in(), func(p *part) {
