@@ -112,27 +112,15 @@ func (b *builder) determined(t *syntax.Expr) *expr.Expr {
 	}
 	e := b.Row(t)
 	s := b.Of(e.Relation)
-	if e.Op != expr.OpColumn || s == nil || !s.Schema.Public || len(s.Schema.Key) != 1 {
+	if e.Op != expr.OpColumn || s == nil || !s.Schema.Public {
 		return nil
 	}
-	c, ok := s.Schema.Column(s.Schema.Key[0])
-	if !ok {
-		return nil
+	var keys []*expr.Expr
+	for _, k := range b.fragment.Keys {
+		keys = append(keys, k.Expr)
 	}
-	key := s.Expr(c)
-	if b.keyOf(key) >= 0 {
+	if b.scope().Determines(s.Name, b.Filter, keys...) {
 		return e
-	}
-	conditions := expr.Conjuncts(b.Filter)
-	for _, o := range b.Sources {
-		if o.On != nil && (o == s || o.Join == fragment.JoinInner) {
-			conditions = append(conditions, expr.Conjuncts(o.On)...)
-		}
-	}
-	for _, c := range conditions {
-		if c.Op == expr.OpEqual && (c.Args[0].Equal(key) && b.keyOf(c.Args[1]) >= 0 || c.Args[1].Equal(key) && b.keyOf(c.Args[0]) >= 0) {
-			return e
-		}
 	}
 	return nil
 }

@@ -227,14 +227,12 @@ func (b *builder) keyedBy(relation, column string) string {
 		return LadderOfGroups(s.Schema.Name, column)
 	}
 	for _, e := range expr.Conjuncts(s.On) {
-		if e.Op != expr.OpEqual || !relational.LookedUp(s.Relation, s.Schema) {
-			continue
-		}
 		for _, x := range e.Args {
-			if x.Op == expr.OpColumn && x.Relation != relation {
-				if other := b.Of(x.Relation); other.Query == nil && !other.Schema.Public {
-					return LadderOfGroups(other.Schema.Name, x.Column)
-				}
+			if x.Op != expr.OpColumn || !b.scope().Determines(relation, b.Filter, x) {
+				continue
+			}
+			if other := b.Of(x.Relation); other.Query == nil && !other.Schema.Public {
+				return LadderOfGroups(other.Schema.Name, x.Column)
 			}
 		}
 	}

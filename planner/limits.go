@@ -16,8 +16,9 @@ func (b *builder) limits() {
 		b.fragment.Norm = fragment.L1
 	}
 	b.fragment.MaxGroups, b.fragment.MaxRows = b.query.MaxGroups, b.query.MaxRows
+	most := b.scope().MostRows(b.Filter) // and so in as many groups
 	if b.fragment.MaxGroups == 0 {
-		b.fragment.MaxGroups = b.atMost(cmp.Or(b.steadyGroups(), b.profiledGroups(), b.Catalog.MaxGroups))
+		b.fragment.MaxGroups = atMost(cmp.Or(b.steadyGroups(), b.profiledGroups(), b.Catalog.MaxGroups), most)
 	}
 	if b.fragment.MaxRows == 0 {
 		profiled := b.profiledRows()
@@ -31,9 +32,11 @@ func (b *builder) limits() {
 		for _, k := range b.fragment.Keys {
 			keys = append(keys, k.Expr)
 		}
-		b.fragment.MaxRows = b.atMost(b.fragment.MaxRows)
-		inEach := float64(b.atMost(b.fragment.MaxRows, keys...))
-		b.fragment.MaxRows = min(b.fragment.MaxRows, int(math.Ceil(inEach*b.groupsInFull())))
+		b.fragment.MaxRows = atMost(b.fragment.MaxRows, most)
+		if len(keys) > 0 {
+			inEach := float64(atMost(b.fragment.MaxRows, b.scope().MostRows(b.Filter, keys...)))
+			b.fragment.MaxRows = min(b.fragment.MaxRows, int(math.Ceil(inEach*b.groupsInFull())))
+		}
 	}
 }
 
@@ -49,9 +52,9 @@ func (b *builder) groupsInFull() float64 {
 	return float64(groups)
 }
 
-// atMost is limit, or fewer if a patient is known to have fewer rows in a group of these keys.
-func (b *builder) atMost(limit int, keys ...*expr.Expr) int {
-	if most := fragment.MostRows(b.Relations(), b.Filter, b.Catalog.Catalog, b.Catalog.Memo, keys...); most < float64(limit) {
+// atMost is a limit, or how many rows a patient has at most, if that is fewer.
+func atMost(limit int, most float64) int {
+	if most < float64(limit) {
 		return max(1, int(most))
 	}
 	return limit

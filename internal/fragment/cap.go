@@ -101,15 +101,15 @@ func (s *Scope) multiplying(links []link) []int {
 	if private < 2 {
 		return nil
 	}
-	if len(optional) > maxPatterns { // with many left joins, what they say of the relations before them is not used
-		return severalOf(s.roots(links, present, true))
+	if len(optional) > maxPatterns {
+		return severalOf(s.careful(links).roots())
 	}
 	var roots []int
 	for pattern := range 1 << len(optional) {
 		for bit, i := range optional {
 			present[i] = pattern>>bit&1 == 0
 		}
-		if found := s.roots(links, present, false); len(found) > 1 {
+		if found := s.dependenciesAmong(links, present, false).roots(); len(found) > 1 {
 			roots = append(roots, found...)
 		}
 	}
@@ -124,42 +124,38 @@ func severalOf(roots []int) []int {
 	return roots
 }
 
-// roots returns a set of the present private relations whose rows determine those of all others. If careful is set, it
-// ignores what left joins say of the relations before them.
-func (s *Scope) roots(links []link, present []bool, careful bool) []int {
-	d := s.dependenciesAmong(links, present, careful)
+// roots returns a set of the present private relations whose rows determine those of all others.
+func (d *joinDependencies) roots() []int {
 	var roots []int
-	for i, r := range s.relations {
-		if !r.table.Public && present[i] {
+	for i, r := range d.relations {
+		if !r.table.Public && d.present[i] {
 			roots = append(roots, i)
 		}
 	}
 	for _, i := range slices.Clone(roots) {
 		fewer := slices.DeleteFunc(slices.Clone(roots), func(r int) bool { return r == i })
-		if len(fewer) > 0 && s.determined(fewer, d) {
+		if len(fewer) > 0 && d.determine(fewer) {
 			roots = fewer
 		}
 	}
 	return roots
 }
 
-// dependenciesAmong returns the functional dependencies of joined rows in which only some relations are present. The
-// others are one row of NULLs.
-func (s *Scope) dependenciesAmong(links []link, present []bool, careful bool) dependencies {
-	holds := func(l link) bool { return s.holds(l, present, careful) }
-	d := s.dependenciesBy(links, holds, func(int) []int { return nil })
-	for i := range s.relations {
-		if !present[i] {
-			d.add(i)
-		}
-	}
-	return d
+// careful returns the dependencies among joined rows that read a row of each relation. It does not use what left joins
+// say of the relations before them.
+func (s *Scope) careful(links []link) *joinDependencies {
+	return s.dependenciesAmong(links, slices.Repeat([]bool{true}, len(s.relations)), true)
 }
 
-// determined reports whether rows of the roots determine at most one row of each other private relation.
-func (s *Scope) determined(roots []int, d dependencies) bool {
-	known := d.closure(roots...)
-	return !slices.ContainsFunc(s.relations, func(r scopedRelation) bool { return !r.table.Public && !known[s.index[r.Name]] })
+// dependenciesAmong returns the dependencies among joined rows that read a row of just the relations that are present.
+func (s *Scope) dependenciesAmong(links []link, present []bool, careful bool) *joinDependencies {
+	return s.dependenciesOf(links, func(l link) bool { return s.holds(l, present, careful) }, present)
+}
+
+// determine reports whether rows of the roots determine at most one row of each other private relation.
+func (d *joinDependencies) determine(roots []int) bool {
+	known := d.rows(append([]int{d.patient}, roots...)...)
+	return !slices.ContainsFunc(d.relations, func(r scopedRelation) bool { return !r.table.Public && !known[d.index[r.Name]] })
 }
 
 // holds reports whether a link holds in each row in which the relations are present. Only for private relations is it
@@ -171,7 +167,7 @@ func (s *Scope) holds(l link, present []bool, careful bool) bool {
 	case l.to:
 		return true
 	}
-	return l.leftJoin == l.from && !s.relations[l.from].table.Public && present[l.from] && !careful
+	return l.from != nil && !careful && l.leftJoin == s.index[l.from.Relation] && !s.relations[l.leftJoin].table.Public && present[l.leftJoin]
 }
 
 // conditionsOn joins the conditions that read relation i alone and that each of its counted rows satisfies.

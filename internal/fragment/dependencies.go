@@ -3,13 +3,13 @@ package fragment
 import (
 	"slices"
 
+	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// dependencies is a set of functional dependencies among attributes of the joined rows of one patient. A dependency
-// says that rows that agree in some attributes agree in another one. If it has no attributes on the left, all rows
-// agree.
+// dependencies is a set of functional dependencies among attributes of joined rows. A dependency says that rows that
+// agree in some attributes agree in another one. If it has no attributes on the left, all rows agree.
 //
 // The first attributes stand for the rows of the relations: which row of a relation is read, or that none is, if a left
 // join found nothing. So a dependency on a row is strict under every kind of join. Further attributes are added by
@@ -29,7 +29,9 @@ type dependency struct {
 // none.
 type use struct{ dependency, next int }
 
-func newDependencies(relations int) dependencies { return dependencies{first: make([]int, relations)} }
+func newDependencies(relations int) dependencies {
+	return dependencies{first: make([]int, relations, 2*relations+2), all: make([]dependency, 0, 4*relations), uses: make([]use, 0, 4*relations)}
+}
 
 // attribute adds an attribute and returns its number.
 func (d *dependencies) attribute() int {
@@ -99,6 +101,15 @@ func conditionsOf(relations []Relation, filter *expr.Expr) []condition {
 	return all
 }
 
+// conditions lists the conditions on the rows of the scope that fulfil the filter.
+func (s *Scope) conditions(filter *expr.Expr) []condition {
+	relations := make([]Relation, len(s.relations))
+	for i, r := range s.relations {
+		relations[i] = r.Relation
+	}
+	return conditionsOf(relations, filter)
+}
+
 // holdsFor reports whether the rows of relation i fulfil the condition wherever one counts.
 func (c condition) holdsFor(i int, r Relation) bool {
 	return c.leftJoin == i || c.leftJoin == -1 && r.Join != JoinLeft
@@ -116,109 +127,231 @@ func ConditionsOn(relations []Relation, filter *expr.Expr, i int) []*expr.Expr {
 	return all
 }
 
-// link says that a column of the relation to equals a column of the relation from, or a constant if from is -1.
-// leftJoin is as in condition.
+// link says that a column of a relation equals another column, or a constant if from is nil. leftJoin is as in
+// condition.
 type link struct {
-	to, from, leftJoin int
-	column             string
+	to       int // the relation
+	column   string
+	from     *expr.Expr
+	leftJoin int
 }
 
-// links lists what the conditions say of columns of keys, and of public relations. A value equals at most one value of
-// its own type. But two long ints may equal the same float, and engines may have neighbouring floats.
-func (s *Scope) links(conditions []condition) []link {
+// links lists what the conditions say of columns. A value equals at most one value of its own type. But two long ints
+// may equal the same float, and engines may have neighbouring floats. given are expressions that count as constants.
+func (s *Scope) links(conditions []condition, given ...*expr.Expr) []link {
 	var all []link
-	var seen map[link]bool
 	for _, c := range conditions {
 		if c.Op != expr.OpEqual {
 			continue
 		}
 		for k, a := range c.Args {
 			b := c.Args[1-k]
-			if a.Op != expr.OpColumn || a.Type != b.Type || a.Type == value.TypeFloat ||
-				b.Op != expr.OpLiteral && b.Op != expr.OpHospital && b.Op != expr.OpColumn {
+			if a.Op != expr.OpColumn || a.Type != b.Type || a.Type == value.TypeFloat || s.isPatientID(s.index[a.Relation], a.Column) {
 				continue
 			}
-			l := link{to: s.index[a.Relation], from: -1, leftJoin: c.leftJoin, column: fold(a.Column)}
-			if b.Op == expr.OpColumn {
-				l.from = s.index[b.Relation]
+			l := link{to: s.index[a.Relation], column: fold(a.Column), leftJoin: c.leftJoin}
+			switch {
+			case b.Op == expr.OpLiteral, b.Op == expr.OpHospital, slices.ContainsFunc(given, b.Equal):
+			case b.Op == expr.OpColumn:
+				l.from = b
+			default:
+				continue
 			}
-			if l.from != l.to && !seen[l] && (s.relations[l.to].table.Public || s.inKey(l.to, a.Column)) {
-				if seen == nil {
-					seen = map[link]bool{}
-				}
-				seen[l] = true
-				all = append(all, l)
-			}
+			all = append(all, l)
 		}
 	}
 	return all
 }
 
-// dependenciesBy returns the dependencies that follow from keys. Links for which holds is true determine the columns of
-// keys. given lists further relations on whose rows the row of a relation depends.
-func (s *Scope) dependenciesBy(links []link, holds func(link) bool, given func(i int) []int) dependencies {
-	d := newDependencies(len(s.relations))
-	var columns map[link]int // the columns that something determines, by relation and name
+// joinDependencies are the dependencies among the patient, the rows of the relations and the values of their columns,
+// in the rows that a select joins. They follow from keys, which the node verifies, and from conditions; of the catalog's
+// other promises none is among them, since proofs rest on these.
+type joinDependencies struct {
+	*Scope
+	dependencies
+	patient int
+	columns map[columnOf]int
+	given   []*expr.Expr // the rows that are compared agree in these
+	// present: the dependencies hold in those joined rows that read a row of just these relations, and a row of NULLs of
+	// the others. nil: they hold in all joined rows.
+	present []bool
+}
+
+// columnOf is a column of a relation. found: its value if the left join of the relation finds a row. That it is
+// determined is a lax dependency of the column itself, which is NULL in other rows.
+type columnOf struct {
+	relation int
+	name     string
+	found    bool
+}
+
+// strictDependencies returns the dependencies that hold in all joined rows. The rows that are compared agree in the
+// given expressions.
+func (s *Scope) strictDependencies(links []link, given ...*expr.Expr) *joinDependencies {
+	holds := func(l link) bool { return l.leftJoin == -1 || l.leftJoin == l.to }
+	return s.dependenciesOf(links, holds, nil, given...)
+}
+
+// dependenciesOf returns the dependencies that links for which holds is true give.
+func (s *Scope) dependenciesOf(links []link, holds func(link) bool, present []bool, given ...*expr.Expr) *joinDependencies {
+	d := &joinDependencies{Scope: s, dependencies: newDependencies(len(s.relations)), given: given, present: present}
+	d.patient = d.attribute()
 	for _, l := range links {
-		if !holds(l) {
-			continue
-		}
-		if columns == nil {
-			columns = map[link]int{}
-		}
-		at := link{to: l.to, column: l.column}
-		to, ok := columns[at]
-		if !ok {
-			to = d.attribute()
-			columns[at] = to
-		}
-		if l.from < 0 {
-			d.add(to)
-		} else {
-			d.add(to, l.from)
+		if holds(l) {
+			d.column(d.target(l))
 		}
 	}
-	for i, r := range s.relations {
-		rest := given(i)
-		if r.table.OneRowPerPatient {
-			d.add(i, rest...)
+	for _, e := range given {
+		if e.Op == expr.OpColumn {
+			d.add(d.column(columnOf{s.index[e.Relation], fold(e.Column), false}))
 		}
-		for _, key := range r.keys {
-			if needs, ok := s.keyAttributes(i, key, columns); ok {
-				d.add(i, append(needs, rest...)...)
-			}
+	}
+	for _, l := range links {
+		switch to := d.columns[d.target(l)]; {
+		case !holds(l):
+		case l.from == nil:
+			d.add(to)
+		default:
+			d.add(to, d.read(l.from.Relation, l.from.Column))
 		}
+	}
+	for i := range s.relations {
+		d.addRow(i)
 	}
 	return d
 }
 
-// keyAttributes returns the attributes of a key of relation i, without the patient's id. ok is false if nothing
-// determines one of them.
-func (s *Scope) keyAttributes(i int, key []string, columns map[link]int) (needs []int, ok bool) {
+// target is the column that a link determines.
+func (d *joinDependencies) target(l link) columnOf {
+	return columnOf{l.to, l.column, d.present == nil && l.leftJoin == l.to}
+}
+
+// column returns the attribute of a column, which it adds if there is none.
+func (d *joinDependencies) column(c columnOf) int {
+	a, ok := d.columns[c]
+	if !ok {
+		if d.columns == nil {
+			d.columns = map[columnOf]int{}
+		}
+		a = d.attribute()
+		d.add(a, c.relation)
+		d.columns[c] = a
+	}
+	return a
+}
+
+// read returns an attribute that determines a column: its own, or that of its row.
+func (d *joinDependencies) read(relation, column string) int {
+	i := d.index[relation]
+	if a, ok := d.columns[columnOf{i, fold(column), false}]; ok {
+		return a
+	}
+	if d.ofPatient(i, column) {
+		return d.patient
+	}
+	return i
+}
+
+// readBy appends what determines an expression on rows that agree in the given ones and in the row of relation i.
+func (d *joinDependencies) readBy(e *expr.Expr, i int, all []int) []int {
+	switch {
+	case slices.ContainsFunc(d.given, e.Equal):
+		return all
+	case e.Op == expr.OpColumn && d.index[e.Relation] != i:
+		return append(all, d.read(e.Relation, e.Column))
+	}
+	for _, a := range e.Args {
+		all = d.readBy(a, i, all)
+	}
+	return all
+}
+
+// addRow adds on what the row of relation i depends, and what depends on it.
+func (d *joinDependencies) addRow(i int) {
+	r := d.relations[i]
+	if d.present != nil && !d.present[i] {
+		d.add(i)
+	}
+	if !r.optional && !r.table.Public {
+		d.add(d.patient, i)
+	}
+	var few [4]int
+	rest := few[:0] // a left join finds a row or none by its whole condition
+	if r.optional && d.present == nil {
+		rest = d.readBy(r.On, i, rest)
+	}
+	if r.table.OneRowPerPatient {
+		rest = append(rest, d.patient)
+		d.add(i, rest...)
+		rest = rest[:len(rest)-1]
+	}
+	for _, key := range r.keys {
+		d.addKey(i, key, rest)
+	}
+}
+
+// addKey adds that a key of relation i determines its row; of an optional one, with rest. It adds nothing if nothing
+// determines a column of the key.
+func (d *joinDependencies) addKey(i int, key []string, rest []int) {
+	var few [4]int
+	needs := few[:0]
+	strict := d.relations[i].Query == nil // a key of a table is NULL just where a left join found nothing
 	for _, name := range key {
-		if s.isPatientID(i, name) {
+		if d.isPatientID(i, name) {
+			needs, strict = append(needs, d.patient), strict && !d.relations[i].optional
 			continue
 		}
-		if columns == nil {
-			return nil, false
+		a, known := d.columns[columnOf{i, fold(name), false}]
+		if found, lax := d.columns[columnOf{i, fold(name), true}]; lax {
+			if known {
+				d.add(found, a)
+			}
+			a, known, strict = found, true, false
 		}
-		a, ok := columns[link{to: i, column: fold(name)}]
-		if !ok {
-			return nil, false
+		if !known {
+			return
 		}
 		needs = append(needs, a)
 	}
-	return needs, true
+	if !strict {
+		needs = append(needs, rest...)
+	}
+	d.add(i, needs...)
 }
 
-// inKey reports whether a column of relation i belongs to a key.
-func (s *Scope) inKey(i int, column string) bool {
-	return slices.ContainsFunc(s.relations[i].keys, func(key []string) bool { return containsFold(key, column) })
-}
+// rows reports for each relation whether the attributes determine which row of it is read, or that none is.
+func (d *joinDependencies) rows(by ...int) []bool { return d.closure(by...)[:len(d.relations)] }
 
 // hasKey reports whether columns of relation i, with the patient's id, contain one of its keys.
 func (s *Scope) hasKey(i int, columns []string) bool {
 	return slices.ContainsFunc(s.relations[i].keys, func(key []string) bool {
 		return !slices.ContainsFunc(key, func(k string) bool { return !containsFold(columns, k) && !s.isPatientID(i, k) })
 	})
+}
+
+// Determines reports whether joined rows that agree in the expressions read the same row of a relation, or all none.
+func (s *Scope) Determines(relation string, filter *expr.Expr, by ...*expr.Expr) bool {
+	d := s.strictDependencies(s.links(s.conditions(filter), by...), by...)
+	return d.rows()[s.index[relation]]
+}
+
+// OneRow reports whether a patient has at most one joined row among those that agree in the expressions. Where all is
+// public, it reports whether there is at most one of those.
+func (s *Scope) OneRow(filter *expr.Expr, by ...*expr.Expr) bool {
+	d := s.strictDependencies(s.links(s.conditions(filter), by...), by...)
+	return !slices.Contains(d.rows(d.patient), false)
+}
+
+// Base returns the index of the one private relation whose row determines the rows of all other private ones, so that
+// a select has at most as many rows of a patient, before public rows multiply them. It is -1 if there is no such
+// relation, or the relations are not valid.
+func Base(relations []Relation, filter *expr.Expr, c *catalog.Catalog, m *Memo) int {
+	s, err := NewScopeWithin(relations, c, m)
+	if err != nil {
+		return -1
+	}
+	if roots := s.careful(s.links(s.conditions(filter))).roots(); len(roots) == 1 {
+		return roots[0]
+	}
+	return -1
 }

@@ -101,15 +101,56 @@ func (j *joins) query() *Query {
 	at := []string{"stay", "lab", "person"}[j.IntN(3)]
 	id, a := col(at, "id", value.TypeInt), col(at, "a", value.TypeInt)
 	d := &Query{Relations: []Relation{{Name: at, Table: at}}, Patient: "id", Columns: []Output{plainOutput("id", id), plainOutput("a", a)}}
-	switch j.IntN(4) {
-	case 0:
+	switch j.IntN(7) {
+	case 0: // as LATERAL groups by what ties it
 		d.Grouped = true
 	case 1:
 		d.Grouped, d.Columns[1] = true, Output{Name: "a", Function: FunctionMin, Expr: a}
 	case 2:
 		d.Columns[1] = plainOutput("a", exprtest.Int(int64(j.IntN(3))))
+	case 3:
+		return j.list()
+	case 4:
+		return j.fullJoin(at, []string{"stay", "lab", "person"}[j.IntN(3)])
 	}
 	return d
+}
+
+// list is a list of values, each once, of which some may be NULL.
+func (j *joins) list() *Query {
+	d := &Query{SetOp: SetOpUnion}
+	for range 2 + j.IntN(2) {
+		row := &Query{}
+		for _, name := range []string{"id", "a"} {
+			v := value.Int(int64(j.IntN(3)))
+			if j.IntN(2) == 0 {
+				v = value.Null(value.TypeInt)
+			}
+			row.Columns = append(row.Columns, plainOutput(name, expr.Literal(v)))
+		}
+		d.Inputs = append(d.Inputs, row)
+	}
+	return d
+}
+
+// fullJoin is what FULL JOIN is written out as.
+func (j *joins) fullJoin(one, other string) *Query {
+	sameA := j.IntN(2) == 0
+	arm := func(first, second string) *Query {
+		id, a := col("first", "id", value.TypeInt), col("first", "a", value.TypeInt)
+		on := eq(j.t, id, col("second", "id", value.TypeInt))
+		if sameA {
+			on = exprtest.New(j.t, expr.OpAnd, on, eq(j.t, a, col("second", "a", value.TypeInt)))
+		}
+		return &Query{Relations: []Relation{{Name: "first", Table: first}, {Name: "second", Table: second, Join: JoinLeft, On: on}}, Patient: "id",
+			Columns: []Output{plainOutput("id", id), plainOutput("a", a)}}
+	}
+	left, right := arm(one, other), arm(other, one)
+	right.Filter = exprtest.New(j.t, expr.OpIsNull, col("second", "id", value.TypeInt))
+	if j.IntN(2) == 0 { // the column of the other side
+		left.Columns[1].Expr, right.Columns[1].Expr = col("second", "a", value.TypeInt), col("first", "a", value.TypeInt)
+	}
+	return &Query{SetOp: SetOpUnionAll, Inputs: []*Query{left, right}, Patient: "id"}
 }
 
 // column draws a column of a relation, often the one of the patient's id or of the key.
@@ -164,9 +205,9 @@ func (j *joins) relations() (all []Relation, filter *expr.Expr) {
 	return all, filter
 }
 
-// TestDependenciesHold draws joins and rows, and checks that the claims of Check hold for these rows. There are three
-// kinds of claims: the rows of a relation belong to the patient; the patient, or rows of other relations, determine its
-// row; and the patient determines the value of a column.
+// TestDependenciesHold draws joins and rows: what Check says of any rows holds of these. It says of a relation that its
+// rows are the patient's, and that the patient, rows of other relations or given columns determine its row. It says of
+// a column that the patient determines its value, and of some columns of all relations that they are a key.
 func TestDependenciesHold(t *testing.T) {
 	t.Parallel()
 	said := map[string]int{}
@@ -190,6 +231,24 @@ func TestDependenciesHold(t *testing.T) {
 			continue
 		}
 		links, single := s.links(conditions), s.singleRow(conditions)
+		var given []*expr.Expr
+		for range j.IntN(4) {
+			given = append(given, j.column(relations[j.IntN(len(relations))]))
+		}
+		if r := s.relations[j.IntN(len(relations))]; j.IntN(4) == 0 {
+			for _, c := range r.table.Columns {
+				given = append(given, col(r.Name, c.Name, c.Type))
+			}
+		}
+		of := s.strictDependencies(s.links(conditions, given...), given...)
+		ofPatient, ofAll := of.rows(of.patient), of.rows()
+		whole := &Query{Relations: relations, Filter: filter}
+		for _, r := range s.relations {
+			for _, c := range r.table.Columns {
+				whole.Columns = append(whole.Columns, plainOutput(r.Name+"."+c.Name, col(r.Name, c.Name, c.Type)))
+			}
+		}
+		keys := s.strictDependencies(links).keysOfSelect(whole)
 		for range 3 {
 			tables := map[string]Rows{}
 			joined := (&evaluation{table: func(name string) Rows {
@@ -199,13 +258,33 @@ func TestDependenciesHold(t *testing.T) {
 				return tables[name]
 			}}).joinRows(relations, filter, nil)
 			holds := claims{t: t, said: said, seen: map[string]string{}, of: func() string { return describedJoins(relations, filter) }}
-			for _, row := range joined.rows {
+			for at, row := range joined.rows {
+				values := func(exprs []*expr.Expr) (all []value.Value) {
+					for _, e := range exprs {
+						all = append(all, joined.evaluate(e, row))
+					}
+					return all
+				}
+				for k, key := range keys {
+					var of []*expr.Expr
+					for _, name := range key {
+						relation, column, _ := strings.Cut(name, ".")
+						of = append(of, col(relation, column, value.TypeInt))
+					}
+					holds.claim("key", fmt.Sprint(k, values(of)), fmt.Sprint(at))
+				}
 				patient := joined.evaluate(col(relations[first].Name, "id", value.TypeInt), row).String()
 				present := make([]bool, len(relations))
 				for i, r := range s.relations {
 					present[i] = r.table.Public || row[i] >= 0
 					if !r.table.Public && row[i] >= 0 {
 						holds.claim("linked", fmt.Sprint(i, patient), patient, joined.evaluate(col(r.Name, "id", value.TypeInt), row).String())
+					}
+					if ofPatient[i] {
+						holds.claim("given", fmt.Sprint(i, patient, values(given)), fmt.Sprint(row[i]))
+					}
+					if ofAll[i] {
+						holds.claim("given of all", fmt.Sprint(i, values(given)), fmt.Sprint(row[i]))
 					}
 					if single[i] {
 						holds.claim("single", fmt.Sprint(i, patient), fmt.Sprint(row[i]))
@@ -221,8 +300,8 @@ func TestDependenciesHold(t *testing.T) {
 					if r.table.Public || !present[root] {
 						continue
 					}
-					for i, known := range d.closure(root) {
-						if i < len(relations) && known && present[i] && !s.relations[i].table.Public {
+					for i, known := range d.rows(d.patient, root) {
+						if known && present[i] && !s.relations[i].table.Public {
 							holds.claim("by a root", fmt.Sprint(i, root, row[root], present, patient), fmt.Sprint(row[i]))
 						}
 					}
@@ -230,7 +309,7 @@ func TestDependenciesHold(t *testing.T) {
 			}
 		}
 	}
-	for _, what := range []string{"linked", "single", "determined", "by a root"} {
+	for _, what := range []string{"linked", "single", "determined", "by a root", "given", "given of all", "key"} {
 		if said[what] < 1000 {
 			t.Errorf("%s: said %d times", what, said[what])
 		}
@@ -260,6 +339,34 @@ func (c claims) claim(what, of string, values ...string) {
 func describedJoins(relations []Relation, filter *expr.Expr) string {
 	d := &Query{Relations: relations, Filter: filter, Columns: []Output{plainOutput("id", exprtest.Int(1))}}
 	return strings.ReplaceAll(d.String(), "\n", "\n  ")
+}
+
+// TestNullKeys asks what a key says where it is NULL: of a table, that a left join found no row; of a list, which may
+// hold a row of NULLs, nothing.
+func TestNullKeys(t *testing.T) {
+	j := newJoins(t, 1)
+	few := exprtest.New(t, expr.OpLess, col("x", "a", value.TypeInt), exprtest.Int(1))
+	for _, tc := range []struct {
+		right Relation
+		key   []string
+		want  bool
+	}{
+		{Relation{Table: "place"}, []string{"place"}, true},
+		{Relation{Query: j.list()}, []string{"id", "a"}, false},
+	} {
+		tc.right.Name, tc.right.Join, tc.right.On = "y", JoinLeft, few
+		s, err := NewScope([]Relation{{Name: "x", Table: "lab"}, tc.right}, j.catalog)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var given []*expr.Expr
+		for _, name := range tc.key {
+			given = append(given, col("y", name, value.TypeInt))
+		}
+		if got := s.Determines("y", nil, given...); got != tc.want {
+			t.Errorf("%v determine their row: %v", tc.key, got)
+		}
+	}
 }
 
 // TestOptionalPublicRows joins rows that multiply with a public row, which some of them may not find. The condition of

@@ -14,25 +14,16 @@ import (
 // catalog's domains tell. For example, it is two if rows are numbered within the patient and the number is at most 2.
 // It is infinite if nothing tells. It is believed, not proved. A limit of contributions may still follow it, because a
 // patient's rows beyond the limit are cut in any case.
-func MostRows(relations []Relation, filter *expr.Expr, c *catalog.Catalog, m *Memo, keys ...*expr.Expr) float64 {
-	s, err := NewScopeWithin(relations, c, m)
-	if err != nil {
-		return math.Inf(1)
-	}
-	conditions := conditionsOf(relations, filter)
-	links, single, known := s.links(conditions), s.singleRow(conditions), s.analysisWhere(filter)
-	present, before := make([]bool, len(relations)), make([]bool, len(relations))
-	for i, r := range s.relations { // a public relation gives one row if its key is given
-		if r.table.Public && !s.hasKey(i, s.equatedColumns(i, before, links)) {
-			return math.Inf(1)
-		}
-		present[i], before[i] = true, true
-	}
-	d := s.dependenciesAmong(links, present, true)
-	least := math.Inf(1)
-	for i, r := range s.relations { // the rows of these relations determine those of all others
-		if !r.table.Public && s.determined([]int{i}, d) {
-			least = math.Min(least, s.mostOf(i, single[i], known, keys))
+func (s *Scope) MostRows(filter *expr.Expr, keys ...*expr.Expr) float64 {
+	d, known, least := s.careful(s.links(s.conditions(filter))), s.analysisWhere(filter), math.Inf(1)
+	single := d.rows(d.patient)
+	for i, r := range s.relations { // those whose rows determine the rows of all others
+		switch {
+		case r.table.Public || slices.Contains(d.rows(d.patient, i), false):
+		case single[i]:
+			return 1
+		default:
+			least = math.Min(least, s.mostOf(i, known, keys))
 		}
 	}
 	return least
@@ -40,10 +31,7 @@ func MostRows(relations []Relation, filter *expr.Expr, c *catalog.Catalog, m *Me
 
 // mostOf bounds the number of rows of relation i per patient: the number of values of a key's columns, without the
 // patient's id and the columns by which rows are grouped.
-func (s *Scope) mostOf(i int, single bool, known *expr.RangeAnalysis, by []*expr.Expr) float64 {
-	if single {
-		return 1
-	}
+func (s *Scope) mostOf(i int, known *expr.RangeAnalysis, by []*expr.Expr) float64 {
 	least := math.Inf(1)
 	for _, key := range s.relations[i].keys {
 		most := 1.0
@@ -73,12 +61,19 @@ func (s *Scope) mostOf(i int, single bool, known *expr.RangeAnalysis, by []*expr
 
 // mostOfDerived bounds the number of rows per patient that a derived relation takes from its inputs.
 func (s *Scope) mostOfDerived(d *Query) float64 {
+	of := func(relations []Relation, filter *expr.Expr) float64 {
+		in, err := NewScopeWithin(relations, s.catalog, s.budget.Memo)
+		if err != nil {
+			return math.Inf(1)
+		}
+		return in.MostRows(filter)
+	}
 	if d.SetOp == "" {
-		return MostRows(d.Relations, d.Filter, s.catalog, s.budget.Memo)
+		return of(d.Relations, d.Filter)
 	}
 	most := make([]float64, len(d.Inputs))
 	for i, a := range d.Inputs {
-		most[i] = MostRows([]Relation{{Name: "arm", Query: a}}, nil, s.catalog, s.budget.Memo)
+		most[i] = of([]Relation{{Name: "arm", Query: a}}, nil)
 	}
 	switch {
 	case d.SetOp == SetOpExcept:

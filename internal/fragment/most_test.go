@@ -126,7 +126,11 @@ func TestMostRows(t *testing.T) {
 		"and by the value":                 {derived(grouped), nil, []*expr.Expr{col("d", "days", value.TypeInt)}, 1},
 		"one row a patient":                {[]Relation{{Name: "person", Table: "person"}}, nil, nil, 1},
 	} {
-		if got := MostRows(c.relations, c.filter, testCatalog(t), NewMemo(expr.NewBudget()), c.keys...); got != c.want {
+		s, err := NewScopeWithin(c.relations, testCatalog(t), NewMemo(expr.NewBudget()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.MostRows(c.filter, c.keys...); got != c.want {
 			t.Errorf("%s: %g, not %g", name, got, c.want)
 		}
 	}

@@ -111,7 +111,7 @@ func (s *Scope) checkOrders(d *Query) error {
 	var one *Window
 	for i := range d.Columns {
 		o := &d.Columns[i]
-		if o.Window == nil || !o.Tied() || s.ordersByKey(o.Window) {
+		if o.Window == nil || !o.Tied() || s.OneRow(d.Filter, o.Window.by()...) {
 			continue
 		}
 		if one == nil {
@@ -138,17 +138,6 @@ func (s *Scope) checkOrders(d *Query) error {
 		}
 	}
 	return nil
-}
-
-// ordersByKey reports whether the window orders rows by a key of the only relation.
-func (s *Scope) ordersByKey(w *Window) bool {
-	var columns []string
-	for _, e := range w.by() {
-		if e.Op == expr.OpColumn {
-			columns = append(columns, e.Column)
-		}
-	}
-	return len(s.relations) == 1 && s.hasKey(0, columns)
 }
 
 func sameExprs(a, b []*expr.Expr) bool { return slices.EqualFunc(a, b, (*expr.Expr).Equal) }

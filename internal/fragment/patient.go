@@ -87,32 +87,23 @@ func (s *Scope) linkedToPatient(conditions []condition) []bool {
 }
 
 // singleRow reports for each relation whether the patient determines which row of it is read: all rows of a patient
-// read the same one, or all read none. That holds for a private table with one row per patient, and for a table whose
-// whole key equals constants or columns of such relations. A left join reads a row or none by its whole condition, so
-// that condition must read only such relations.
+// read the same one, or all read none.
 func (s *Scope) singleRow(conditions []condition) []bool {
-	holds := func(l link) bool { return l.leftJoin == -1 || l.leftJoin == l.to }
-	d := s.dependenciesBy(s.links(conditions), holds, func(i int) []int {
-		r := s.relations[i]
-		var rows []int
-		if r.Join == JoinLeft {
-			r.On.Columns(func(relation, column string) {
-				// The patient's id is the same in all rows of a patient.
-				if j := s.index[relation]; j != i && (s.relations[j].optional || !s.isPatientID(j, column)) {
-					rows = append(rows, j)
-				}
-			})
-		}
-		return rows
-	})
-	return d.closure()[:len(s.relations)]
+	d := s.strictDependencies(s.links(conditions))
+	return d.rows(d.patient)
 }
 
 // determinedByPatient reports whether all rows of a patient hold the same value in a column: it is read from the same
-// row, or is the patient's id, or a derived relation says so.
+// row, or is the patient's.
 func (s *Scope) determinedByPatient(relation, column string, single []bool) bool {
 	i := s.index[relation]
-	return single[i] || !s.relations[i].optional && (s.isPatientID(i, column) || s.relations[i].determinant(column) != "")
+	return single[i] || s.ofPatient(i, column)
+}
+
+// ofPatient reports whether a column of relation i has one value per patient: it is the patient's id, or a derived
+// relation says so.
+func (s *Scope) ofPatient(i int, column string) bool {
+	return !s.relations[i].optional && (s.isPatientID(i, column) || s.relations[i].determinant(column) != "")
 }
 
 // determinant returns properties.determinedBy of a column.

@@ -225,14 +225,15 @@ func (d *Query) propertiesOfSelect(name string, on assumptions, depth int) (*pro
 		return nil, err
 	}
 	out.multiplicity = d.multiplicity(s, conditions, nil)
-	single := s.singleRow(conditions)
+	joins := s.strictDependencies(s.links(conditions))
+	single := joins.rows(joins.patient)
 	if err := s.checkOutputs(name, d, check); err != nil {
 		return nil, err
 	}
 	s.describeOutputs(out, d, single)
 	if !d.Grouped {
 		out.table.OneRowPerPatient = !out.table.Public && !slices.Contains(single, false)
-		out.keys = s.keysOfSelect(d)
+		out.keys = joins.keysOfSelect(d)
 		return out, nil
 	}
 	var values []string
@@ -316,48 +317,42 @@ func (d *Query) determinant(inputs []*properties, i int) string {
 	return first
 }
 
-// keysOfSelect lists sets of outputs that tell the rows of an ungrouped select apart: the key of the one relation that
-// it reads, and the partition of a row number with that number.
-func (s *Scope) keysOfSelect(d *Query) [][]string {
-	named := func(e *expr.Expr) string {
+// keysOfSelect lists sets of outputs that distinguish the rows of an ungrouped select: the keys of a relation whose row
+// determines those of all others, and the partition of a row number with that number.
+func (j *joinDependencies) keysOfSelect(d *Query) [][]string {
+	named := func(relation, column string) string {
 		for _, o := range d.Columns {
-			if o.Function == "" && o.Expr.Op == expr.OpColumn && o.Expr.Relation == e.Relation && strings.EqualFold(o.Expr.Column, e.Column) {
+			if o.Function == "" && o.Expr.Op == expr.OpColumn && o.Expr.Relation == relation && strings.EqualFold(o.Expr.Column, column) {
 				return o.Name
 			}
 		}
 		return ""
 	}
-	list := func(exprs []*expr.Expr) []string {
-		var names []string
-		for _, e := range exprs {
-			n := ""
-			if e.Op == expr.OpColumn {
-				n = named(e)
-			}
-			if n == "" {
-				return nil
-			}
-			names = append(names, n)
-		}
-		return names
-	}
 	var keys [][]string
-	if len(s.relations) == 1 {
-		for _, key := range s.relations[0].keys {
-			var columns []*expr.Expr
-			for _, name := range key {
-				columns = append(columns, expr.Column(s.relations[0].Name, name, ""))
+	add := func(names ...string) {
+		if len(names) > 0 && !slices.Contains(names, "") {
+			keys = append(keys, names)
+		}
+	}
+	for i, r := range j.relations {
+		if len(j.relations) > 1 && slices.Contains(j.rows(i), false) {
+			continue
+		}
+		for _, key := range r.keys {
+			var names []string
+			for _, column := range key {
+				names = append(names, named(r.Name, column))
 			}
-			if names := list(columns); len(names) > 0 {
-				keys = append(keys, names)
-			}
+			add(names...)
 		}
 	}
 	for _, o := range d.Columns {
 		if o.Function == FunctionRowNumber {
-			if names := list(o.Window.Partition); len(names) == len(o.Window.Partition) {
-				keys = append(keys, append(names, o.Name))
+			var names []string
+			for _, e := range o.Window.Partition {
+				names = append(names, named(e.Relation, e.Column))
 			}
+			add(append(names, o.Name)...)
 		}
 	}
 	return keys

@@ -143,7 +143,7 @@ func (s *Scope) tooWide(i int, rows float64) error {
 func (s *Scope) equatedColumns(i int, placed []bool, links []link) []string {
 	var columns []string
 	for _, l := range links {
-		if l.to == i && (l.leftJoin == i || l.leftJoin == -1 && s.relations[i].Join != JoinLeft) && (l.from < 0 || placed[l.from]) {
+		if l.to == i && (l.leftJoin == i || l.leftJoin == -1 && s.relations[i].Join != JoinLeft) && (l.from == nil || placed[s.index[l.from.Relation]]) {
 			columns = append(columns, l.column)
 		}
 	}

@@ -127,7 +127,10 @@ func (r *Resolver) TooMuch(err error) {
 }
 
 // facts infers what is known of an expression over the rows.
-func (r *Resolver) facts(e *expr.Expr) expr.Range {
+func (r *Resolver) facts(e *expr.Expr) expr.Range { return r.scope().RangeWhere(e, r.Filter) }
+
+// scope returns the scope of the relations, and keeps it until they change.
+func (r *Resolver) scope() *fragment.Scope {
 	if all := r.Relations(); r.known == nil || !slices.Equal(all, r.knownOf) {
 		s, err := fragment.NewScopeWithin(all, r.Catalog.Catalog, r.Catalog.Memo)
 		if err != nil {
@@ -135,7 +138,7 @@ func (r *Resolver) facts(e *expr.Expr) expr.Range {
 		}
 		r.known, r.knownOf = s, all
 	}
-	return r.known.RangeWhere(e, r.Filter)
+	return r.known
 }
 
 // ReadsAny reports whether the expression reads a relation for which f is true.

@@ -1,11 +1,9 @@
 package relational
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/intramuros/intramuros/internal/catalog"
-	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
@@ -23,19 +21,16 @@ func (r *Resolver) BaseTable(of fragment.Relation, t *catalog.Table) (base *cata
 			return counted, false
 		}
 	}
-	for _, within := range d.Relations {
-		known := r.tableOf(within)
-		switch {
-		case known == nil:
-			return nil, false
-		case known.Public || known.OneRowPerPatient || LookedUp(within, known):
-			continue
-		case base != nil:
-			return nil, false
-		}
-		if base, grouped = r.BaseTable(within, known); base == nil {
-			return nil, false
-		}
+	i := fragment.Base(d.Relations, d.Filter, r.Catalog.Catalog, r.Catalog.Memo)
+	if i < 0 {
+		return nil, false
+	}
+	known := r.tableOf(d.Relations[i])
+	if known == nil {
+		return nil, false
+	}
+	if base, grouped = r.BaseTable(d.Relations[i], known); base == nil {
+		return nil, false
 	}
 	return base, grouped || d.Grouped
 }
@@ -72,18 +67,6 @@ func (r *Resolver) tableOf(of fragment.Relation) *catalog.Table {
 		return nil
 	}
 	return t
-}
-
-// LookedUp reports whether a relation is joined by its key and so adds no rows.
-func LookedUp(of fragment.Relation, t *catalog.Table) bool {
-	if of.Query != nil || len(t.Key) != 1 {
-		return false
-	}
-	return slices.ContainsFunc(expr.Conjuncts(of.On), func(e *expr.Expr) bool {
-		return e.Op == expr.OpEqual && slices.ContainsFunc(e.Args, func(x *expr.Expr) bool {
-			return x.Op == expr.OpColumn && x.Relation == of.Name && strings.EqualFold(x.Column, t.Key[0])
-		})
-	})
 }
 
 // RowLimit returns how many rows of a relation one patient may have that count in full, by the catalog's limits of

@@ -2,7 +2,6 @@ package relational
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
@@ -102,25 +101,9 @@ var scalarRelation = syntax.Internal("scalar")
 
 // atMostOneRow reports whether the subquery has at most one row for each outer row.
 func (r *Resolver) atMostOneRow(pairs []correlation) bool {
-	if len(r.Sources) != 1 {
-		return false
+	given := make([]*expr.Expr, len(pairs))
+	for i, p := range pairs {
+		given[i] = p.inner
 	}
-	s := r.Sources[0]
-	if s.Schema.OneRowPerPatient {
-		return true
-	}
-	fixed := func(column string) bool {
-		return slices.ContainsFunc(pairs, func(p correlation) bool {
-			return p.inner.Op == expr.OpColumn && strings.EqualFold(p.inner.Column, column)
-		}) ||
-			slices.ContainsFunc(expr.Conjuncts(r.Filter), func(c *expr.Expr) bool {
-				return c.Op == expr.OpEqual && c.Args[0].Op == expr.OpColumn && strings.EqualFold(c.Args[0].Column, column) && c.Args[1].Op == expr.OpLiteral
-			})
-	}
-	for _, k := range s.Schema.Key {
-		if !fixed(k) {
-			return false
-		}
-	}
-	return len(s.Schema.Key) > 0
+	return r.scope().OneRow(r.Filter, given...)
 }
