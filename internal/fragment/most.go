@@ -90,8 +90,9 @@ func (s *Scope) mostOfDerived(d *Query) float64 {
 	return all
 }
 
-// DisjointPatients reports whether each patient has rows in only one of two inputs. That is so where a FULL JOIN by patients' ids
-// is written out: a LEFT JOIN b, and then the rows of b of patients without rows in a. It is believed, as MostRows is.
+// DisjointPatients reports whether each patient has rows in only one of two inputs. That is so where a FULL JOIN by
+// patients' ids is written out: a LEFT JOIN b, and then the rows of b of patients without rows in a. It is believed, as
+// MostRows is.
 func DisjointPatients(inputs []*Query, c *catalog.Catalog, m *Memo) bool {
 	if len(inputs) != 2 {
 		return false

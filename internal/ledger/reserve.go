@@ -81,8 +81,8 @@ func (r Reservation) check(e Entry) error {
 	return e.check()
 }
 
-// checkCaps returns an error, and the scope where it arose, if the loss does not fit. Scopes without a cap must still be able
-// to count the loss, since a charge must never fail because of its size.
+// checkCaps returns an error, and the scope where it arose, if the loss does not fit. Scopes without a cap must still
+// be able to count the loss, since a charge must never fail because of its size.
 func (l *Ledger) checkCaps(r Reservation, now time.Time) (scope string, err error) {
 	spent := func(scope string) (dp.Loss, error) {
 		reserved, err := l.held.sum(scope, now)

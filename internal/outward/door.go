@@ -111,8 +111,8 @@ func (d *Door) Close() error {
 	return err
 }
 
-// closeLine closes a connection in a goroutine, since it is called with the door's lock held. Closing TLS may take seconds if
-// the peer does not read, and nobody else may wait for that.
+// closeLine closes a connection in a goroutine, since it is called with the door's lock held. Closing TLS may take
+// seconds if the peer does not read, and nobody else may wait for that.
 func (d *Door) closeLine(c net.Conn) { d.all.Go(func() { c.Close() }) }
 
 // Members lists the hospitals that are present, by name.
@@ -255,8 +255,8 @@ func (d *Door) accept(ctx context.Context) {
 // come at the same time when the door opens again. With fewer places, connections would end each other's handshakes.
 func (d *Door) maxCallers() int { return max(minCallers, perHospital*len(d.expected)) }
 
-// addCaller records a connection that has not identified itself; receive must follow. If there are too many, the oldest is
-// closed.
+// addCaller records a connection that has not identified itself; receive must follow. If there are too many, the oldest
+// is closed.
 func (d *Door) addCaller(conn net.Conn) *list.Element {
 	d.mu.Lock()
 	defer d.mu.Unlock()
