@@ -1,4 +1,4 @@
-# One image for both roles, without a shell, not root:
+# One image for both roles. It has no shell and does not run as root.
 #
 #   docker build --build-arg VERSION=v1.2.3 -t intramuros .
 #   docker run --read-only --cap-drop ALL --security-opt no-new-privileges \
@@ -7,7 +7,7 @@
 #
 # A node that dials out (`outward` in node.yaml) needs no -p.
 #
-# Keys under /etc/intramuros must belong to user 65532 with mode 600. docs/install-node.md tells the rest;
+# Keys under /etc/intramuros must belong to user 65532 with mode 600. docs/install-node.md explains the rest;
 # packaging/compose.yaml runs a coordinator.
 
 FROM golang:1.26-bookworm AS build
@@ -15,11 +15,11 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-# DuckDB and SQLite are C++ and C: the last stage has their libraries and nothing else.
-# The build's context has no .git, so the release is named: `intramuros version` and the operators' page say it.
+# DuckDB and SQLite are written in C++ and C. The last stage contains the libraries that they need and nothing else.
+# The build's context has no .git, so VERSION names the release. `intramuros version` and the operators' page show it.
 ARG VERSION=(devel)
 RUN CGO_ENABLED=1 go build -trimpath -buildvcs=false -ldflags="-s -w -X 'github.com/intramuros/intramuros/internal/telemetry.release=$VERSION'" -o /intramuros ./cmd/intramuros
-# Where the ledger goes; volumes take its owner.
+# This folder holds the ledger. A volume mounted here gets its owner.
 RUN mkdir -p /state && chmod 700 /state
 
 FROM gcr.io/distroless/cc-debian12:nonroot

@@ -1,5 +1,5 @@
-# What can be asked of this repository; `make` lists it. It needs Go and a C
-# compiler (for DuckDB and SQLite) and nothing else installed by hand.
+# The tasks of this repository; `make` lists them. They need Go and a C compiler (for DuckDB and SQLite). Nothing else
+# is installed by hand.
 
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -8,16 +8,16 @@ SHELL       := bash
 GO ?= go
 export CGO_ENABLED = 1
 
-# The binary carries tag and commit, where this is a git checkout that git trusts.
+# The binary contains tag and commit if this is a git checkout that git trusts.
 VCS := $(shell git status --porcelain >/dev/null 2>&1 && echo auto || echo false)
 
 CONSOLE := .cache/console
 
-# The linter is pinned, and built once into .cache.
+# The linter's version is pinned. It is built once, into .cache.
 LINT_VERSION := v2.11.4
 LINT         := .cache/golangci-lint-$(LINT_VERSION)/golangci-lint
 
-# So is the vulnerability check; it asks the Go vulnerability database.
+# The same holds for the vulnerability check. It queries the Go vulnerability database.
 VULN_VERSION := v1.1.4
 VULN         := .cache/govulncheck-$(VULN_VERSION)/govulncheck
 
@@ -50,15 +50,15 @@ build: ## the binary, at dist/intramuros
 demo: build ## five synthetic hospitals and a coordinator on this machine, and a tour of questions
 	./dist/intramuros demo
 
-# Never from Go's cache: it would not notice another binary or other data under integration.
+# Results never come from Go's cache, which would not notice another binary or other data under integration.
 test: ## all tests
 	$(GO) test $(race) -count=1 -timeout $(strip $(TIMEOUT)) -run '$(strip $(RUN))' -skip '$(strip $(SKIP))' $(PACKAGES)
 
 test-full: ## all tests, with the long ones: every hospital of the eICU demo, repeated releases
 	INTRAMUROS_FULL=1 $(GO) test $(race) -count=1 -timeout 60m -run '$(strip $(RUN))' $(PACKAGES)
 
-# The last tag's program in federations with this one's: each question of the cookbook, both ways round. Until a release is
-# tagged, the last commit that spoke version 2 of the wire stands for it.
+# The last release's program runs in federations with the current one, as node and as coordinator, and answers each
+# question of the cookbook. Until a release is tagged, the last commit with version 2 of the wire replaces it.
 LAST   := .cache/last-release
 BEFORE := 64060ba4ce578a4f492742cdcc9aca833f84e07b
 test-versions: ## this program and the last release's in one federation, over the cookbook
@@ -76,12 +76,13 @@ test-trino: $(TRINO)/.done $(TRINO_POSTGRES)/.done ## the engines' suite and a m
 	INTRAMUROS_TRINO=$(abspath $(TRINO)) $(GO) test -count=1 -v -timeout $(strip $(TIMEOUT)) -run '^TestEngines$$' ./integration
 	INTRAMUROS_TRINO=$(abspath $(TRINO)) $(GO) test -count=1 -v -timeout $(strip $(TIMEOUT)) -run '^TestSources$$/trino' ./cmd/intramuros
 
-# Hostile worlds on Trino, by a program of which a join cuts the rows of a patient beyond 12.
+# Hostile worlds on Trino. In the program under test, a join drops a patient's rows beyond 12.
 test-trino-adversary: $(TRINO)/.done ## some cases of the adversary suite against a real Trino
 	INTRAMUROS_TRINO=$(abspath $(TRINO)) $(GO) test -count=1 -v -timeout $(strip $(TIMEOUT)) -run '^TestFewRows$$/^trino$$' ./integration/adversary
 
-# A night's work: 200,000 cases of the sensitivity property, as many on each engine over data that break every promise, all
-# mutants, intervals over 10,000 draws each, audits of a million draws, the Gaussian sampler's of ten million.
+# This takes a night: 200,000 cases of the sensitivity property, as many on each engine over data that break every
+# promise, all mutants, intervals over 10,000 draws each, audits of a million draws, and of ten million for the Gaussian
+# sampler.
 test-nightly: ## the long properties; repeat a failure with INTRAMUROS_SEED
 	INTRAMUROS_TRIPLES=$(strip $(TRIPLES)) $(GO) test -count=1 -timeout 12h -v -run 'TestSensitivity|TestEngineEqualsReference|TestFederationEqualsUnion|TestExactness' ./integration
 	INTRAMUROS_TRIPLES=$(strip $(TRIPLES)) INTRAMUROS_FULL=1 $(GO) test -count=1 -timeout 24h -v ./integration/adversary
@@ -92,8 +93,8 @@ test-nightly: ## the long properties; repeat a failure with INTRAMUROS_SEED
 	INTRAMUROS_FULL=1 $(GO) test -count=1 -timeout 1h -v -run '^TestMaskedChaos$$' ./coordinator
 	INTRAMUROS_CUTS=$(strip $(CUTS)) $(GO) test -count=1 -timeout 12h -v -run '^TestOutwardCuts$$' ./integration
 
-# Node modules and screenshots are in .cache/console; the browser is the system's. ONLY=pattern runs
-# the tests whose names match.
+# Node modules and screenshots are in .cache/console. The browser is the system's. ONLY=pattern runs the tests whose
+# names match.
 test-console: build ## both consoles in Chromium: keyboard, charts, budgets, approvals, accessibility
 	@for tool in node npm $${CHROMIUM:-chromium}; do command -v $$tool >/dev/null || { \
 		echo "test-console needs $$tool: apt-get install -y --no-install-recommends nodejs npm chromium fonts-dejavu-core (or CHROMIUM=/path)"; exit 1; }; done
@@ -113,8 +114,8 @@ lint: $(LINT) ## golangci-lint, with the import directions of ARCHITECTURE.md
 fmt: $(LINT) ## format the Go files
 	$(LINT) fmt
 
-# The clients are installed once into .cache; requirements.txt and jars.txt of integration/clients
-# pin them. It needs Python, Java, Maven and psql, and says which of them is missing.
+# The clients are installed once, into .cache. requirements.txt and jars.txt of integration/clients pin their versions.
+# The task needs Python, Java, Maven and psql, and says which of them is missing.
 CLIENTS := .cache/clients
 test-clients: ## the researchers' own tools against a federation: Python, R, psql, JDBC
 	integration/clients/install.sh $(abspath $(CLIENTS))
@@ -125,32 +126,33 @@ test-superset: ## Superset's own questions and charts against a federation; inst
 	integration/clients/install.sh $(abspath $(CLIENTS))
 	INTRAMUROS_CLIENTS=$(abspath $(CLIENTS)) $(GO) test -count=1 -v -timeout 15m -run '^TestClients$$/^superset$$' ./integration
 
-# SIZES=eicu,middle asks at some sizes only. OTHERS=python, of an environment with coordinator/testdata/utility's
-# requirements.txt, also asks SmartNoise and OpenDP (eICU alone; minutes). It fails where a question misses the goal.
+# SIZES=eicu,middle asks at these sizes only. OTHERS=python also asks SmartNoise and OpenDP (eICU only; it takes
+# minutes); this is the Python of an environment with coordinator/testdata/utility's requirements.txt. The task fails if
+# a question misses the goal.
 SIZES ?= all
 utility: ## how accurate answers are beside an expert's: writes docs/accuracy.md; EICU=folder has the eICU demo's Parquet files
 	INTRAMUROS_UTILITY=$(strip $(SIZES)) INTRAMUROS_EICU='$(strip $(EICU))' INTRAMUROS_UTILITY_OTHERS='$(if $(OTHERS),$(abspath $(OTHERS)))' $(GO) test -count=1 -v -timeout 60m -run '^TestUtility$$' ./coordinator
 
-# FORM=MEDIAN draws one form alone.
+# FORM=MEDIAN draws only one form.
 coverage: ## how often intervals cover, of 10,000 draws each: writes the table of docs/privacy.md (an hour)
 	INTRAMUROS_COVERAGE=10000 INTRAMUROS_TABLE=1 $(GO) test -count=1 -timeout 12h -v -run 'TestIntervalCoverage$(if $(FORM),/^$(FORM)$$)' ./planner
 
 statements: ## how many statements of others are answered: DIR=folder of *.sql, with a catalog.yaml where it is not OMOP
 	INTRAMUROS_STATEMENTS='$(abspath $(DIR))' $(GO) test -count=1 -v -run '^TestStatements$$' ./planner
 
-# Its tables say how long each question takes beside the same one without privacy, with its goal: as a fragment in one DuckDB, in SQL
-# and as a stream, and over five nodes; and what the least query takes, a release of many numbers, many hospitals' answers, and 200
-# researchers at once. ROWS=2000000 for a short run. It fails where a row misses its
-# goal by half, so look at them on a machine that does nothing else.
+# The tables compare the time of each question with the time of the same question without privacy, and show the goal.
+# Each question runs as a fragment in one DuckDB, in SQL and as a stream, and over five nodes. Other rows time the
+# smallest query, a release of many numbers, many hospitals' answers, and 200 researchers at once. ROWS=2000000 makes a
+# short run. The task fails if a row misses its goal by half, so run it on an idle machine.
 ROWS ?= 20000000
 bench: ## each question beside the same one without privacy, with goals; ROWS=2000000 for a short run
 	INTRAMUROS_BENCH=1 INTRAMUROS_BENCH_ROWS=$(strip $(ROWS)) $(GO) test -p 1 -count=1 -v -timeout 60m -run '^TestBench' ./node/engine/duckdb ./node/engine/postgres ./coordinator ./integration
 
-# One package at a time, so that they do not slow each other down.
+# Packages run one at a time, so that they do not slow each other down.
 bench-parts: ## Go's benchmarks of single parts
 	$(GO) test -p 1 -count=1 -v -run '^$$' -bench . -benchmem -timeout 60m $(PACKAGES)
 
-# The engines of others in a virtual environment of pinned versions: the same rows, the same question, the same epsilon.
+# Other engines, in a virtual environment with pinned versions, get the same rows, question and epsilon.
 PEERS := .cache/peers
 bench-peers: ## the same question asked of SmartNoise and OpenDP in a virtual environment; ROWS=2000000
 	integration/peers/install.sh $(abspath $(PEERS))
@@ -174,7 +176,7 @@ check-package: package ## both packages: what is in them, their units, a real in
 clean: ## remove what was built here
 	rm -rf dist .cache
 
-# Into a folder beside, which takes the name when it is whole; three attempts.
+# The files go into a temporary folder, which is renamed when it is complete. There are three attempts.
 $(TRINO_POSTGRES)/.done: profile := -P postgresql
 $(TRINO)/.done $(TRINO_POSTGRES)/.done: .cache/%/.done: node/engine/trino/trinotest/pom.xml
 	@command -v java >/dev/null && command -v mvn >/dev/null || { echo 'install Java 17 and Maven: apt-get install -y --no-install-recommends openjdk-17-jdk-headless maven'; exit 1; }
@@ -186,7 +188,7 @@ $(TRINO)/.done $(TRINO_POSTGRES)/.done: .cache/%/.done: node/engine/trino/trinot
 	touch $(@D).part/.done
 	mv $(@D).part $(@D)
 
-# In a module of its own, so that no dependency of the linter touches ours.
+# The linter is built as its own module, so that its dependencies do not affect ours.
 $(LINT):
 	@mkdir -p $(@D)
 	GOBIN=$(abspath $(@D)) GOFLAGS= $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)

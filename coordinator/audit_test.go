@@ -20,10 +20,10 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// Audits of whole queries: planner, merger, release and Finish as they are, over what hospitals answer with one
-// patient and without. How they conclude stands in package audit.
+// These audits cover whole queries: the real planner, merger, release and Finish, over hospitals' answers with one
+// patient and without. Package audit says how they conclude.
 
-// narrowed is noise of four fifths the scale, under the same claim.
+// narrowed is noise of 4/5 of the scale, with the same claim.
 func narrowed(t *testing.T, n dp.Noise, c dp.Coordinate) dp.Noise {
 	t.Helper()
 	n.Epsilon = audit.Narrow(t, n.Epsilon, func(epsilon float64) float64 {
@@ -33,8 +33,8 @@ func narrowed(t *testing.T, n dp.Noise, c dp.Coordinate) dp.Noise {
 	return n
 }
 
-// Numbers of draws are such that narrowed noise exceeds the claim by more than 6 standard deviations of what the audit
-// finds (mean and deviation from 8 to 12 repetitions), so that it goes unseen with probability below 1e-8.
+// The number of draws is such that narrowed noise exceeds the claim by more than 6 standard deviations of the audit's
+// result (mean and deviation from 8 to 12 repetitions). So it goes unnoticed with probability below 1e-8.
 var auditCatalog = testcatalog.YAML(`catalog: audit
 max_sites: 2
 max_groups: 2
@@ -54,7 +54,7 @@ type audited struct {
 	with, without exact
 }
 
-// whole is a patient who contributes as much as a patient may, and to each of the groups alike.
+// whole is a patient who contributes as much as allowed, equally to each of the groups.
 func whole(groups ...string) func(p *planner.Plan, site int) map[string][]int64 {
 	return func(p *planner.Plan, _ int) map[string][]int64 {
 		parts := map[string][]int64{}
@@ -71,7 +71,7 @@ func whole(groups ...string) func(p *planner.Plan, site int) map[string][]int64 
 	}
 }
 
-// ask plans a query and has two hospitals answer it, which have others' partial aggregates, and one patient's.
+// ask plans a query. Two hospitals answer it, with the partial aggregates of others and of one patient.
 func ask(t *testing.T, q planner.Query, accounting dp.Accounting, others, patient func(p *planner.Plan, site int) map[string][]int64) *audited {
 	t.Helper()
 	c, err := catalog.Parse([]byte(auditCatalog), "audit.yaml")
@@ -117,9 +117,9 @@ func ask(t *testing.T, q planner.Query, accounting dp.Accounting, others, patien
 	return &audited{t: t, plan: p, with: data(true), without: data(false)}
 }
 
-// told is the epsilon that what the answer shows costs: a part of the limit is for the number that measures what was
-// left out, which the audits' scores do not see. Without it, noise that is a fifth too narrow would hardly be beyond
-// the claim. It is for L1; under L2 its root counts.
+// told is the epsilon of what the answer shows. A part of the limit is for the number that measures what was left out,
+// which the audits' scores do not use. Without this, noise that is a fifth too narrow would hardly exceed the claim. It
+// is for L1; under L2 the square root counts.
 func (a *audited) told(epsilon float64) float64 {
 	shown := 0
 	for _, p := range a.plan.Fragment.Partials {
@@ -130,7 +130,7 @@ func (a *audited) told(epsilon float64) float64 {
 	return epsilon * float64(shown) / float64(a.plan.Fragment.Weight())
 }
 
-// draw answers the query with its own noise or another, and gives the score of the answer.
+// draw answers the query with its own noise or another, and returns the answer's score.
 func (a *audited) draw(noise dp.Noise, p *planner.Plan, score func(*planner.Answer) float64) func(with bool) float64 {
 	c := &Coordinator{noise: func(_ dp.Noise, c dp.Coordinate) (adder, error) { return drawn(noise, c) }}
 	return func(with bool) float64 {
@@ -150,15 +150,14 @@ func (a *audited) draw(noise dp.Noise, p *planner.Plan, score func(*planner.Answ
 	}
 }
 
-// gaussianDelta is the delta that Gaussian noise which shifts by mu of its deviations has beside epsilon (Balle & Wang
+// gaussianDelta is the delta, for this epsilon, of Gaussian noise that is shifted by mu of its deviations (Balle & Wang
 // 2018, Theorem 8).
 func gaussianDelta(epsilon, mu float64) float64 {
 	below := func(x float64) float64 { return math.Erfc(-x/math.Sqrt2) / 2 }
 	return below(mu/2-epsilon/mu) - math.Exp(epsilon)*below(-mu/2-epsilon/mu)
 }
 
-// favors is the logarithm of the likelihoods' ratio, but for a factor, of a coordinate that is 0
-// without the patient and 1 with.
+// favors is the log-likelihood ratio, up to a factor, of a coordinate that is 0 without the patient and 1 with.
 func favors(m dp.Mechanism, y float64) float64 {
 	if m == dp.Gaussian {
 		return 2*y - 1
@@ -180,7 +179,7 @@ func TestAuditCount(t *testing.T) {
 	audit.Expect(t, audit.Draws(60_000), a.told(q.Epsilon), 0, a.draw(a.plan.Noise, a.plan, score), a.draw(narrowed(t, a.plan.Noise, a.plan.Coordinate(0)), a.plan, score))
 }
 
-// An AVG and the COUNT it shares: two partial aggregates, one epsilon.
+// An AVG and the COUNT that it shares: two partial aggregates, one epsilon.
 func TestAuditAverage(t *testing.T) {
 	t.Parallel()
 	q := planner.Query{SQL: "SELECT AVG(days), COUNT(*) FROM stay", Ask: planner.Ask{Epsilon: 1, Delta: 0.1}}
@@ -207,8 +206,8 @@ func TestAuditAverage(t *testing.T) {
 		a.draw(a.plan.Noise, a.plan, score), a.draw(narrowed(t, a.plan.Noise, a.plan.Coordinate(0)), a.plan, score))
 }
 
-// Counts of buckets, of which HISTOGRAM, COUNT(DISTINCT x), APPROX_BOUNDS and quantiles are made: all of the patient's
-// rows are in one, beside a COUNT of three times its weight.
+// Counts of buckets, as for HISTOGRAM, COUNT(DISTINCT x), APPROX_BOUNDS and quantiles. All of the patient's rows are in
+// one bucket, beside a COUNT of three times the weight.
 func TestAuditBuckets(t *testing.T) {
 	t.Parallel()
 	q := planner.Query{SQL: "SELECT HISTOGRAM(days, 0, 90, 3) AS h, COUNT(*) AS n FROM stay", Ask: planner.Ask{Epsilon: 1.5, Weights: map[string]int{"n": 3}}}
@@ -221,18 +220,18 @@ func TestAuditBuckets(t *testing.T) {
 		}
 		return map[string][]int64{"": others}
 	}, whole(""))
-	if a.plan.Noise.Limit != 19*4+3 { // and what tells how much was left out
+	if a.plan.Noise.Limit != 19*4+3 { // and the number that measures what was left out
 		t.Fatalf("the noise is %+v", a.plan.Noise)
 	}
 	score := func(answer *planner.Answer) float64 {
-		const change = 2 * 3 // rows, at two hospitals
+		const change = 2 * 3 // in rows, at two hospitals
 		return favors(dp.Laplace, (answer.Rows[0][0].Value.Float64()-1000)/change) + 3*favors(dp.Laplace, (answer.Rows[0][3].Value.Float64()-1000)/change)
 	}
 	audit.Expect(t, audit.Draws(80_000), a.told(q.Epsilon), 0, a.draw(a.plan.Noise, a.plan, score), a.draw(narrowed(t, a.plan.Noise, a.plan.Coordinate(0)), a.plan, score))
 }
 
-// Ranks, of which quantiles are made, beside a count: all that is released of them, in the direction in which the
-// patient moves it. All of the patient's rows are in one bucket, and in as many groups as may be.
+// Ranks, for quantiles, beside a count. The score is the projection of everything released on the direction in which
+// the patient moves it. All of the patient's rows are in one bucket, in as many groups as allowed.
 func TestAuditRanks(t *testing.T) {
 	t.Parallel()
 	q := planner.Query{SQL: "SELECT ward, MEDIAN(CLAMP(days, 0, 3)) AS m, COUNT(*) FROM stay GROUP BY ward",
@@ -241,7 +240,7 @@ func TestAuditRanks(t *testing.T) {
 		parts := whole("north", "south")(p, site)
 		for _, part := range parts {
 			at := 0
-			for i, partial := range p.Fragment.Partials { // of c rows in each of two groups, the length is the root of 2c²
+			for i, partial := range p.Fragment.Partials { // with c rows in each of two groups, the length is the root of 2c²
 				part[at] = int64(float64(p.Proof.Sizes[i]) / math.Sqrt(2))
 				if at += partial.Width(); partial.Kind == fragment.PartialBeyond {
 					part[at-1] = 0
@@ -263,7 +262,7 @@ func TestAuditRanks(t *testing.T) {
 		return cells
 	}
 	with, without := exactly(a.with), exactly(a.without)
-	towards := make([][]float64, len(with)) // of each number, its change in squares of the noise
+	towards := make([][]float64, len(with)) // by number: its change in squares of the noise
 	ranks := 0
 	for g := range with {
 		at := 0
@@ -304,15 +303,14 @@ func TestAuditRanks(t *testing.T) {
 		draw(a.plan.Noise), draw(narrowed(t, a.plan.Noise, a.plan.Coordinate(0))))
 }
 
-// A number of patients by undeclared groups, of which the patient changes one that others are in, so that it is shown
-// or not.
+// The number of patients in undeclared groups. The patient decides whether a group with other patients is shown.
 func TestAuditSelection(t *testing.T) {
 	t.Parallel()
 	q := planner.Query{SQL: "SELECT unit, COUNT(DISTINCT patient) FROM stay GROUP BY unit", Ask: planner.Ask{Epsilon: 2, Delta: 1e-3, MaxGroups: 1}}
 	a := ask(t, q, dp.Pure, func(p *planner.Plan, site int) map[string][]int64 {
-		// With the patient, who is one at each site, it is just at the threshold: so of the events that tell most, which are
-		// to be shown with so many or more, that with the most draws is one. One below, narrowed noise was seen by 1.3
-		// deviations only.
+		// With the patient, who counts once at each site, the group is just at the threshold. So among the most revealing
+		// events, which are to be shown with that number or more, it is the one with the most draws. One below it, narrowed
+		// noise was noticed by only 1.3 deviations.
 		others := p.Selection.Threshold - 2
 		return map[string][]int64{"shared": {(others + int64(site)) / 2 * p.Proof.Units[0]}}
 	}, whole("shared"))
@@ -326,9 +324,9 @@ func TestAuditSelection(t *testing.T) {
 		a.draw(a.plan.Noise, a.plan, score), a.draw(narrowed(t, a.plan.Noise, a.plan.Coordinate(0)), a.plan, score))
 }
 
-// Groups that only the patient has, others at each hospital and as many as there may be, each for the least part with
-// which one appears, which is the worst case: that any is shown has probability at most delta. A threshold that is too
-// low for the noise is found out.
+// Groups that only the patient has: different ones at each hospital, as many as possible, each with the smallest part
+// that makes a group appear. This is the worst case: any of them is shown with probability at most delta. A threshold
+// that is too low for the noise is noticed.
 func TestAuditSingleton(t *testing.T) {
 	t.Parallel()
 	q := planner.Query{SQL: "SELECT unit, COUNT(*) FROM stay GROUP BY unit", Ask: planner.Ask{Epsilon: 1, Delta: 0.05, MaxGroups: 1}}
@@ -353,7 +351,7 @@ func TestAuditSingleton(t *testing.T) {
 	audit.Expect(t, audit.Draws(40_000), q.Epsilon, q.Delta, a.draw(a.plan.Noise, a.plan, shown), a.draw(a.plan.Noise, &low, shown))
 }
 
-// The cap of one query is on what it costs: Gaussian noise of a small epsilon at a large delta is dear.
+// The limit of one query is on its cost: Gaussian noise with a small epsilon and a large delta is expensive.
 func TestAttackCapByDelta(t *testing.T) {
 	f := newFederation(t, nil)
 	f.propose(t, "z", func(d *study.Document) {

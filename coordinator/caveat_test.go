@@ -8,8 +8,9 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-// TestCaveats: what a hospital has less of than the catalog is told before a query is paid for, with its answer, and
-// with the stored answer of the same question. What a hospital says beyond the catalog is shown to nobody.
+// TestCaveats checks that what a hospital has less of than the catalog is shown before payment, with the answer, and
+// with the stored answer of the same question. What a hospital says about anything outside the catalog is shown to
+// nobody.
 func TestCaveats(t *testing.T) {
 	f := newFederation(t, nil)
 	f.hospital("a").caveats = []fragment.Caveat{{Kind: fragment.CaveatRejected, Table: "person", Share: 0.001}}

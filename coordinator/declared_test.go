@@ -27,7 +27,7 @@ func wholeNumbers(n int) []value.Value {
 	return all
 }
 
-// gridFragment has two declared keys of n whole numbers each, and that many partial aggregates.
+// gridFragment has two declared keys with n whole numbers each, and that many partial aggregates.
 func gridFragment(n, partials int) *fragment.Fragment {
 	f := &fragment.Fragment{Partials: slices.Repeat([]fragment.Partial{{Kind: fragment.PartialPatients}}, partials)}
 	for _, name := range []string{"a", "b"} {
@@ -36,7 +36,7 @@ func gridFragment(n, partials int) *fragment.Fragment {
 	return f
 }
 
-// recordOf is a record of the groups that each calls add with.
+// recordOf is a record with the groups that each passes to add.
 func recordOf(t testing.TB, f *fragment.Fragment, each func(add func(keys []value.Value, partials []int64))) arrow.Record {
 	t.Helper()
 	b := array.NewRecordBuilder(memory.NewGoAllocator(), f.Schema())
@@ -47,8 +47,8 @@ func recordOf(t testing.TB, f *fragment.Fragment, each func(add func(keys []valu
 	return r
 }
 
-// TestDeclaredIsMerged: hospitals with few or many of the declared groups, in one record or several, some twice and
-// some beyond the domain, are added up as by keys, and nothing is held when all is dropped.
+// TestDeclaredIsMerged checks hospitals with few or many of the declared groups, in one record or several, some twice
+// and some outside the domain. They are added up as by keys, and after drop nothing is held.
 func TestDeclaredIsMerged(t *testing.T) {
 	for range 30 {
 		n, width := 1+rand.IntN(12), 1+rand.IntN(3)
@@ -107,8 +107,8 @@ func TestDeclaredIsMerged(t *testing.T) {
 	}
 }
 
-// TestDeclaredIsBounded: one hospital holds no more than all declared groups, whatever it sends; few of many groups
-// take little; and all hospitals have one limit, to which what does not count is given back.
+// TestDeclaredIsBounded checks that one hospital never takes more memory than all declared groups, that few of many
+// groups take little, and that all hospitals share one limit, to which dropped answers are returned.
 func TestDeclaredIsBounded(t *testing.T) {
 	f := gridFragment(100, 1)
 	few := recordOf(t, f, func(add func([]value.Value, []int64)) {
@@ -143,8 +143,8 @@ func TestDeclaredIsBounded(t *testing.T) {
 	}
 }
 
-// TestMillionGroups merges and releases a million declared groups of five hospitals within 1 GiB. It took 1.5 s of a
-// processor, where adding up by keys took 14; TestBenchRelease holds it to the goal, 2 s.
+// TestMillionGroups merges and releases a million declared groups of five hospitals within 1 GiB. It took 1.5 s of
+// processor time; adding up by keys took 14 s. TestBenchRelease checks the goal, 2 s.
 func TestMillionGroups(t *testing.T) {
 	if cputime.Slowness > 1 {
 		t.Skip("TestDeclaredIsMerged looks for races among fewer groups")
@@ -160,7 +160,7 @@ func TestMillionGroups(t *testing.T) {
 	if err != nil || len(cells) != 1_000_000 || len(cells[0].Noisy) != len(p.Fragment.Partials) {
 		t.Fatalf("%v, %d groups", err, len(cells))
 	}
-	// All that is allocated, even what is free again, is more than what is held at any time.
+	// Everything allocated, even what is free again, is an upper bound of what is held at any time.
 	if bytes := after.TotalAlloc - before.TotalAlloc; bytes > 1<<30 || took > 7*time.Second {
 		t.Errorf("%d MB, %v", bytes>>20, took)
 	}

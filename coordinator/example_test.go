@@ -6,7 +6,7 @@ import (
 	"github.com/intramuros/intramuros/coordinator"
 )
 
-// Which hospitals a query asks is a setting, as a person writes it.
+// A setting says which hospitals a query asks, in a person's words.
 func ExampleParseSelection() {
 	for _, text := range []string{"all", "lyon, lille", "all but rennes", "all but"} {
 		s, err := coordinator.ParseSelection(text)
@@ -19,7 +19,7 @@ func ExampleParseSelection() {
 	//  give all, all but lyon, or the names of hospitals with commas between them
 }
 
-// All doors know the same settings of a query.
+// All doors have the same settings of a query.
 func ExampleUsage() {
 	fmt.Println(coordinator.Usage("epsilon"))
 	fmt.Println(coordinator.Usage("max_rows"))

@@ -59,35 +59,34 @@ max_groups: 2`,
 
 const alice = "alice-token-0123456789"
 
-// hospital is a fake node: the real protocol over Flight and TLS, with an
-// answer made up beforehand.
+// hospital is a fake node with the real protocol over Flight and TLS. Its answer is prepared.
 type hospital struct {
 	flight.BaseFlightServer
 	name   string
-	groups []group // its partial aggregates, all of a group the same
+	groups []group // all partial aggregates of a group are equal
 	server *grpc.Server
 
 	mu        sync.Mutex
 	refuse    map[string]error // by action, and "execute"
-	hang      chan struct{}    // execute tells here that it waits, and waits
-	after     <-chan struct{}  // execute waits for a word here before it begins
-	silent    map[string]bool  // no word to these actions, and "execute"
+	hang      chan struct{}    // execute signals here that it waits, and waits
+	after     <-chan struct{}  // execute waits for this before it begins
+	silent    map[string]bool  // these actions, and "execute", get no answer
 	half      bool             // execute fails after its groups
-	real      *catalog.Catalog // not nil: it draws noise and keeps to ticks, as a node does
-	short     bool             // a covered vector lacks its last number
-	told      int              // for how many hospitals it last drew its share
-	sent      []int64          // the last vector that left, where it is real
-	once      bool             // prepare is refused once it has executed
-	took      time.Duration    // execute computes that long
+	real      *catalog.Catalog // if not nil, it draws noise and keeps to ticks, as a node does
+	short     bool             // the last number of a covered vector is missing
+	told      int              // the number of hospitals for which it last drew its share
+	sent      []int64          // the last vector that left, if it is real
+	once      bool             // prepare is refused after one execution
+	took      time.Duration    // how long execute computes
 	price     dp.Loss          // added to the right price
 	caveats   []fragment.Caveat
-	key       string // explain tells it
+	key       string // shown by explain
 	version   string
 	held      map[string]*fragment.Request
 	abandoned int
 	executed  int
 	canceled  int
-	ended     int    // executions that the coordinator said it ends
+	ended     int    // executions that the coordinator ended
 	vouches   []byte // a checkpoint, which execute shows; empty: none
 
 	traceparent string // of the last execute
@@ -214,7 +213,7 @@ func (h *hospital) DoGet(ticket *flight.Ticket, stream flight.FlightService_DoGe
 	defer w.Close()
 	b := array.NewRecordBuilder(memory.NewGoAllocator(), r.Fragment.Schema())
 	defer b.Release()
-	for _, g := range h.present() { // a batch each: a group may come in several
+	for _, g := range h.present() { // one batch each: a group may come in several
 		keys := g.keys
 		if len(r.Fragment.Keys) == 0 {
 			keys = nil
@@ -237,7 +236,7 @@ func (h *hospital) DoGet(ticket *flight.Ticket, stream flight.FlightService_DoGe
 	return nil
 }
 
-// sendCovered sends what covered gives.
+// sendCovered sends what covered returns.
 func (h *hospital) sendCovered(r *fragment.Request, stream flight.DataStreamWriter) error {
 	vector, err := h.covered(r, 3, r.Fragment.Groups())
 	if err != nil {
@@ -255,7 +254,7 @@ func sendVector(vector []int64, stream flight.DataStreamWriter) error {
 	return fragment.WriteCovered(vector, memory.NewGoAllocator(), w.Write)
 }
 
-// DoExchange names all its groups where none are declared, and masks for those that it is told of.
+// DoExchange names all its groups if they are not declared, and masks for the hospitals that it is told.
 func (h *hospital) DoExchange(stream flight.FlightService_DoExchangeServer) error {
 	first, err := stream.Recv()
 	if err != nil {
@@ -338,21 +337,21 @@ func (h *hospital) DoExchange(stream flight.FlightService_DoExchangeServer) erro
 	return sendVector(vector, stream)
 }
 
-// present are the groups that the hospital has; a query that was given up may read them while a test gives it others.
+// present returns the hospital's groups. An abandoned query may read them while a test changes them.
 func (h *hospital) present() []group {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.groups
 }
 
-// become gives the hospital other groups, and other failures.
+// become changes the hospital's groups and failures.
 func (h *hospital) become(groups []group, refuse map[string]error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.groups, h.refuse = groups, refuse
 }
 
-// named tells the names of the groups that the hospital has, and hears those of all.
+// named sends the names of the hospital's groups, and receives those of all.
 func (h *hospital) named(r *fragment.Request, stream flight.FlightService_DoExchangeServer) ([][]value.Value, error) {
 	own := map[string][]value.Value{}
 	for _, g := range h.present() {
@@ -375,7 +374,7 @@ func (h *hospital) named(r *fragment.Request, stream flight.FlightService_DoExch
 	})
 }
 
-// covered covers with no noise, as 1/64 above what is exact, so that nobody mistakes it for a whole number.
+// covered adds 1/64 instead of noise, so that the result is not mistaken for a whole number.
 func (h *hospital) covered(r *fragment.Request, hospitals int, groups [][]value.Value) ([]int64, error) {
 	cat, err := catalog.Parse([]byte(testCatalog), "test.yaml")
 	if err != nil {
@@ -418,8 +417,8 @@ type federation struct {
 	log       *strings.Builder
 	pipes     map[string]*bufconn.Listener // by address; nil: real sockets
 	operator  ed25519.PrivateKey
-	maxSites  int    // of the catalog; 0: none
-	columns   string // of person, beside the others
+	maxSites  int    // of the catalog; 0: not set
+	columns   string // further columns of person
 	travelled traffic
 
 	mu    sync.Mutex
@@ -432,7 +431,7 @@ type draw struct {
 	x     int64
 }
 
-// silent draws no noise, and notes for what it should have been drawn.
+// silent draws no noise, and records what it should have been drawn for.
 type silent struct {
 	f     *federation
 	noise dp.Noise
@@ -450,17 +449,17 @@ func (f *federation) Members() []membership.Member { return f.members }
 
 func (f *federation) hospital(name string) *hospital { return f.hospitals[name] }
 
-// newFederation starts hospitals a, b and c, each with 10 women and 5 men, and a
-// coordinator that draws no noise but notes what it should have drawn.
+// newFederation starts hospitals a, b and c, each with 10 women and 5 men. The coordinator draws no noise, but records
+// what it should have drawn.
 func newFederation(t *testing.T, change func(*Config)) *federation {
 	t.Helper()
 	return openFederation(t, &federation{hospitals: map[string]*hospital{}, log: &strings.Builder{}}, change)
 }
 
-// lasting is how long certificates are good: longer than tests turn the clock.
+// lasting is how long certificates are valid: longer than tests advance the clock.
 const lasting = 7 * 24 * time.Hour
 
-// newPipedFederation has pipes in memory for a network, so that time can be faked.
+// newPipedFederation uses pipes in memory as its network, so that time can be faked.
 func newPipedFederation(t *testing.T, change func(*Config)) *federation {
 	t.Helper()
 	f := &federation{hospitals: map[string]*hospital{}, log: &strings.Builder{}, pipes: map[string]*bufconn.Listener{}}
@@ -517,7 +516,7 @@ func asker(name string) Researcher {
 	return Researcher{Name: name, Roles: []identity.Role{identity.RoleResearcher}}
 }
 
-// propose has the operator propose a study, or its next version.
+// propose proposes a study, or its next version, as the operator.
 func (f *federation) propose(t *testing.T, id string, change func(*study.Document)) {
 	t.Helper()
 	d := study.Document{
@@ -589,7 +588,7 @@ func (f *federation) mustAsk(t *testing.T, sql string) *Answer {
 	return a
 }
 
-// charged and reserved are what study s has in the ledger.
+// losses returns what study s has charged and reserved in the ledger.
 func (f *federation) losses(t *testing.T) (charged, reserved float64) {
 	t.Helper()
 	c, r, err := f.ledger.Spent(context.Background(), "study:s")
@@ -597,8 +596,7 @@ func (f *federation) losses(t *testing.T) (charged, reserved float64) {
 	return float64(c.Epsilon) / 1e9, float64(r.Epsilon) / 1e9
 }
 
-// settled checks that nothing is reserved any more, here or at a hospital, and
-// what was charged here.
+// settled checks that nothing is reserved any more, here or at a hospital, and what was charged here.
 func (f *federation) settled(t *testing.T, epsilon float64) {
 	t.Helper()
 	charged, reserved := f.losses(t)

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A hospital that is there and says nothing must not hold up an answer for which the others are enough: not while it
-// is asked to prepare, not while it computes.
+// A hospital that is connected but silent must not delay an answer for which the others are enough, neither while
+// preparing nor while computing.
 func TestSilentHospital(t *testing.T) {
 	for name, silent := range map[string]map[string]bool{
 		"prepares for ever": {actionPrepare: true, actionPing: true},
@@ -30,7 +30,7 @@ func TestSilentHospital(t *testing.T) {
 	}
 }
 
-// A hospital that is slow, and says that it is there, is waited for: its answer is part of the whole.
+// A hospital that is slow but answers pings is waited for, and its answer counts.
 func TestSlowHospitalIsWaitedFor(t *testing.T) {
 	f := newFederation(t, func(c *Config) { c.Require.atLeast = 2 })
 	f.hospital("b").took = 2 * time.Second
@@ -39,8 +39,8 @@ func TestSlowHospitalIsWaitedFor(t *testing.T) {
 	}
 }
 
-// A hospital that is there and computes for ever does not take the answer of the others along: what they said is
-// released before the query's time is up.
+// A hospital that computes forever does not prevent an answer of the others: it is released before the query's time is
+// up.
 func TestLateHospital(t *testing.T) {
 	f := newFederation(t, func(c *Config) { c.Require.atLeast, c.QueryTimeout = 2, 3*time.Second })
 	f.hospital("b").silent = map[string]bool{"execute": true}
@@ -52,7 +52,7 @@ func TestLateHospital(t *testing.T) {
 	wantRows(t, a, "F 20", "M 10")
 }
 
-// A connection does not outlive the certificate that it was made with.
+// A connection does not outlive the certificate with which it was made.
 func TestRevokedOnAnOpenConnection(t *testing.T) {
 	f := newFederation(t, func(c *Config) { c.Require.atLeast = 2 })
 	if a := f.mustAsk(t, bySex); len(a.Missing) > 0 {

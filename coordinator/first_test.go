@@ -19,7 +19,7 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// firstFederation has a table of stays, and takes its first profile for a tenth of a study's budget, which is 0.2.
+// firstFederation has a table of stays. A first profile may cost a tenth of a study's budget, which is 0.2.
 func firstFederation(t *testing.T, change func(*Config)) *federation {
 	f := newFederation(t, func(c *Config) {
 		c.Catalog = filepath.Join(filepath.Dir(c.Catalog), "profile.yaml")
@@ -55,8 +55,8 @@ const (
 
 func says(lines []string, text string) bool { return strings.Contains(strings.Join(lines, "\n"), text) }
 
-// TestFirstProfile: the first question that reads a table takes its profile, says so and the price before it pays, and
-// has the profile's limits. After it everyone has the profile for nothing.
+// TestFirstProfile checks that the first question that reads a table takes its profile, announces it with its price
+// before it pays, and uses the profile's limits. Afterwards everybody has the profile for free.
 func TestFirstProfile(t *testing.T) {
 	f := firstFederation(t, func(c *Config) { c.Limits.AtOnce = 1 })
 	ctx, alice := t.Context(), asker("alice")
@@ -84,13 +84,13 @@ func TestFirstProfile(t *testing.T) {
 		t.Errorf("warned %d times; the answer says %q and costs %v", warned, a.Warnings, a.Cost.Epsilon)
 	}
 	f.spent(t, 0.7)
-	// It is a profile like any other: explain tells of it, and the same question is free.
+	// It is a profile like any other: explain shows it, and the same question is free.
 	e, err = f.Explain(ctx, alice, inStudy(stays))
 	must(t, err)
 	if !e.Stored || says(e.Warnings, "no profile") || !says(e.Warnings, "from the profile of ") || !strings.Contains(e.Plan, "beyond 20 rows") {
 		t.Errorf("stored %v; it says %q, and\n%s", e.Stored, e.Warnings, e.Plan)
 	}
-	f.Coordinator.profiles = profiles{} // what a restart forgets
+	f.Coordinator.profiles = profiles{} // as after a restart
 	must(t, f.loadProfiles(ctx))
 	if again := f.mustAsk(t, stays); !again.Stored || says(again.Warnings, "a profile of") {
 		t.Errorf("again: stored %v, %q", again.Stored, again.Warnings)
@@ -99,9 +99,9 @@ func TestFirstProfile(t *testing.T) {
 	f.spent(t, 1.2)
 }
 
-// TestFirstProfileWhereNone: a question takes no profile where the study has no share, where it reads no such table,
-// where its answer is stored or nothing else would do, where its price is not known before, where the study may not ask
-// what a profile asks, and where the budget does not reach for both.
+// TestFirstProfileWhereNone checks when a question takes no profile: the study has no share; it reads no such table;
+// its answer is stored, or only a stored one is accepted; its price is not known before; the study may not ask what a
+// profile asks; or the budget is too small for both.
 func TestFirstProfileWhereNone(t *testing.T) {
 	f := firstFederation(t, func(c *Config) { c.FirstProfiles["sums"] = 0.1 })
 	f.propose(t, "t", nil)
@@ -134,7 +134,7 @@ func TestFirstProfileWhereNone(t *testing.T) {
 	f.spent(t, 0)
 }
 
-// TestFirstProfileOnce: questions that come at the same time take one profile.
+// TestFirstProfileOnce checks that concurrent questions take one profile.
 func TestFirstProfileOnce(t *testing.T) {
 	f := firstFederation(t, nil)
 	var all sync.WaitGroup
@@ -156,8 +156,8 @@ func TestFirstProfileOnce(t *testing.T) {
 	f.spent(t, 0.2+4*0.25)
 }
 
-// TestFirstProfileFails: where it fails after a charge, that is said, the question goes on, and it is tried once more,
-// an hour later; where it was refused, nothing is paid, and it is tried again an hour later.
+// TestFirstProfileFails checks that a failure after a charge is reported, the question continues, and the profile is
+// tried once more an hour later. After a refusal nothing is paid, and it is tried again an hour later.
 func TestFirstProfileFails(t *testing.T) {
 	f := firstFederation(t, nil)
 	now := time.Now()
@@ -190,7 +190,7 @@ func TestFirstProfileFails(t *testing.T) {
 	for i, spent := range []float64{0.5, 0.9} {
 		now = now.Add(2 * time.Hour)
 		f.hospital("b").become(good, broken)
-		// The data are others each time: else releases that were made are found again.
+		// The data differ each time; otherwise earlier releases would be found.
 		_, err := ask([]string{stays + " WHERE days > 1", stays + " WHERE days > 2"}[i])
 		if !errors.Is(err, CodeHospitalFailed) || !strings.Contains(err.Error(), "the profile of stay failed after it was charged, at most epsilon 0.2, 10 % of the study's budget") {
 			t.Errorf("failed: %v", err)
@@ -204,7 +204,7 @@ func TestFirstProfileFails(t *testing.T) {
 		f.spent(t, spent+0.1)
 	}
 	now = now.Add(24 * time.Hour)
-	f.Coordinator.firsts = firsts{} // what a restart forgets
+	f.Coordinator.firsts = firsts{} // as after a restart
 	must(t, f.loadFailedFirsts(t.Context()))
 	a, err := ask(stays + " WHERE days > 7")
 	if err != nil || says(a.Warnings, "a profile of") {

@@ -14,8 +14,8 @@ import (
 	"github.com/intramuros/intramuros/internal/grid"
 )
 
-// observe asks once in faked time, hospital a computing for as long as told, and gives
-// when the answer and each step of progress came.
+// observe asks once in faked time while hospital a computes that long, and returns when the answer and each step of
+// progress came.
 func observe(t *testing.T, took time.Duration, change func(*federation)) (seen string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -41,7 +41,7 @@ func observe(t *testing.T, took time.Duration, change func(*federation)) (seen s
 	return seen
 }
 
-// Whoever measures learns in which step of the grid a hospital finished, and nothing finer.
+// Whoever measures times learns in which step of the grid a hospital finished, and nothing finer.
 func TestAnswersLeaveAtTicks(t *testing.T) {
 	const want = `a prepared 0.025 25ms
 a running 0.025 25ms
@@ -73,7 +73,7 @@ func TestFailuresAfterTheChargeLeaveAtTicks(t *testing.T) {
 	}
 }
 
-// Explain says whether an answer is stored, so it must not be there before the tick.
+// Explain says whether an answer is stored, so it must not be stored before the tick.
 func TestNobodySeesAnAnswerBeforeItsTick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newPipedFederation(t, func(c *Config) { c.AnswerGrid = grid.Grid{First: time.Second, Ratio: 2} })
@@ -84,7 +84,7 @@ func TestNobodySeesAnAnswerBeforeItsTick(t *testing.T) {
 			f.mustAsk(t, bySex)
 		}()
 		time.Sleep(500 * time.Millisecond)
-		synctest.Wait() // computed, and waiting
+		synctest.Wait() // it has computed, and waits
 		q, err := f.plan(asker("alice"), read(request))
 		must(t, err)
 		if _, stored, err := q.storedCells(t.Context(), q.cellsKey()); stored || err != nil {
@@ -147,8 +147,8 @@ func TestTheDeadlineIsATick(t *testing.T) {
 	})
 }
 
-// watch asks a query of three releases, hospital a computing for as long as told, and gives what anybody of the study
-// sees who looks at the budget each millisecond: when it falls, and how much is left.
+// watch asks a query of three releases while hospital a computes that long. It returns what anybody in the study sees
+// who looks at the budget each millisecond: when it falls, and what is left.
 func watch(t *testing.T, took time.Duration) (seen string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -177,8 +177,8 @@ func watch(t *testing.T, took time.Duration) (seen string) {
 	return seen
 }
 
-// The budget is not private, and each release of a query is taken from it when the one before is done. How long the
-// hospitals computed for that one shows as a tick, and no finer.
+// The budget is not private, and each release of a query takes its part when the one before is done. So the time that
+// the hospitals computed for that one is visible as a tick, and no finer.
 func TestAttackWatchingTheBudget(t *testing.T) {
 	fast, slow := watch(t, 113*time.Millisecond), watch(t, 130*time.Millisecond)
 	if fast != slow || strings.Count(fast, "\n") < 3 {

@@ -9,9 +9,9 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-// More than half of the hospitals that have a copy must hold the same rows, those included that do not answer.
+// More than half of the hospitals that have a copy must hold the same rows. Hospitals that do not answer count too.
 func TestMajority(t *testing.T) {
-	votes := func(said string) (all []answerGroup) { // "aab-" : two hold a, one b, and one is away; "+": more rows than leave
+	votes := func(said string) (all []answerGroup) { // "aab-": two hold a, one b, and one is away; "+": too many rows
 		for i, c := range said {
 			v := answerGroup{hospital: string(rune('A' + i)), digest: sha256.Sum256([]byte(string(c)))}
 			text := string(c)
@@ -49,7 +49,7 @@ func TestMajority(t *testing.T) {
 	}
 }
 
-// What is kept of public tables stays within its bound, and the oldest goes first.
+// The cache of public tables stays within its limit, and the oldest entries are removed first.
 func TestFoundRowsAreBounded(t *testing.T) {
 	var f foundRows
 	long := strings.Repeat("x", foundBytes/4)

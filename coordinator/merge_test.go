@@ -49,7 +49,8 @@ func TestGroupIDsDiffer(t *testing.T) {
 	}
 }
 
-// TestMergersShareOneLimit: what many hospitals send is bounded together, and what no longer counts is given back.
+// TestMergersShareOneLimit checks that the answers of many hospitals have one limit together, and that what no longer
+// counts is freed.
 func TestMergersShareOneLimit(t *testing.T) {
 	total := newMerger(&fragment.Fragment{Keys: []fragment.Key{{Expr: expr.Column("p", "a", value.TypeInt)}}, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}})
 	total.most = 1000
@@ -78,7 +79,7 @@ func TestMergersShareOneLimit(t *testing.T) {
 	}
 }
 
-// TestLongKeys adds groups until there are too many: long keys, which are held as well, count.
+// TestLongKeys adds groups until there are too many. Long keys count, because they are stored too.
 func TestLongKeys(t *testing.T) {
 	key := fragment.Key{Expr: expr.Column("p", "a", value.TypeText)}
 	groups := func(length int, keys ...fragment.Key) (n int) {

@@ -52,7 +52,7 @@ func TestMetrics(t *testing.T) {
 	)
 }
 
-// A hospital that invents codes does not make series without end.
+// A hospital that invents codes creates a bounded number of series.
 func TestMetricsAreBounded(t *testing.T) {
 	m := newMetrics()
 	for i := range 1000 {
@@ -65,8 +65,8 @@ func TestMetricsAreBounded(t *testing.T) {
 	}
 }
 
-// observeOperations gives what operators see of a query whose hospital computes for so long:
-// all metrics, every 5 ms for a second, and the spans.
+// observeOperations returns what operators see of a query whose hospital computes that long: all metrics, every 5 ms
+// for a second, and the spans.
 func observeOperations(t *testing.T, took time.Duration) (seen string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -99,7 +99,7 @@ func observeOperations(t *testing.T, took time.Duration) (seen string) {
 	return seen
 }
 
-// queryOf is the id of the only query, which is random.
+// queryOf is the random id of the only query.
 func queryOf(spans *tracetest.SpanRecorder) string {
 	for _, s := range spans.Ended() {
 		for _, a := range s.Attributes() {

@@ -11,8 +11,7 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// What the narrowest hospital allows is what is shown, before anything runs, in what explain, SHOW BUDGET and the API
-// say.
+// Explain, SHOW BUDGET and the API show what the hospital with the least left allows, before anything runs.
 func TestNarrowest(t *testing.T) {
 	f := newFederation(t, nil)
 	before, err := f.Budget(t.Context(), asker("alice"), "s")

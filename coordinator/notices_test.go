@@ -11,8 +11,8 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 )
 
-// The operators are told of budgets that are nearly spent, of hospitals that closed a study, and of ledgers that went
-// back.
+// The operators are told about budgets that are nearly spent, hospitals that closed a study, and ledgers that lost a
+// part.
 func TestNotices(t *testing.T) {
 	f := newFederation(t, nil)
 	keys := func() (all []string) {

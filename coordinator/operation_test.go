@@ -9,7 +9,8 @@ import (
 	"github.com/intramuros/intramuros/internal/identity"
 )
 
-// Operators see who is there and what is left; nobody else does. A budget stands still while a query of its study runs.
+// Operators see who is present and what is left; nobody else does. A budget does not change while a query of its study
+// runs.
 func TestOperation(t *testing.T) {
 	f := newFederation(t, nil)
 	if _, err := f.Operation(t.Context(), asker("alice")); !errors.Is(err, CodeNotOperator) {

@@ -10,8 +10,8 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// What to know before paying stands in the outline and in the explanation: from how many patients on a group is shown,
-// who is away, which bias is expected; and that an answer is free.
+// The outline and the explanation show what to know before paying: how many patients a group needs to be shown, who is
+// away, which bias is expected, and whether an answer is free.
 func TestWhatToKnowBeforePaying(t *testing.T) {
 	f := newFederation(t, func(c *Config) { c.Require = Require{2} })
 	const sql = "SELECT city, COUNT(*) FROM person GROUP BY city"
@@ -47,7 +47,7 @@ func TestWhatToKnowBeforePaying(t *testing.T) {
 	}
 }
 
-// An outline asks nobody, and knows what fits a parameter's place.
+// An outline asks no hospital, and knows what fits a parameter's place.
 func TestOutline(t *testing.T) {
 	f := newFederation(t, nil)
 	for sql, want := range map[string]string{
@@ -56,7 +56,7 @@ func TestOutline(t *testing.T) {
 		"SELECT COUNT(*) AS n FROM person WHERE sex = :s AND age BETWEEN :a AND :b": "s text, a int, b int -> n",
 		"SELECT AVG(age) AS mean FROM person WHERE city = $1":                       "1 text -> mean",
 		"SELECT sex, COUNT(*) AS n FROM person GROUP BY sex LIMIT ?":                "1 int -> sex n",
-		// A column's own type, though another value would do, or the made-up one is refused.
+		// A column's own type is chosen, even if another value would be accepted or the sample is refused.
 		"SELECT COUNT(*) AS n FROM person WHERE age * 0.5 > $1":                                  "1 float -> n",
 		"SELECT COUNT(*) AS n FROM person WHERE age * 0.5 = ANY($1) AND age = ANY($2)":           "1 float[], 2 int[] -> n",
 		"SELECT sex, COUNT(*) AS n FROM person WHERE sex = ANY($1) AND age > $2 GROUP BY sex":    "1 text[], 2 int -> sex n",
@@ -92,7 +92,7 @@ func TestOutline(t *testing.T) {
 	}
 }
 
-// What is planned is told before anything is spent, and whoever turns away then has paid nothing.
+// The plan is shown before anything is spent. Whoever cancels then has paid nothing.
 func TestForewarned(t *testing.T) {
 	f := newFederation(t, nil)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -24,8 +24,8 @@ import (
 
 var profileCatalog = testCatalog + testcatalog.Rows("stay", "days: {type: int, bounds: [0, 90]}")
 
-// TestProfile: a profile is a query that the study pays for once; it is kept over a restart, tells in explain, and
-// foretells the bias of limits.
+// TestProfile checks that a profile is a query that the study pays for once, that it survives a restart, that explain
+// shows it, and that it predicts the bias of limits.
 func TestProfile(t *testing.T) {
 	f := newFederation(t, func(c *Config) {
 		c.Catalog = filepath.Join(filepath.Dir(c.Catalog), "profile.yaml")
@@ -54,7 +54,7 @@ func TestProfile(t *testing.T) {
 	if now, _ := f.losses(t); now != charged || !slices.Equal([]string{again[0].String()}, []string{got[0].String()}) {
 		t.Errorf("the same again cost %v more, and says %v", now-charged, again)
 	}
-	f.Coordinator.profiles = profiles{} // what a restart forgets
+	f.Coordinator.profiles = profiles{} // as after a restart
 	must(t, f.loadProfiles(ctx))
 	e, err := f.Explain(ctx, alice, Request{SQL: "SELECT COUNT(*) FROM stay", Settings: Settings{Study: "s", Ask: planner.Ask{MaxRows: 5}}})
 	must(t, err)
@@ -64,7 +64,7 @@ func TestProfile(t *testing.T) {
 	if !strings.Contains(e.Plan, "by the profile about 68 % of all rows are beyond the limit of 5 a patient") {
 		t.Errorf("the plan does not foretell the bias:\n%s", e.Plan)
 	}
-	// Where a query gives no limit, it has that with which an average, or a total, errs least.
+	// A query without a limit gets the one with the smallest error of an average, or of a total.
 	for sql, want := range map[string]string{"SELECT AVG(days) FROM stay": "beyond 46 rows", "SELECT COUNT(*) FROM stay": "beyond 91 rows"} {
 		e, err = f.Explain(ctx, alice, Request{SQL: sql, Settings: Settings{Study: "s"}})
 		must(t, err)
@@ -81,8 +81,8 @@ func TestProfile(t *testing.T) {
 	}
 }
 
-// TestProfileByKey: the usual key is one that every row has, of a public table, that the study may read; steps are read
-// by its values.
+// TestProfileByKey checks that the usual key is one that every row has, that refers to a public table, and that the
+// study may read. Steps are read by its values.
 func TestProfileByKey(t *testing.T) {
 	c, err := catalog.Parse([]byte(testCatalog+`  term:
     key: number
@@ -127,7 +127,7 @@ func TestProfileByKey(t *testing.T) {
 	}
 }
 
-// TestProfileRefuses what is no share, no table with patients, or not this researcher's to ask.
+// TestProfileRefuses checks invalid shares, tables without patients, and tables that the researcher may not ask for.
 func TestProfileRefuses(t *testing.T) {
 	f := newFederation(t, nil)
 	for _, c := range []struct {
@@ -148,7 +148,7 @@ func TestProfileRefuses(t *testing.T) {
 	f.settled(t, 0)
 }
 
-// TestProfileSkips a table that hospitals lack, for nothing, unless it was named.
+// TestProfileSkips checks that a table that hospitals lack is skipped for free, unless it was named.
 func TestProfileSkips(t *testing.T) {
 	f := newFederation(t, func(c *Config) {
 		c.Catalog = filepath.Join(filepath.Dir(c.Catalog), "profile.yaml")
@@ -170,12 +170,12 @@ func TestProfileSkips(t *testing.T) {
 	}
 }
 
-// TestProfileCost: all releases together cost the share that was stated, under either accounting, and none more than a
-// query may.
+// TestProfileCost checks that all releases together cost the stated share, under either accounting, and none more than
+// a query may.
 func TestProfileCost(t *testing.T) {
 	for _, c := range []struct {
 		budget dp.Budget
-		spent  func(epsilon float64) float64 // as a share of the whole, of one release
+		spent  func(epsilon float64) float64 // of one release, as a share of the whole budget
 	}{
 		{dp.Budget{Accounting: dp.Pure, Epsilon: 10, Delta: 1e-6}, func(e float64) float64 { return e / 10 }},
 		{dp.Budget{Accounting: dp.ZCDP, Epsilon: 10, Delta: 1e-6}, func(e float64) float64 {
@@ -196,7 +196,8 @@ func TestProfileCost(t *testing.T) {
 	}
 }
 
-// TestUnbounded: columns whose values would need a CLAMP and single nobody out, as far as the study may read them.
+// TestUnbounded checks the columns whose values would need a CLAMP and identify nobody, as far as the study may read
+// them.
 func TestUnbounded(t *testing.T) {
 	c, err := catalog.Parse([]byte(testCatalog+`  lab:
     key: number
@@ -228,7 +229,7 @@ func TestUnbounded(t *testing.T) {
 	}
 }
 
-// TestProfileOfNoise: counts that noise alone makes up are no tail.
+// TestProfileOfNoise checks that counts that noise alone can explain are not read as a tail.
 func TestProfileOfNoise(t *testing.T) {
 	step := func(n, patients, half int64) []planner.Estimate {
 		return []planner.Estimate{{Value: value.Int(n)}, {Value: value.Int(patients), Low: value.Int(patients - half), High: value.Int(patients + half)}}

@@ -9,8 +9,7 @@ import (
 	"testing"
 )
 
-// TestProtocols: every code of this package and of the planner has its place in the doors' protocols, and nothing else
-// has.
+// TestProtocols checks that the table of protocols has every code of this package and of the planner, and no other.
 func TestProtocols(t *testing.T) {
 	known := map[Code]bool{}
 	for _, file := range []string{"error.go", "../planner/syntax/error.go"} {

@@ -62,7 +62,7 @@ func TestNoiseReachesEveryPartial(t *testing.T) {
 		t.Fatalf("%d draws, not %d", len(f.draws), want)
 	}
 	for i, d := range f.draws {
-		// Three hospitals, at each of which one patient may change a count by 1 or a sum by a bound.
+		// There are three hospitals, at each of which one patient may change a count by 1 or a sum by a bound.
 		if want := (dp.Coordinate{Size: 3 * plan.plan.Proof.Sizes[i%partials], Weight: 1}); d.of != want || d.noise != plan.plan.Noise {
 			t.Errorf("draw %d is for %+v and %v, not %+v and %v", i, d.of, d.noise, want, plan.plan.Noise)
 		}
@@ -72,7 +72,7 @@ func TestNoiseReachesEveryPartial(t *testing.T) {
 	}
 }
 
-// The production constructor draws dp's noise.
+// The production constructor draws the noise of package dp.
 func TestOpenDrawsNoise(t *testing.T) {
 	f := newFederation(t, nil)
 	must(t, f.Close())
@@ -110,7 +110,7 @@ func TestUndeclaredGroupsAreSelected(t *testing.T) {
 		h.groups = []group{{[]value.Value{value.Text("Zenith")}, 1000}, {[]value.Value{value.Text("Hamlet " + h.name)}, 1}, {[]value.Value{value.Text("Alma")}, 900}}
 	}
 	wantRows(t, f.mustAsk(t, "SELECT city, COUNT(*) FROM person GROUP BY city"), "Alma 2700", "Zenith 3000")
-	for _, h := range f.hospitals { // nothing is left: whoever reads the answer is told what showing takes
+	for _, h := range f.hospitals { // nothing is left; the reader of the answer is told what it takes to be shown
 		h.groups = []group{{[]value.Value{value.Text("Hamlet " + h.name)}, 1}}
 	}
 	const sql = "SELECT city, COUNT(*), SUM(age) FROM person GROUP BY city"
@@ -129,14 +129,14 @@ func TestStoredAnswer(t *testing.T) {
 	for _, h := range f.hospitals {
 		h.refuse[actionPrepare] = errors.New("nobody may be asked again")
 	}
-	// Spelled otherwise, and with other post-processing.
+	// The same in another spelling, with other post-processing.
 	again := f.mustAsk(t, "select  P.sex, count(*) as N from person as P group by 1 order by n")
 	wantRows(t, again, "M 15", "F 30")
 	if !again.Stored || again.Cost.Epsilon != 0 || again.Query == first.Query {
 		t.Errorf("stored %v, cost %v", again.Stored, again.Cost)
 	}
 	f.settled(t, 0.5)
-	for i := range f.members { // new data, as the gossip tells: another question
+	for i := range f.members { // gossip announces new data: another question
 		f.members[i].DataVersion = "v2"
 		f.hospital(f.members[i].Name).version = "v2"
 		delete(f.hospital(f.members[i].Name).refuse, actionPrepare)
@@ -145,7 +145,7 @@ func TestStoredAnswer(t *testing.T) {
 		t.Error("new data, and the old answer")
 	}
 	f.settled(t, 1)
-	for i := range f.members { // the gossip lags: the hospitals' own word counts
+	for i := range f.members { // gossip lags, so the hospitals' own answer counts
 		f.members[i].DataVersion = "v1.5"
 	}
 	if !f.mustAsk(t, bySex).Stored {
@@ -188,7 +188,7 @@ func TestBudgetExhausted(t *testing.T) {
 	f.settled(t, 1.99)
 }
 
-// A researcher's own cap holds over all studies, and for nobody else.
+// A researcher's own limit applies over all studies, and to nobody else.
 func TestResearcherCap(t *testing.T) {
 	own := dp.Budget{Accounting: dp.ZCDP, Epsilon: 4.5, Delta: 1e-6} // rho 0.366; a query of epsilon 0.5 costs 0.125
 	f := newFederation(t, func(c *Config) {
@@ -244,7 +244,7 @@ func TestRefusalAtOneIsAbandonedAtAll(t *testing.T) {
 	f.settled(t, 0)
 }
 
-// What an earlier release of the same query was charged keeps no later one's reservation.
+// An earlier release's charge does not keep a later release's reservation.
 func TestRefusalOfALaterReleaseIsGivenBack(t *testing.T) {
 	f := newFederation(t, nil)
 	f.hospital("b").once = true
@@ -386,7 +386,7 @@ func TestFailureStopsTheOthers(t *testing.T) {
 	wantEnded(t, f.hospital("c"), 0)
 }
 
-// wantEnded checks how often a hospital was told that its execution is ended through no fault of its own.
+// wantEnded checks how often a hospital was told that its execution is ended for a reason that is not its fault.
 func wantEnded(t *testing.T, h *hospital, want int) {
 	t.Helper()
 	h.mu.Lock()
@@ -404,7 +404,7 @@ func TestTimeout(t *testing.T) {
 	if e := wantCode(t, err, CodeTimeout); !e.Charged {
 		t.Error("not charged")
 	}
-	wantEnded(t, f.hospital("b"), 0) // too slow is its failure
+	wantEnded(t, f.hospital("b"), 0) // being too slow is its failure
 	f.settled(t, 0.5)
 }
 
@@ -432,7 +432,7 @@ func TestProgress(t *testing.T) {
 	}
 }
 
-// Who is asked for a proof, and who for the token itself.
+// These users are asked for a proof, and those for the token itself.
 func TestChallenge(t *testing.T) {
 	const hash = "5f2b51ca2fdc5baa31ec02e002f69aec3d1c3ad7ea1bd2e8d6e0b7e5ca6d5f1c"
 	keys, err := identity.NewScramKeys(alice)
@@ -527,8 +527,8 @@ func TestAdmission(t *testing.T) {
 	f.settled(t, 0)
 }
 
-// Nothing costs less than the least price of the study: not by its default, not by an accuracy, not as one of many
-// releases; and the way out that a refusal names works.
+// Nothing costs less than the study's least price: not by its default, not by an accuracy, not as one of many releases.
+// The hint of a refusal works.
 func TestLeastPrice(t *testing.T) {
 	f := newFederation(t, nil)
 	f.propose(t, "s", func(d *study.Document) { d.MinEpsilon, d.MaxEpsilon, d.DefaultEpsilon = 0.1, 0.35, 0.1 })
@@ -563,7 +563,7 @@ func TestLeastPrice(t *testing.T) {
 	}
 }
 
-// A target for the accuracy buys as little as reaches it, whatever the study's default.
+// A target accuracy buys as little as is needed, whatever the study's default.
 func TestAccuracy(t *testing.T) {
 	f := newFederation(t, nil)
 	request := Request{SQL: bySex, Settings: Settings{Study: "s", Ask: planner.Ask{Accuracy: &planner.Accuracy{HalfWidth: 100}}}}
@@ -598,7 +598,7 @@ func TestExplain(t *testing.T) {
 	f.settled(t, 0)
 }
 
-// Queries at the same time never spend more than there is.
+// Concurrent queries never spend more than there is.
 func TestConcurrentQueries(t *testing.T) {
 	f := newFederation(t, nil)
 	var all sync.WaitGroup
@@ -622,7 +622,7 @@ func TestConcurrentQueries(t *testing.T) {
 	}
 }
 
-// EXPLAIN tells the errors of the answer's own columns, and that one has no interval.
+// EXPLAIN shows the errors of the answer's own columns, and which have no interval.
 func TestExplainStatement(t *testing.T) {
 	f := newFederation(t, nil)
 	a := f.mustAsk(t, "EXPLAIN SELECT sex AS g, COUNT(*) AS n, RANK() OVER (ORDER BY COUNT(*)) AS r, 100.0 * COUNT(*) / SUM(COUNT(*)) OVER () AS percent FROM person GROUP BY sex")
@@ -640,7 +640,7 @@ func TestExplainStatement(t *testing.T) {
 	f.settled(t, 0)
 }
 
-// SELECT 1 and its like try a connection: they cost nothing, and ask nobody.
+// SELECT 1 and the like test a connection: they cost nothing and ask no hospital.
 func TestConstants(t *testing.T) {
 	f := newFederation(t, nil)
 	a := f.mustAsk(t, "SELECT 1, 'x' AS b, NULL AS c, 9223372036854775807 AS d")
@@ -662,7 +662,7 @@ func TestConstants(t *testing.T) {
 	f.settled(t, 0)
 }
 
-// CURRENT_DATE is a constant of the plan: the answer of a day is found again on that day, and on no other.
+// CURRENT_DATE is a constant of the plan. The answer of a day is found again on that day only.
 func TestTheDayIsPartOfTheQuestion(t *testing.T) {
 	f := newFederation(t, nil)
 	const sql = "SELECT COUNT(*) AS n FROM person WHERE CURRENT_DATE > DATE '2000-01-01'"
@@ -679,7 +679,7 @@ func TestTheDayIsPartOfTheQuestion(t *testing.T) {
 	f.settled(t, 1)
 }
 
-// What is refused for want of budget is recorded within bounds, and what is given back not at all.
+// Refusals for a missing budget are recorded within limits, and reservations that are given back are not recorded.
 func TestRefusalsFillNoDisk(t *testing.T) {
 	f := newFederation(t, nil)
 	f.propose(t, "s", func(d *study.Document) { d.Budget.Epsilon = 0.4 })
@@ -702,14 +702,15 @@ func TestRefusalsFillNoDisk(t *testing.T) {
 		bytes, entries = bytes+e.Bytes(), entries+1
 		return nil
 	}))
-	since := int(float64(refusalBytesDay) * time.Since(began).Hours() / 24) // on a slow machine the day's part counts, too
+	// on a slow machine, the day's part counts too
+	since := int(float64(refusalBytesDay) * time.Since(began).Hours() / 24)
 	if bytes > refusalBytes+since || entries < 10 {
 		t.Errorf("1,000 refused queries take %d bytes in %d entries", bytes, entries)
 	}
 	f.settled(t, 0)
 }
 
-// What only plans is limited too, and uses up nobody's queries.
+// Requests that only plan are limited too, and do not use up the rate of queries.
 func TestOutlinesAreLimited(t *testing.T) {
 	f := newFederation(t, func(c *Config) { c.Limits.PerMinute = 3 })
 	var err error

@@ -29,7 +29,8 @@ tables:
       thousand: {type: int, nullable: false, bounds: [0, 999]}
 `
 
-// BenchmarkMerge adds up what five hospitals answer of 100,000 undeclared groups, and BenchmarkRelease covers them.
+// BenchmarkMerge adds up the answers of five hospitals with 100,000 undeclared groups. BenchmarkRelease adds noise to
+// them.
 func BenchmarkMerge(b *testing.B) {
 	p := manyPlan(b, dp.ZCDP)
 	for b.Loop() {
@@ -68,7 +69,7 @@ func groupedPlan(b testing.TB, accounting dp.Accounting, by string) *planner.Pla
 	return p.Releases[0]
 }
 
-// millionPlan is of a million declared groups, more than a statement may ask for.
+// millionPlan has a million declared groups, more than a statement may ask for.
 func millionPlan(b testing.TB) *planner.Plan {
 	b.Helper()
 	p := groupedPlan(b, dp.ZCDP, "hundred, thousand")
@@ -78,7 +79,7 @@ func millionPlan(b testing.TB) *planner.Plan {
 	return p
 }
 
-// millionAnswers are all groups of a million, in records as nodes send them.
+// millionAnswers are all million groups, in records as nodes send them.
 func millionAnswers(b testing.TB, p *planner.Plan) []arrow.Record {
 	b.Helper()
 	partials := slices.Repeat([]int64{1}, p.Fragment.Width())
@@ -117,7 +118,7 @@ func mergeMany(b testing.TB, p *planner.Plan) *merger {
 	return merged(b, p, 5, 100_000)
 }
 
-// merged adds up what so many hospitals answer of as many groups each.
+// merged adds up the answers of that many hospitals with that many groups each.
 func merged(b testing.TB, p *planner.Plan, hospitals, groups int) *merger {
 	b.Helper()
 	total := newMerger(p.Fragment)
@@ -136,8 +137,8 @@ func merged(b testing.TB, p *planner.Plan, hospitals, groups int) *merger {
 	return total
 }
 
-// TestBenchRelease prints what many numbers and many hospitals take at the coordinator, the least of three, and fails
-// where a goal is missed by half.
+// TestBenchRelease prints the time for many numbers and many hospitals at the coordinator, the least of three runs. It
+// fails if a goal is missed by half.
 func TestBenchRelease(t *testing.T) {
 	if os.Getenv("INTRAMUROS_BENCH") == "" {
 		t.Skip("INTRAMUROS_BENCH is not set: times mean little beside other tests")

@@ -39,8 +39,8 @@ func (h *hospital) computes() time.Duration {
 	return h.took
 }
 
-// crew lets a few hospitals compute at a time, where one machine does the work of all: of 100,000 groups each takes
-// tens of megabytes meanwhile.
+// crew lets a few hospitals compute at a time, because one machine does the work of all. With 100,000 groups each takes
+// tens of megabytes.
 var crew = make(chan struct{}, 8)
 
 func atWork() (rest func()) {
@@ -68,7 +68,7 @@ func (h *hospital) sendExact(r *fragment.Request, stream flight.DataStreamWriter
 	return w.Write(record)
 }
 
-// compute gives the numbers, covered for so many hospitals.
+// compute returns the numbers, covered for that many hospitals.
 func (h *hospital) compute(ctx context.Context, r *fragment.Request, hospitals int) ([]int64, error) {
 	defer atWork()()
 	exact := fragment.NewDense(&r.Fragment)
@@ -86,7 +86,7 @@ func (h *hospital) compute(ctx context.Context, r *fragment.Request, hospitals i
 	return exact.Covered(ctx, shares)
 }
 
-// coverReally does what a node does once it has its record, where nothing is masked.
+// coverReally does what a node does with its record if nothing is masked.
 func (h *hospital) coverReally(r *fragment.Request, stream flight.FlightService_DoGetServer) error {
 	ticks := grid.Ticks{Grid: grid.Default, Started: time.Now(), Timeout: time.Minute}
 	vector, err := h.compute(stream.Context(), r, 1)
@@ -99,12 +99,12 @@ func (h *hospital) coverReally(r *fragment.Request, stream flight.FlightService_
 	return sendVector(vector, stream)
 }
 
-// sealReally does what a node does once it has its record: ticks, shares of noise, signatures and masks.
+// sealReally does what a node does with its record: ticks, shares of noise, signatures and masks.
 func (h *hospital) sealReally(r *fragment.Request, stream flight.FlightService_DoExchangeServer) error {
 	ctx := stream.Context()
 	ticks := grid.Ticks{Grid: grid.Default, Started: time.Now(), Timeout: time.Minute}
 	time.Sleep(h.computes())
-	vector, err := h.compute(ctx, r, len(r.Cover.Among)) // for all that are asked: here all answer
+	vector, err := h.compute(ctx, r, len(r.Cover.Among)) // for all that are asked; here all answer
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,8 @@ func (h *hospital) sealReally(r *fragment.Request, stream flight.FlightService_D
 	if err != nil {
 		return err
 	}
-	signer := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, ed25519.SeedSize)) // of all: who pins whom is not timed
+	// one key for all: checking pinned keys is not timed
+	signer := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, ed25519.SeedSize))
 	request := seal.Request{Federation: "test", Study: r.Study, Query: r.Query, Digest: r.Digest()}
 	own, err := json.Marshal(request.Member(h.name, key, signer))
 	if err != nil {
@@ -157,12 +158,12 @@ func domain(n int) string {
 	return "[" + strings.Join(all, ", ") + "]"
 }
 
-// TestBenchSealed times sealed and central answers, and compares their errors, in one run: 3, 10 and 186 hospitals, and
-// vectors of 1, 1,000 and 100,000 numbers. All hospitals are in this process, each with its ticks, its noise and its
-// masks, over real TLS, and answers leave the coordinator at its own ticks. Where their databases take no time a tick
-// and a round trip weigh most; a database that computes takes 50 ms, as one of a million rows does. With 186 hospitals
-// the machine does 186 hospitals' work: BenchmarkSeal of internal/seal tells what each of them does. INTRAMUROS_FULL
-// also asks 186 hospitals for 100,000 numbers, sealed alone. A single row: -run
+// TestBenchSealed times sealed and central answers in one run and compares their errors. It uses 3, 10 and 186
+// hospitals, and vectors of 1, 1,000 and 100,000 numbers. All hospitals are in this process. Each has its ticks, its
+// noise and its masks, over real TLS, and answers leave the coordinator at its own ticks. If the databases take no
+// time, a tick and a round trip take most of the time. A database that computes takes 50 ms, as one with a million rows
+// does. With 186 hospitals, the machine does the work of all 186. BenchmarkSeal of internal/seal measures the work of
+// one. INTRAMUROS_FULL also asks 186 hospitals for 100,000 numbers, sealed only. To run a single row: -run
 // 'TestBenchSealed/10_hospitals/1_numbers,_0s'.
 func TestBenchSealed(t *testing.T) {
 	if os.Getenv("INTRAMUROS_BENCH") == "" {
@@ -173,7 +174,7 @@ func TestBenchSealed(t *testing.T) {
 		t.Run(fmt.Sprintf("%d hospitals", hospitals), func(t *testing.T) {
 			f := benchFederation(t, hospitals)
 			connect := Request{SQL: "SELECT count(*) AS n FROM person", Settings: Settings{Study: "central", Ask: planner.Ask{Epsilon: 0.1}}}
-			for try := 1; ; try++ { // all shake hands at once, on one machine
+			for try := 1; ; try++ { // all connect at once on one machine
 				if _, err := f.Query(t.Context(), asker("alice"), connect, nil); err == nil {
 					break
 				} else if try == 20 {
@@ -200,7 +201,7 @@ func TestBenchSealed(t *testing.T) {
 
 type benchQuestion struct {
 	numbers, runs int
-	computes      time.Duration // the hospitals' databases
+	computes      time.Duration // how long the hospitals' databases take
 	sql           string
 }
 
@@ -210,7 +211,7 @@ func (f *federation) benchSealed(t *testing.T, q benchQuestion) {
 	if hospitals > 100 {
 		q.runs = min(q.runs, 3)
 	}
-	// Centrally the coordinator would hold the groups of all hospitals that are sending: more than 7 GB here.
+	// A central answer would keep the groups of all sending hospitals in memory: more than 7 GB here.
 	alone := hospitals*q.numbers > 2_000_000
 	for _, h := range f.hospitals {
 		h.mu.Lock()
@@ -266,7 +267,7 @@ func (f *federation) benchSealed(t *testing.T, q benchQuestion) {
 	}
 }
 
-// claimedError is by how much a plan says that the error is larger than centrally.
+// claimedError is how much larger than centrally the error is, according to the plan.
 func (f *federation) claimedError(t *testing.T, sql string) float64 {
 	t.Helper()
 	p, err := planner.Build(planner.Query{SQL: sql, Ask: planner.Ask{Epsilon: 0.1}},
@@ -305,7 +306,7 @@ func benchFederation(t *testing.T, hospitals int) *federation {
 	return f
 }
 
-// traffic counts what goes over the hospitals' connections, both ways, TLS's own included.
+// traffic counts the bytes of the hospitals' connections in both directions, with those of TLS.
 type traffic struct{ of atomic.Int64 }
 
 type countedListener struct {

@@ -36,8 +36,8 @@ func (f *federation) askSealed(t *testing.T, sql string) (*Answer, error) {
 	return f.Query(t.Context(), asker("alice"), Request{SQL: sql, Settings: Settings{Study: "sealed"}}, nil)
 }
 
-// This side adds up what hospitals have covered, and draws nothing: counts, averages and medians come out as they do
-// centrally, and the intervals are of as much noise as the hospitals that answered have drawn.
+// The coordinator adds up what hospitals have covered, and draws no noise. Counts, averages and medians are as in a
+// central study. Intervals fit the noise of as many hospitals as have answered.
 func TestSealed(t *testing.T) {
 	f := sealedFederation(t, nil)
 	for sql, want := range map[string][]string{
@@ -61,7 +61,7 @@ func TestSealed(t *testing.T) {
 	}
 }
 
-// Noise is as wide as central noise where all answer, and narrower where a hospital is missing: so is the interval.
+// Noise is as wide as central noise if all answer, and narrower if a hospital is missing. The interval follows.
 func TestSealedIntervals(t *testing.T) {
 	width := func(change func(*federation), name string) float64 {
 		f := sealedFederation(t, func(c *Config) { c.Require.atLeast = 2 })
@@ -89,7 +89,7 @@ func TestSealedRefuses(t *testing.T) {
 	}
 }
 
-// A vector that ends early is no answer; an answer that is not covered is none either.
+// A vector that ends early is not an answer, nor is an answer that is not covered.
 func TestSealedShort(t *testing.T) {
 	f := sealedFederation(t, nil)
 	f.hospital("b").short = true
@@ -100,7 +100,7 @@ func TestSealedShort(t *testing.T) {
 	}
 }
 
-// The same question is stored under each protection by itself, and free within it.
+// The same question is stored separately for each protection, and is free within it.
 func TestSealedStored(t *testing.T) {
 	f := sealedFederation(t, nil)
 	first, err := f.askSealed(t, bySex)
@@ -110,7 +110,7 @@ func TestSealedStored(t *testing.T) {
 	if first.Stored || !second.Stored || !second.Sealed || !slices.Equal(rows(first), rows(second)) {
 		t.Errorf("%v then %v", first, second)
 	}
-	for _, sealed := range []bool{false, true} { // never the other way round: a sealed study stays sealed
+	for _, sealed := range []bool{false, true} { // never in the other order: a sealed study stays sealed
 		f.propose(t, "later", func(d *study.Document) {
 			d.Budget, d.Sealed = dp.Budget{Accounting: dp.ZCDP, Epsilon: 5, Delta: 1e-6}, sealed
 		})
@@ -121,7 +121,7 @@ func TestSealedStored(t *testing.T) {
 	}
 }
 
-// maskedFederation has hospitals a, b and c, at one of which a patient may be, and answers with two of them.
+// maskedFederation has hospitals a, b and c. A patient may be at one of them, and two of them are enough for an answer.
 func maskedFederation(t *testing.T, change func(*Config)) *federation {
 	t.Helper()
 	f := openFederation(t, &federation{hospitals: map[string]*hospital{}, log: &strings.Builder{}, maxSites: 1}, func(c *Config) {
@@ -137,7 +137,7 @@ func maskedFederation(t *testing.T, change func(*Config)) *federation {
 	return f
 }
 
-// The masks of the hospitals that answer cancel, also where one was lost before it was done.
+// The masks of the hospitals that answer cancel, also if one was lost before it was done.
 func TestMasked(t *testing.T) {
 	f := maskedFederation(t, nil)
 	a, err := f.askSealed(t, bySex)
@@ -157,8 +157,8 @@ func TestMasked(t *testing.T) {
 	}
 }
 
-// Where numbers would be masked, explain relays the key that each hospital tells, says so, and says of whom it has
-// none; what is no fingerprint is passed on to nobody. Where nothing would be masked there is no key.
+// If numbers would be masked, explain relays the key that each hospital tells, and names the hospitals without a key.
+// It does not relay anything that is not a fingerprint. If nothing would be masked, there are no keys.
 func TestMaskedExplain(t *testing.T) {
 	f := maskedFederation(t, nil)
 	f.hospital("a").key, f.hospital("c").key = "00ff"+strings.Repeat(" 12ab", 7), "<b>0000</b> 0000 0000 0000 0000 0000 0000"
@@ -187,8 +187,8 @@ func TestMaskedExplain(t *testing.T) {
 	}
 }
 
-// Once hospitals are told of each other, one that is lost takes the answer with it, whatever may be missing: no sum of
-// masks that do not cancel is given for an answer. What was charged stays charged, and nothing is held anywhere.
+// Once hospitals know of each other, losing one makes the query fail, however many may be missing: a sum whose masks do
+// not cancel is never an answer. The charge stays, and nothing remains reserved.
 func TestMaskedLost(t *testing.T) {
 	f := maskedFederation(t, nil)
 	f.hospital("b").refuse["seal"] = errors.New("no")
@@ -202,7 +202,7 @@ func TestMaskedLost(t *testing.T) {
 	if charged.Rho == 0 || reserved != (dp.Loss{}) {
 		t.Errorf("charged %+v, reserved %+v", charged, reserved)
 	}
-	// It is asked again after a while, and meanwhile left out where others are enough.
+	// It is asked again after a while, and until then left out if the others are enough.
 	f.hospital("b").refuse["seal"] = nil
 	a, err := f.askSealed(t, bySex)
 	if err != nil || len(a.Answered) != 2 || len(a.Missing) != 1 || a.Missing[0].Code != absentLost {
@@ -214,7 +214,7 @@ func TestMaskedLost(t *testing.T) {
 	}
 }
 
-// A hospital that is lost again and again is asked ever more seldom, and no query is paid for meanwhile.
+// A hospital that is lost repeatedly is asked more and more rarely, and no query is paid for meanwhile.
 func TestMaskedLostAgain(t *testing.T) {
 	f := maskedFederation(t, func(c *Config) { c.Require.atLeast = 3 })
 	f.propose(t, "sealed", func(d *study.Document) { d.Expires = time.Now().Add(100 * time.Hour) })
@@ -240,7 +240,7 @@ func TestMaskedLostAgain(t *testing.T) {
 	}
 }
 
-// Too few that are done, and a silent one: as centrally.
+// Too few hospitals are done, and one is silent: as in a central study.
 func TestMaskedTooFew(t *testing.T) {
 	f := maskedFederation(t, nil)
 	f.hospital("a").refuse["execute"] = errors.New("no")
@@ -258,7 +258,7 @@ func TestMaskedTooFew(t *testing.T) {
 	}
 }
 
-// With masks the interval is that of two honest hospitals: √(3/2) of the central one; without, √3 of it.
+// With masks the interval is that of two honest hospitals: √(3/2) times the central one. Without masks it is √3 times.
 func TestMaskedIntervals(t *testing.T) {
 	width := func(masks bool) float64 {
 		f := maskedFederation(t, func(c *Config) { c.Sealed.Masks = masks })
@@ -272,10 +272,10 @@ func TestMaskedIntervals(t *testing.T) {
 	}
 }
 
-// Whatever fails and whenever, an answer is the sum of exactly the hospitals that it names, at least as many as are
-// required, each of which drew its share for exactly so many; and what was charged once a hospital may have run stays
-// charged. 200 queries, or 10,000 with INTRAMUROS_FULL, of groups that are declared and of groups that are not;
-// hospitals are lost when they prepare, compute, name groups, seal, in the middle of what they send, and in silence.
+// Whatever fails and whenever, an answer is the sum of exactly the hospitals that it names. They are at least as many
+// as required, and each drew its share for that number. What was charged once a hospital may have run stays charged.
+// There are 200 queries, or 10,000 with INTRAMUROS_FULL, with declared groups and without. Hospitals are lost when they
+// prepare, compute, name groups or seal, in the middle of their answer, and silently.
 func TestMaskedChaos(t *testing.T) {
 	queries := 200
 	if os.Getenv("INTRAMUROS_FULL") != "" {
@@ -339,7 +339,7 @@ func TestMaskedChaos(t *testing.T) {
 	}
 }
 
-// disturb has each hospital fail at some step of the next query, or not.
+// disturb makes each hospital fail at some step of the next query, or not.
 func disturb(f *federation, random *rand.Rand) {
 	for name, h := range f.hospitals {
 		f.Coordinator.losses.forget(name)
@@ -348,12 +348,12 @@ func disturb(f *federation, random *rand.Rand) {
 		switch step := random.IntN(20); step {
 		case 0, 1, 2, 3:
 			h.refuse[[]string{actionPrepare, "execute", "seal", "names"}[step]] = errors.New("no")
-		case 4: // its line is cut
+		case 4: // its connection is cut
 			h.refuse[[]string{"execute", "seal", "names"}[random.IntN(3)]] = status.Error(codes.Unavailable, "connection reset")
 		case 5:
-			h.short = true // half of a vector comes
+			h.short = true // only half of a vector comes
 		case 6:
-			if random.IntN(40) == 0 { // which takes a second or three
+			if random.IntN(40) == 0 { // takes a second or three
 				h.silent = map[string]bool{"execute": true, actionPing: true}
 			}
 		}
@@ -363,8 +363,8 @@ func disturb(f *federation, random *rand.Rand) {
 
 const byCity = "SELECT city, count(*) AS n FROM person GROUP BY city"
 
-// Groups that nobody declares are those that any hospital names, and all cover all of them: whether masked or not, and
-// whether a hospital has the group or not.
+// Undeclared groups are those that any hospital names, and all hospitals cover all of them: masked or not, and whether
+// or not the hospital has the group.
 func TestSealedNames(t *testing.T) {
 	for _, masks := range []bool{false, true} {
 		f := maskedFederation(t, func(c *Config) { c.Sealed.Masks = masks })
@@ -389,7 +389,7 @@ func TestSealedNames(t *testing.T) {
 		}
 		check("all answer", want...)
 		check("stored", want...)
-		f.hospital("b").version = "v2" // asked anew
+		f.hospital("b").version = "v2" // it is asked again
 		f.members[1].DataVersion = "v2"
 		f.hospital("b").refuse["execute"] = errors.New("no")
 		check("one is lost before it names", "Lyon 7", "NULL 20", "Évry 1")
@@ -424,8 +424,8 @@ func TestSealedNames(t *testing.T) {
 	}
 }
 
-// A hospital that names more than can be covered, or what no group can be called, is out like one that answers
-// nonsense.
+// A hospital that names more than can be covered, or something that cannot be a group, is left out like one with an
+// invalid answer.
 func TestSealedNamesTooMany(t *testing.T) {
 	f := maskedFederation(t, func(c *Config) { c.QueryTimeout = 2 * time.Minute })
 	for i := range fragment.MaxNamed / 2 {
@@ -440,8 +440,8 @@ func TestSealedNamesTooMany(t *testing.T) {
 	}
 }
 
-// Intervals of sealed answers hold what they are of as often as they say: of 2,000 numbers that three hospitals cover
-// really, where they mask and where they do not.
+// Intervals of sealed answers cover as often as stated: for 2,000 numbers that three hospitals really cover, with and
+// without masks.
 func TestSealedCoverage(t *testing.T) {
 	for _, masks := range []bool{false, true} {
 		f := &federation{hospitals: map[string]*hospital{}, log: &strings.Builder{}, maxSites: 2}
@@ -468,7 +468,7 @@ func TestSealedCoverage(t *testing.T) {
 				all++
 			}
 		}
-		// 0.95 of 2,000, give or take 6 deviations below; whole numbers make intervals hold a little more often.
+		// 0.95 of 2,000, at most 6 deviations below. Whole numbers make intervals cover slightly more often.
 		if share := float64(held) / float64(all); all != 2000 || share < 0.95-6*math.Sqrt(0.95*0.05/2000) || share > 0.99 {
 			t.Errorf("masks %v: %d of %d intervals hold the exact number", masks, held, all)
 		}

@@ -25,8 +25,8 @@ func TestParseSelection(t *testing.T) {
 	}
 }
 
-// A hospital that is left out is not asked, charges nothing and is not missed; a patient is then at fewer hospitals, so
-// that the noise is less; and what the others said alone is another answer.
+// A hospital that is left out is not asked, charges nothing and is not reported as missing. A patient is then at fewer
+// hospitals, so there is less noise. The answer of the other hospitals is another answer.
 func TestHospitalsLeftOut(t *testing.T) {
 	f := newFederation(t, nil)
 	ask := func(hospitals string) (*Answer, error) {
@@ -55,7 +55,7 @@ func TestHospitalsLeftOut(t *testing.T) {
 			t.Errorf("%q: %v", hospitals, err)
 		}
 	}
-	// As a hint in the text, and in what explain says.
+	// The same by a hint in the text, and in what explain shows.
 	e, err := f.Explain(t.Context(), asker("alice"), Request{SQL: "SELECT /*+ hospitals = 'b' */ sex, COUNT(*) AS n FROM person GROUP BY sex", Settings: Settings{Study: "s"}})
 	must(t, err)
 	if len(e.Engines) != 1 || !slices.Equal(e.Engines[0].Hospitals, []string{"b"}) {

@@ -27,7 +27,7 @@ func TestSpending(t *testing.T) {
 	}
 }
 
-// Another form of an answer is never paid for, whatever happened to the data meanwhile.
+// Another form of an answer is never paid for, even if the data has changed.
 func TestStoredOnly(t *testing.T) {
 	f := newFederation(t, nil)
 	who, err := f.Authenticate(t.Context(), alice)

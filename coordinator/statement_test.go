@@ -8,8 +8,8 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 )
 
-// TestDescribeParts: no table of OMOP's catalog is called cost, though queries read it; the refusal names one of its
-// parts, which can be described.
+// TestDescribeParts checks a table that queries can read although the catalog has only its parts: OMOP's cost. The
+// refusal names a part, which can be described.
 func TestDescribeParts(t *testing.T) {
 	f := newFederation(t, nil)
 	f.catalog = catalog.OMOP()

@@ -10,44 +10,45 @@ import (
 	"github.com/intramuros/intramuros/planner/estimate"
 )
 
-// What an expert would release for one question at the same price, by the best simple mechanism known for it, with
-// hindsight: the clip, and the split of the budget, are those that turn out best on these very data. So a ratio of 1
-// cannot be had without luck.
+// This file computes the error of what an expert would release for one question at the same price, with the best simple
+// mechanism known for it. The expert has hindsight: the clip and the split of the budget are the best for these very
+// data. So a ratio of 1 needs luck.
 //
-// How many rows patients have at most nobody knows without paying, and totals hang on it: their bias is what is beyond
-// the clip, of which the best is where about as many patients are beyond it as the noise is wide (Amin, Kulesza, Muñoz
-// Medina & Vassilvitskii 2019, Bounding User Contributions, ICML). So for totals there is a second error, of an expert
-// who pays: who clips as a noisy histogram of the norms of the question's own rows advises, at the price of our
-// profile, which is of the whole table. Where no profile is taken, and for means, shares and quantiles, whose noise is
-// least at the smallest clip, the clip is the one of hindsight.
+// Nobody knows without paying how many rows a patient has at most, and totals depend on it: their bias is the part
+// beyond the clip. The best clip leaves about as many patients beyond it as the noise is wide (Amin, Kulesza, Muñoz
+// Medina & Vassilvitskii 2019, Bounding User Contributions, ICML). So totals have a second error, that of an expert who
+// pays. This expert takes the clip from a noisy histogram of the norms of the question's own rows, at the price of our
+// profile, which is of the whole table. Without a profile, the clip is the one with hindsight. The same holds for
+// means, shares and quantiles, whose noise is least at the smallest clip.
 //
-// An expert clips each patient's rows at a hospital, over all groups, to an L2 norm C (scaling, as in Abadi et al.
-// 2016), and adds Gaussian noise to the sums. With m hospitals at which a patient may be, sums of components that are
-// at most B_i for each row, and the budget split so that Σ 1/s_i² is kept, noise s_i·m·C·B_i/√(2ρ) is rho-zCDP (Bun &
-// Steinke 2016, Proposition 1.6). A smooth function f of the sums errs by the delta method, and with the best split by
+// An expert clips each patient's rows at a hospital, over all groups, to an L2 norm C (by scaling, as in Abadi et al.
+// 2016), and adds Gaussian noise to the sums. Let m be the number of hospitals at which a patient may be. Let B_i be
+// the upper bound of component i in each row, and split the budget so that Σ 1/s_i² is kept. Then noise
+// s_i·m·C·B_i/√(2ρ) is rho-zCDP (Bun & Steinke 2016, Proposition 1.6). By the delta method and with the best split, the
+// error of a smooth function f of the sums is
 //
 //	m·C/√(2ρ) · Σ |∂f/∂S_i| B_i
 //
-// or, where the components are indicators of which one is 1, by m·C/√(2ρ) · √Σ(∂f/∂S_i)², as they are one vector of
-// norm 1. What clipping leaves out is bias, and is in the error: RMSE² = bias² + variance.
+// If the components are indicators of which exactly one is 1, the error is m·C/√(2ρ) · √Σ(∂f/∂S_i)², because they form
+// one vector of norm 1. The part that clipping removes is bias and belongs to the error: RMSE² = bias² + variance.
 //
-// Quantiles are by the exponential mechanism (Smith 2011) over a public grid, of ε = √(8ρ), which is rho-zCDP since it
-// is ε-bounded-range (Cesar & Rogers 2021). One draw has no interval; an expert who owes one buys its two ends as
-// quantiles as well (Drechsler, Globus-Harris, McMillan, Sarathy & Smith 2022), so that each of the three has ρ/3.
+// Quantiles use the exponential mechanism (Smith 2011) over a public grid with ε = √(8ρ), which is rho-zCDP because it
+// is ε-bounded-range (Cesar & Rogers 2021). One draw has no interval. An expert who owes an interval buys its two ends
+// as quantiles too (Drechsler, Globus-Harris, McMillan, Sarathy & Smith 2022), so that each of the three gets ρ/3.
 // Survival curves are computed from a noisy histogram of steps and events (Gondara & Wang 2020, with Gaussian noise),
-// which is drawn here.
+// which this file draws.
 
-// estimand is a number that rows lead to, and how an expert would release it.
+// estimand is a number that is computed from rows, and how an expert would release it.
 type estimand struct {
 	components []string  // SQL of x and y
-	reach      []float64 // B of each; their least upper bound in absolute value
+	reach      []float64 // B of each: the least upper bound of its absolute value
 	value      func(n float64, s []float64) float64
-	exclusive  bool // components are indicators, of which one is 1
+	exclusive  bool // components are indicators, exactly one of which is 1
 
 	quantile *quantileOf
 	survival *survivalTable
 
-	// What other libraries are asked: "count", "mean", "share" or "sum" of x within [low, high]; "" where nothing is.
+	// kind is what other libraries are asked: "count", "mean", "share" or "sum" of x within [low, high]; "" for nothing.
 	kind      string
 	low, high float64
 }
@@ -58,7 +59,7 @@ type survivalTable struct{ horizon, step, every int }
 
 var (
 	counted = estimand{kind: "count", value: func(n float64, _ []float64) float64 { return n }}
-	// Percent of the rows in which x is 1.
+	// share is the percentage of the rows in which x is 1.
 	share = estimand{
 		kind: "share", high: 1,
 		components: []string{"x", "1 - x"}, reach: []float64{1, 1}, exclusive: true,
@@ -66,7 +67,7 @@ var (
 	}
 )
 
-// unit is x, of [low, high], in [-1, 1].
+// unit maps x from [low, high] to [-1, 1].
 func unit(x string, low, high float64) string {
 	return fmt.Sprintf("((%s - %v) / %v)", x, (low+high)/2, (high-low)/2)
 }
@@ -87,7 +88,7 @@ func total(high float64) estimand {
 	}
 }
 
-// spread is the standard deviation. A square lies in [0, 1], so it is measured from 1/2.
+// spread is the standard deviation. A square is in [0, 1], so it is measured from 1/2.
 func spread(low, high float64) estimand {
 	u := unit("x", low, high)
 	return estimand{
@@ -118,17 +119,17 @@ func survivalOf(horizon, step, every int) estimand {
 	return estimand{survival: &survivalTable{horizon, step, every}}
 }
 
-// rowsOf are a patient's rows in a group at one hospital: how many, and the sums of the components.
+// rowsOf are a patient's rows in a group at one hospital: their number, and the sums of the components.
 type rowsOf struct {
-	patient string // with the hospital
+	patient string // includes the hospital
 	group   string
 	n       float64
 	sums    []float64
 }
 
-// expert gives the exact numbers by group, and the root mean square error over those groups of the mechanism above, at
-// noise of m/epsilon for a norm of 1. kept tells which groups count. profiled is the noise of a profile's steps, of an
-// expert who pays for the clip; 0: there is none, and the paid error is 0.
+// expert returns the exact numbers by group, and the root mean square error of the mechanism above over those groups,
+// with noise of m/epsilon for a norm of 1. kept says which groups count. profiled is the noise of a profile's steps,
+// for the expert who pays for the clip; with 0 there is none, and the paid error is 0.
 func (e estimand) expert(all []rowsOf, sigma, profiled float64, groups []string, kept func(n float64) bool) (exact map[string]float64, rmse, paid float64) {
 	switch {
 	case e.quantile != nil:
@@ -157,7 +158,7 @@ func (e estimand) expert(all []rowsOf, sigma, profiled float64, groups []string,
 			exact[g] = e.value(whole[g][0], whole[g][1:])
 		}
 	}
-	at := func(c float64) float64 { // mean square error with a clip
+	at := func(c float64) float64 { // the mean square error with a clip
 		clipped, squares := e.sums(all, norms, c), 0.0
 		for g, x := range exact {
 			s := clipped[g]
@@ -186,8 +187,8 @@ func (e estimand) expert(all []rowsOf, sigma, profiled float64, groups []string,
 	return exact, math.Sqrt(best), math.Sqrt(paid)
 }
 
-// advised is the clip by a noisy histogram of norms over the public steps of a profile: a step counts that noise alone
-// would not make up, and beyond them more are supposed, as for a profile.
+// advised is the clip by a noisy histogram of norms over the public steps of a profile. A step counts if noise alone
+// would not reach it, and further steps are assumed, as for a profile.
 func advised(norms map[string]float64, sigma, profiled float64, groups int, r *rand.Rand) float64 {
 	var counts [16]float64
 	for _, n := range norms {
@@ -213,7 +214,7 @@ func advised(norms map[string]float64, sigma, profiled float64, groups int, r *r
 	return best
 }
 
-// sums adds up by group, each patient scaled to a norm of at most c: first the rows, then the components.
+// sums adds up by group, with each patient scaled to a norm of at most c: first the rows, then the components.
 func (e estimand) sums(all []rowsOf, norms map[string]float64, c float64) map[string][]float64 {
 	by := map[string][]float64{}
 	for _, r := range all {
@@ -253,9 +254,9 @@ func (e estimand) sensitivity(s []float64) float64 {
 	return linear
 }
 
-// expert is the exponential mechanism's, of ε = √(8ρ), which is 2m/sigma, for each of three quantiles of a third of ρ.
-// A candidate's score, how far its rank is from q of all, changes by at most max(q, 1-q)·m·C. Its error is never less
-// than that of rounding to the grid's unit, unit/√12.
+// expert is the error of the exponential mechanism with ε = √(8ρ), which is 2m/sigma, for each of three quantiles at a
+// third of ρ. A candidate's score is how far its rank is from q of all, and changes by at most max(q, 1-q)·m·C. The
+// error is at least that of rounding to the grid's unit, unit/√12.
 func (q quantileOf) expert(all []rowsOf, sigma float64) (map[string]float64, float64) {
 	slices.SortFunc(all, func(a, b rowsOf) int { return compareFloats(a.sums[0], b.sums[0]) })
 	rows := map[string]float64{}
@@ -282,7 +283,7 @@ func (q quantileOf) expert(all []rowsOf, sigma float64) (map[string]float64, flo
 	}
 }
 
-// exponential is the root mean square error where a candidate x has weight exp(-rate·distance).
+// exponential is the root mean square error if a candidate x has the weight exp(-rate·distance).
 func (q quantileOf) exponential(all []rowsOf, rows map[string]float64, c, rate, truth float64) float64 {
 	weights := make([]float64, len(all))
 	sum := 0.0
@@ -320,8 +321,8 @@ func (q quantileOf) exponential(all []rowsOf, rows map[string]float64, c, rate, 
 	return math.Sqrt(squares / mass)
 }
 
-// expert draws histograms of (step, event), of which a patient changes one count, and computes survival from them; of
-// the steps that divide the times shown it takes the best.
+// expert draws histograms of (step, event), in which a patient changes one count, and computes survival from them. It
+// takes the best of the steps that divide the times shown.
 func (v survivalTable) expert(all []rowsOf, sigma float64) (map[string]float64, float64) {
 	exact := v.curve(v.histogram(all, 1), 1)
 	best := math.Inf(1)
@@ -333,7 +334,7 @@ func (v survivalTable) expert(all []rowsOf, sigma float64) (map[string]float64, 
 	return exact, best
 }
 
-// draw is the root mean square error of the curve of noisy steps.
+// draw is the root mean square error of the curve from noisy steps.
 func (v survivalTable) draw(steps [][2]float64, step int, sigma float64, exact map[string]float64) float64 {
 	r := rand.New(rand.NewPCG(1, uint64(step)))
 	const draws = 400
@@ -350,7 +351,8 @@ func (v survivalTable) draw(steps [][2]float64, step int, sigma float64, exact m
 	return math.Sqrt(squares / float64(draws*len(exact)))
 }
 
-// histogram counts by step, from 0, those whose time ended without and with the event; the last is beyond the horizon.
+// histogram counts by step, from 0, the subjects whose time ended without and with the event. The last step is beyond
+// the horizon.
 func (v survivalTable) histogram(all []rowsOf, step int) [][2]float64 {
 	counts := make([][2]float64, v.horizon/step+2)
 	for _, r := range all {
@@ -360,7 +362,7 @@ func (v survivalTable) histogram(all []rowsOf, step int) [][2]float64 {
 	return counts
 }
 
-// curve is the product-limit estimate (Kaplan & Meier 1958), kept monotone within [0, 1], at the times that are shown.
+// curve is the product-limit estimate (Kaplan & Meier 1958) at the times that are shown, kept monotone within [0, 1].
 func (v survivalTable) curve(steps [][2]float64, step int) map[string]float64 {
 	risk := 0.0
 	for _, s := range steps {

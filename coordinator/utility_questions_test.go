@@ -3,10 +3,10 @@ package coordinator
 // wording is a question in the words of one catalog.
 type wording struct {
 	sql string
-	// rows is the same question's rows over the union of the hospitals: hospital, patient, k (the group's keys, or the
-	// number of the answer's column, as a text; '' without), and the values x and y.
+	// rows is the SQL for the question's rows over the union of the hospitals: hospital, patient, k (the group's keys, or
+	// the number of the answer's column, as a text; '' if there is none), and the values x and y.
 	rows string
-	// of is how the exact answer, and an expert's error, follow from the rows.
+	// of says how the exact answer, and an expert's error, follow from the rows.
 	of estimand
 }
 
@@ -16,7 +16,7 @@ type inquiry struct {
 	eicu, omop wording
 }
 
-// The length of a stay, and the age, in eICU and in OMOP.
+// The length of stay and the age, in eICU and in OMOP.
 const (
 	eicuDays = "least(greatest(unitdischargeoffset / 1440.0, 0), 60)"
 	eicuAge  = "try_cast(age AS BIGINT)"
@@ -29,8 +29,8 @@ const (
 	omopStays = " FROM visit_occurrence WHERE visit_concept_id = 9201"
 )
 
-// inquiries are twenty questions that clinical researchers begin with, each in the plainest SQL for it, with the
-// catalog's own limits.
+// inquiries are twenty questions that clinical researchers begin with, each in the plainest SQL, with the catalog's own
+// limits.
 var inquiries = []inquiry{
 	{
 		"patients",

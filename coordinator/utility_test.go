@@ -27,19 +27,20 @@ import (
 	"github.com/intramuros/intramuros/planner/estimate"
 )
 
-// What questions cost in accuracy: planner, fragment, DuckDB, merger, release and Finish as they are, beside an
-// expert's mechanism at the same price. The exact sums of a question are computed once, and covered with noise again
-// and again.
+// These tests measure the errors of answers. They use the real planner, fragment, DuckDB, merger, release and Finish,
+// and compare them with an expert's mechanism at the same price. The exact sums of a question are computed once and
+// then get new noise many times.
 
-// The price of each question: rho = 1/8, what epsilon 0.5 means under zcdp.
+// The price of each question: rho = 1/8, which is epsilon 0.5 under zCDP.
 const (
 	utilityEpsilon = 0.5
 	utilityDelta   = 1e-6
 	// profileEpsilon is the price of a profile.
 	profileEpsilon = 0.1
-	// utilityGoal is how many times the expert's error an answer may err.
+	// utilityGoal is the largest allowed error, as a multiple of the expert's.
 	utilityGoal = 1.2
-	// fewest rows of a group in which a mean or a share is compared: that of fewer is noise, here and there.
+	// utilityFewest is the number of rows that a group needs for its mean or share to be compared. With fewer rows there
+	// is mostly noise, in either mechanism.
 	utilityFewest = 100
 )
 
@@ -47,7 +48,7 @@ const (
 type utilitySize struct {
 	name, title string
 	hospitals   []string
-	patients    int // synthetic ones; 0: the eICU demo's
+	patients    int // synthetic patients; 0: those of the eICU demo
 }
 
 var utilitySizes = []utilitySize{
@@ -63,40 +64,39 @@ type utilityWorld struct {
 	engines    []*duckdb.Engine
 	all        *sql.DB
 	wordingOf  func(inquiry) wording
-	ladder     bool // try other max_rows
+	ladder     bool // whether other max_rows are tried
 }
 
 // utilityResult is one row of the table.
 type utilityResult struct {
 	name                     string
 	groups                   int
-	exact                    float64 // of one group; the mean of several
+	exact                    float64 // of one group; the mean of several groups
 	rmse, half, expert       float64
-	paid                     float64 // the expert's error who pays for the clip; 0: there is none
-	holdsExact, holdsBounded float64 // shares of the intervals
+	paid                     float64 // the error of the expert who pays for the clip; 0: there is none
+	holdsExact, holdsBounded float64 // how often the intervals cover
 	intervals                int
-	withheld                 int    // numbers that were NULL, since noise is all there would have been
+	withheld                 int    // numbers that were NULL because there would only be noise
 	missed                   string // why there is no number
 	exactly                  map[string]float64
-	best                     float64 // the error with the max_rows that turns out best, bestRows; 0: not tried
+	best                     float64 // the error with the best max_rows, which is bestRows; 0: not tried
 	bestRows                 int
-	others                   map[string]float64 // errors of other libraries, by their names
+	others                   map[string]float64 // errors of other libraries, by name
 }
 
-// ratio is to the error of an expert who knows no more than was paid for.
+// ratio is the error divided by that of an expert who knows only what was paid for.
 func (r utilityResult) ratio() float64 { return r.rmse / max(r.expert, r.paid) }
 
-// TestUtility asks a small federation in every run, and holds its errors to what they are known to be. With
-// INTRAMUROS_UTILITY (make utility), the names of sizes or "all", it asks at those sizes, writes what it finds into
-// docs/accuracy.md, and fails where a row misses the goal. INTRAMUROS_EICU is the folder of the eICU demo's Parquet
-// files.
+// TestUtility asks a small federation in every run, and checks its errors against known values. With INTRAMUROS_UTILITY
+// (make utility), the names of sizes or "all", it asks at those sizes, writes the results into docs/accuracy.md, and
+// fails if a row misses the goal. INTRAMUROS_EICU is the folder of the eICU demo's Parquet files.
 func TestUtility(t *testing.T) {
 	wanted := os.Getenv("INTRAMUROS_UTILITY")
 	if wanted == "" {
 		small := utilitySize{"small", "", []string{"rennes", "lyon"}, 1500}
 		for _, r := range askAll(t, small, 100) {
 			if r.name == "survival" && r.withheld > 0 {
-				continue // hundreds with the disease are too few
+				continue // too few have the disease
 			}
 			checkUtility(t, r, max(utilityGoal, utilityKnown[r.name])*1.4)
 		}
@@ -126,8 +126,8 @@ func TestUtility(t *testing.T) {
 	}
 }
 
-// utilityKnown are the ratios of the small federation that miss the goal, so that they become no worse. Of 100 draws
-// the error of a number has a standard deviation of 7 %, and TestUtility allows 40 % more.
+// utilityKnown are the ratios of the small federation that miss the goal, so that they do not get worse. With 100
+// draws, the error of a number has a standard deviation of 7 %, and TestUtility allows 40 % more.
 var utilityKnown = map[string]float64{
 	"stays": 2.9, "stays by kind": 2.1, "median age": 4.5, "share that died": 1.7, "mean length of stay": 9.5,
 	"mean length of stay, by group": 9, "median length of stay": 85, "days of stay in all": 4.3, "correlation": 8.5,
@@ -166,16 +166,16 @@ func askAll(t *testing.T, size utilitySize, draws int) []utilityResult {
 	if python := os.Getenv("INTRAMUROS_UTILITY_OTHERS"); python != "" && size.patients == 0 {
 		w.askOthers(python, all)
 	}
-	// Groups and columns of an answer share noise in part: six standard deviations of as many draws as there are
-	// questions.
+	// Groups and columns of an answer share part of their noise. So the limit is six standard deviations of as many draws
+	// as there are questions.
 	if share, n := held/float64(intervals), float64(draws*len(inquiries)); share < 0.95-6*math.Sqrt(0.95*0.05/n)-0.01 {
 		t.Errorf("%.4f of the intervals hold the bounded answer, which they state, not 0.95", share)
 	}
 	return all
 }
 
-// profile takes the profile of each table with patients who may have several rows, as the study would: of epsilon 0.1,
-// which for five tables is about 2 % of a budget of (10, 1e-6).
+// profile takes the profile of each table in which patients may have several rows, as the study would: with epsilon
+// 0.1. For five tables that is about 2 % of a budget of (10, 1e-6).
 func (w *utilityWorld) profile() {
 	w.t.Helper()
 	ladders := map[string]estimate.Ladder{}
@@ -209,7 +209,7 @@ func (w *utilityWorld) offers(table string) bool {
 	return err == nil
 }
 
-// ask plans the question, has the hospitals add up, and draws.
+// ask plans the question, lets the hospitals add up, and draws noise.
 func (w *utilityWorld) ask(name string, q wording, draws int) utilityResult {
 	w.t.Helper()
 	r := utilityResult{name: name}
@@ -251,7 +251,7 @@ func (w *utilityWorld) ask(name string, q wording, draws int) utilityResult {
 	return r
 }
 
-// climb finds the max_rows with which we err least, as the expert's clip is chosen.
+// climb finds the max_rows with the smallest error, as the expert's clip is chosen.
 func (w *utilityWorld) climb(r *utilityResult, q wording, draws int) {
 	for _, rows := range []int{1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000} {
 		program, one := w.plan(q, rows), utilityResult{exactly: r.exactly}
@@ -269,7 +269,7 @@ func (w *utilityWorld) plan(q wording, rows int) *planner.Program {
 	return program
 }
 
-// measure draws, and compares with the exact numbers.
+// measure draws noise, and compares with the exact numbers.
 func (w *utilityWorld) measure(r *utilityResult, program *planner.Program, sums []exact, draws int) {
 	w.t.Helper()
 	bounded := w.finish(unnoised, program, sums)
@@ -310,7 +310,7 @@ func (w *utilityWorld) measure(r *utilityResult, program *planner.Program, sums 
 	r.half = halves[len(halves)/2]
 }
 
-// sums are the exact partial aggregates of all hospitals, of each release.
+// sums are the exact partial aggregates of all hospitals, for each release.
 func (w *utilityWorld) sums(program *planner.Program) []exact {
 	w.t.Helper()
 	var all []exact
@@ -326,7 +326,8 @@ func (w *utilityWorld) sums(program *planner.Program) []exact {
 	return all
 }
 
-// finish releases, and gives the answer's numbers by their keys; where a row has several numbers, with their places.
+// finish releases, and returns the answer's numbers by their keys. If a row has several numbers, the key includes their
+// position.
 func (w *utilityWorld) finish(c *Coordinator, program *planner.Program, sums []exact) map[string]planner.Estimate {
 	w.t.Helper()
 	var cells [][]planner.Cell
@@ -367,7 +368,7 @@ func (w *utilityWorld) finish(c *Coordinator, program *planner.Program, sums []e
 	return by
 }
 
-// still adds no noise. It is in tests only.
+// still adds no noise. It exists only in tests.
 type still struct{}
 
 var unnoised = &Coordinator{noise: func(dp.Noise, dp.Coordinate) (adder, error) { return still{}, nil }}
@@ -388,14 +389,14 @@ func halfOf(e planner.Estimate) float64 {
 	return (e.High.Float64() - e.Low.Float64()) / 2
 }
 
-// within has a slack for the grid on which numbers that are not whole are added up.
+// within allows for the grid on which fractional numbers are added up.
 func within(e planner.Estimate, x float64) bool {
 	slack := 1e-6 * (1 + math.Abs(x))
 	return (e.Low.IsNull() || e.Low.Float64() <= x+slack) && (e.High.IsNull() || e.High.Float64() >= x-slack)
 }
 
-// rows are the question's rows by patient and group, over the union of the hospitals; for quantiles and curves, also by
-// value.
+// rows are the question's rows by patient and group, over the union of the hospitals. For quantiles and curves they are
+// also by value.
 func (w *utilityWorld) rows(q wording) []rowsOf {
 	t := w.t
 	t.Helper()
@@ -427,7 +428,8 @@ func (w *utilityWorld) rows(q wording) []rowsOf {
 	return all
 }
 
-// askOthers has testdata/utility/others.py answer what SmartNoise and OpenDP can, over the same rows.
+// askOthers runs testdata/utility/others.py, which answers with SmartNoise and OpenDP what these can, over the same
+// rows.
 func (w *utilityWorld) askOthers(python string, results []utilityResult) {
 	t := w.t
 	t.Helper()
@@ -513,7 +515,8 @@ func database(t *testing.T) *sql.DB {
 	return db
 }
 
-// splitEICU spreads the demo's hospitals over four, each with a folder. The union has a column `hospital` in patient.
+// splitEICU distributes the demo's hospitals over four, each with a folder. In the union, patient has a column
+// `hospital`.
 func splitEICU(t *testing.T, db *sql.DB, source, folder string, hospitals []string) {
 	t.Helper()
 	do := func(format string, args ...any) {
@@ -550,7 +553,7 @@ func unite(t *testing.T, db *sql.DB, folder string, hospitals []string) {
 	}
 }
 
-// utilityTable is what docs/accuracy.md shows of one size.
+// utilityTable is the table of docs/accuracy.md for one size.
 func utilityTable(size utilitySize, results []utilityResult, draws int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "## %s\n\n", size.title)
@@ -588,7 +591,7 @@ func utilityTable(size utilitySize, results []utilityResult, draws int) string {
 	return b.String()
 }
 
-// other is another library's error; "not run" where it was not asked, and empty where it has no such question.
+// other is another library's error: "not run" if it was not asked, and empty if it cannot answer the question.
 func (r utilityResult) other(library string) string {
 	if r.others == nil {
 		return "not run"
@@ -609,7 +612,7 @@ func brief(x float64) string {
 	return strconv.FormatFloat(x, 'g', 3, 64)
 }
 
-// writeUtility puts a table between its marks in docs/accuracy.md.
+// writeUtility replaces a table between its marks in docs/accuracy.md.
 func writeUtility(t *testing.T, name, text string) {
 	t.Helper()
 	path := filepath.Join("..", "docs", "accuracy.md")

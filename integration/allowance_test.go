@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Queries that fail after they were charged are counted at the hospital, over restarts; with the fifth the study is
-// suspended there, refused before anything is charged, until the custodian resumes it.
+// The hospital counts queries that fail after their charge, over restarts. At the fifth, the study is suspended there
+// and refused before any charge, until the custodian resumes it.
 func TestFailuresSuspendAStudy(t *testing.T) {
 	s := wardsOf(t, "east")
 	s.failures, s.timeout = 5, time.Second
@@ -32,7 +32,7 @@ func TestFailuresSuspendAStudy(t *testing.T) {
 		fail()
 	}
 	f.expectCharged(5)
-	// The coordinator hears of it within seconds; until then the node refuses by itself. Either way it costs nothing.
+	// The coordinator learns it within seconds. Until then the node itself refuses. Either way it costs nothing.
 	_, err := f.query(request{SQL: quick, Epsilon: 1})
 	e := refused(t, err, "HOSPITAL_REFUSED", "east")
 	if len(e.Hospitals) != 1 || !slices.Contains([]string{"NODE_FAILURES", "STUDY_NOT_OPEN"}, e.Hospitals[0].Code) {

@@ -37,13 +37,13 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// Known attacks on systems like this one. Each test is named for its idea or paper, shows that the
-// attack fails here, and where that is cheap that it works on a double that lacks the defence.
-// Statistical checks fail by chance with probability below 1e-9 each.
+// Known attacks on systems like this one. Each test is named after its idea or paper. It shows that the attack fails
+// here, and if that is cheap, that it works on a double without the defence. Statistical checks fail by chance with
+// probability below 1e-9 each.
 //
-// Elsewhere: queries that are canceled or whose daemons are killed keep their charge (TestNodeKilled,
-// TestCoordinatorKilled, TestInterrupt); the release rate of groups that one patient has is measured
-// in package coordinator (TestAuditSingleton).
+// Elsewhere: queries that are canceled, or whose daemons are killed, keep their charge (TestNodeKilled,
+// TestCoordinatorKilled, TestInterrupt). Package coordinator measures how often groups of a single patient are released
+// (TestAuditSingleton).
 
 var attackCatalog = testcatalog.YAML(`catalog: attack
 max_sites: 1
@@ -70,8 +70,8 @@ func parsedAttackCatalog(t testing.TB) *catalog.Catalog {
 	return c
 }
 
-// attackTables are 150 patients from `from` up, of whom two thirds are named Smith and the others have names of
-// their own. Patient 42 has what other expressions choke on. Patients have 3 stays each.
+// attackTables are 150 patients from number `from` on. Two thirds are named Smith, and the others have unique names.
+// Patient 42 has values on which other systems' expressions fail. Each patient has 3 stays.
 func attackTables(from int) map[string]string {
 	person := fmt.Sprintf(`SELECT i::INTEGER AS id, if(i %% 2 = 0, 'f', 'm') AS sex, (1925 + i %% 90)::INTEGER AS born,
 		if(i %% 3 = 0, 'Name ' || i, 'Smith') AS surname, if(i = 42, 'x', '7') AS note,
@@ -81,7 +81,7 @@ func attackTables(from int) map[string]string {
 	return map[string]string{"person": person, "stay": stay}
 }
 
-// attacked is the shape of a federation of two hospitals with these tables.
+// attacked is a federation of two hospitals with these tables.
 func attacked(t testing.TB) shape {
 	t.Helper()
 	s := shape{catalog: filepath.Join(t.TempDir(), "attack.yaml"), folders: map[string]string{}}
@@ -98,8 +98,8 @@ func attacked(t testing.TB) shape {
 	return s
 }
 
-// startWithBudgets starts a federation in which the study may cost so much, in pure epsilon, at
-// the coordinator and at each node, and a query at most most.
+// startWithBudgets starts a federation. coordinator and node are the study's budgets there, in pure epsilon, and most
+// is the limit of one query.
 func startWithBudgets(t testing.TB, coordinator, node, most float64) *federation {
 	t.Helper()
 	s := attacked(t)
@@ -125,7 +125,7 @@ func startWithBudgets(t testing.TB, coordinator, node, most float64) *federation
 	return f
 }
 
-// rowsByKey gives the values of an answer by its first column: numbers, and nil where noise is all there is.
+// rowsByKey returns the values of an answer by its first column: numbers, or nil if there is only noise.
 func rowsByKey(a *answer) map[string][]any {
 	all := map[string][]any{}
 	for _, row := range a.Rows {
@@ -136,7 +136,7 @@ func rowsByKey(a *answer) map[string][]any {
 	return all
 }
 
-// frequency fails if an event of probability p or less happened k times in n, but for chance.
+// frequency fails if an event of probability at most p happened k times in n, unless chance explains it.
 func frequency(t *testing.T, what string, k, n int, p float64) {
 	t.Helper()
 	if limit := float64(n)*p + 6.5*math.Sqrt(float64(n)*p*(1-p)) + 14; float64(k) > limit { // Bernstein's inequality, at 1e-9
@@ -144,9 +144,9 @@ func frequency(t *testing.T, what string, k, n int, p float64) {
 	}
 }
 
-// Mironov, On significance of the least significant bits for differential privacy (CCS 2012): of a textbook Laplace
-// sample in floating point not every number is possible, and which ones are depends on the exact answer.
-// Here what is possible is the same grid of integers for both neighbours.
+// Mironov, On significance of the least significant bits for differential privacy (CCS 2012): a textbook Laplace sample
+// in floating point cannot be every number, and which numbers are possible depends on the exact answer. Here the
+// possible numbers are the same grid of integers for both neighbours.
 func TestAttackLowBitsOfLaplace(t *testing.T) {
 	const scale, n = 1.0, 2000
 	textbook := func(x float64) float64 {
@@ -157,7 +157,7 @@ func TestAttackLowBitsOfLaplace(t *testing.T) {
 		}
 		return x + noise
 	}
-	// possible: 0 plus a textbook sample can be y.
+	// possible reports whether 0 plus a textbook sample can be y.
 	possible := func(y float64) bool {
 		u := math.Round(math.Exp(-math.Abs(y)/scale) * (1 << 53))
 		for candidate := u - 8; candidate <= u+8; candidate++ {
@@ -182,7 +182,7 @@ func TestAttackLowBitsOfLaplace(t *testing.T) {
 
 	for _, c := range []struct {
 		lInf int64
-		bits int // how many of the low bits are looked at
+		bits int // the number of low bits examined
 	}{
 		{1, 3},
 		{1 << 20, 10},
@@ -202,13 +202,13 @@ func TestAttackLowBitsOfLaplace(t *testing.T) {
 				}
 				seen[(y%cells+cells)%cells]++
 			}
-			// Of 1,024 residues 2,000 draws leave e^-2 of them out, and 0 of 8 with probability 1e-30.
+			// 2,000 draws miss a share of e^-2 of 1,024 residues; they miss one of 8 with probability 1e-30.
 			if missing := slicesCount(seen, 0); cells <= 8 && missing > 0 || missing > len(seen)/4 {
 				t.Errorf("lInf %d, x %d: %d of %d low-bit patterns never occur", c.lInf, x, missing, len(seen))
 			}
 		}
 	}
-	// Wider noise would be coarser than the numbers, so that the library would round these: it is refused.
+	// Wider noise would be coarser than the numbers, so the library would round these. It is refused.
 	wide := dp.Noise{Mechanism: dp.Laplace, Epsilon: 1, Limit: 1}
 	if y, err := wide.Add(5, dp.Coordinate{Size: 1 << 43, Weight: 1}); !errors.Is(err, dp.ErrSensitivity) {
 		t.Errorf("5 of size 2^43 becomes %d, %v", y, err)
@@ -224,8 +224,8 @@ func slicesCount(all []int, of int) (n int) {
 	return n
 }
 
-// Haney et al., Precision-based attacks and interval refining (2022): where noise is added in floating point, the
-// answer's precision is that of the exact number's magnitude. Here the sum is exact at any magnitude.
+// Haney et al., Precision-based attacks and interval refining (2022): if noise is added in floating point, the answer's
+// precision reveals the magnitude of the exact number. Here the sum is exact at any magnitude.
 func TestAttackPrecision(t *testing.T) {
 	const n = 2000
 	noise := dp.Noise{Mechanism: dp.Laplace, Epsilon: 0.1, Limit: 1}
@@ -256,16 +256,15 @@ func TestAttackPrecision(t *testing.T) {
 }
 
 // Casacuberta et al., Widespread underestimation of sensitivity in differentially private libraries (CCS 2022): a
-// floating-point sum depends on the rows' order and on how they are spread over files and threads, and so changes
-// by more than one patient's part. Here a hospital's sum is exact: a patient's leaving changes it by that patient's
-// part.
+// floating-point sum depends on the order of rows, and on files and threads, so one patient may change it by more than
+// their part. Here a hospital's sum is exact: leaving out a patient changes it by that patient's part.
 func TestAttackReordering(t *testing.T) {
 	c := parsedAttackCatalog(t)
 	o := newOracle(t)
 	for table, rows := range attackTables(0) {
 		o.do(fmt.Sprintf("CREATE TABLE %s AS %s", table, rows))
 	}
-	// Many rows, so that several threads share them.
+	// There are many rows, so that several threads share them.
 	o.do("INSERT INTO person SELECT id + 1000 * k, sex, born, surname, note, wide, weight + k / 7 FROM person, range(1, 60) t(k)")
 	o.do("INSERT INTO stay SELECT stay + 10000 * k, id + 1000 * k, ward, days, cost - k / 7 FROM stay, range(1, 60) t(k)")
 	sql := []string{
@@ -332,7 +331,7 @@ func TestAttackReordering(t *testing.T) {
 			t.Errorf("without and alone do not add up: %s\n%s", diff, sql[i])
 		}
 	}
-	// The attack is a test: in floating point the order shows.
+	// This checks the attack itself: in floating point the order is visible.
 	seen := map[float64]bool{}
 	for _, order := range []string{"id", "id DESC", "hash(id)"} {
 		seen[o.number("SELECT list_reduce(list(weight / 3 ORDER BY "+order+"), lambda x, y: x + y) FROM person")] = true
@@ -354,7 +353,7 @@ func difference(a, b map[string]planner.Cell) string {
 	return ""
 }
 
-// Expressions that raise an error on one patient's value tell whether the patient is there (the "error channel" of
+// Expressions that raise an error on one patient's value reveal whether the patient is there (the "error channel" of
 // Haeberlen et al., Differential privacy under fire, USENIX Security 2011). Here they give NULL, at the same price.
 var chokesOn42 = []string{
 	"1 / (id - 42) > 0",
@@ -415,7 +414,7 @@ func TestAttackErrors(t *testing.T) {
 	}
 }
 
-// The attacks on a federation as a researcher's client can mount them.
+// The attacks that a researcher's client can mount on a federation.
 func TestAttackByClient(t *testing.T) {
 	f := startWithBudgets(t, 1000, 1000, 1)
 	spent := 0.0
@@ -458,7 +457,7 @@ func TestAttackByClient(t *testing.T) {
 			}
 		}
 		cost(t, 0)
-		// Without stored answers: a mean of 1,000 draws is the exact count.
+		// Without stored answers, the mean of 1,000 draws is the exact count.
 		sum := 0.0
 		for range 1000 {
 			y, err := dp.Noise{Mechanism: dp.Laplace, Epsilon: 0.5, Limit: 1}.Add(100, dp.Coordinate{Size: 1, Weight: 1})
@@ -472,7 +471,7 @@ func TestAttackByClient(t *testing.T) {
 		}
 	})
 
-	// Differencing: with and without one patient are two questions, and both are paid.
+	// Differencing: the questions with and without one patient are two, and both are paid for.
 	t.Run("differencing", func(t *testing.T) {
 		const epsilon = 0.5
 		for i, sql := range []string{"SELECT COUNT(*) FROM person", "SELECT COUNT(*) FROM person WHERE id <> 42"} {
@@ -485,8 +484,8 @@ func TestAttackByClient(t *testing.T) {
 			}
 			cost(t, epsilon)
 		}
-		// The difference has the error of two draws, and guesses whether patient 42 is there no better than
-		// epsilon allows; only the first answer depends on it.
+		// The difference has the error of two draws. It guesses whether patient 42 is there no better than epsilon allows,
+		// because only the first answer depends on that.
 		n := dp.Noise{Mechanism: dp.Laplace, Epsilon: epsilon, Limit: 1}
 		half := dp.CombinedHalfWidth(0.95, []dp.Weighted{{Weight: 1, Distribution: n.Distribution(dp.Coordinate{Size: 1, Weight: 1})}, {Weight: -1, Distribution: n.Distribution(dp.Coordinate{Size: 1, Weight: 1})}})
 		const draws = 20_000
@@ -509,8 +508,8 @@ func TestAttackByClient(t *testing.T) {
 		frequency(t, "errors beyond the 95 % interval", beyond, draws, 0.05)
 	})
 
-	// Groups of one: surnames that one patient has do not appear. 100 of them at delta 1e-12 would by chance in
-	// one run of 1e10.
+	// Groups of one: surnames of a single patient do not appear. 100 of them at delta 1e-12 would appear by chance in one
+	// run of 1e10.
 	t.Run("singletons", func(t *testing.T) {
 		a, err := f.query(request{SQL: "SELECT surname, COUNT(*) FROM person GROUP BY surname", Epsilon: 1, Delta: 1e-12})
 		if err != nil {
@@ -536,7 +535,7 @@ func TestAttackByClient(t *testing.T) {
 		}
 	})
 
-	// What a client may send: SQL, study, epsilon up to the cap, delta, limits. Nothing turns noise off.
+	// A client may send SQL, study, epsilon up to the limit, delta and limits. Nothing turns noise off.
 	t.Run("fields", func(t *testing.T) {
 		const q = `"study": "trial", "sql": "SELECT COUNT(*) FROM person WHERE born > 1950"`
 		for _, c := range []struct{ fields, code string }{
@@ -557,7 +556,7 @@ func TestAttackByClient(t *testing.T) {
 			{`"EPSILON": 5`, "EPSILON_TOO_LARGE"},
 			{`"epsilon": 0.1, "epsilon": 5`, "EPSILON_TOO_LARGE"},
 			{`"epsilon": 1e308`, "EPSILON_TOO_LARGE"},
-			{`"accuracy": 0.001`, "ACCURACY"}, // would need an epsilon above the cap
+			{`"accuracy": 0.001`, "ACCURACY"}, // it would need an epsilon above the limit
 			{`"accuracy": -1`, "INVALID_REQUEST"},
 			{`"accuracy": 5, "epsilon": 1`, "INVALID_REQUEST"},
 			{`"epsilon": -1`, "INVALID_PARAMETER"},
@@ -586,14 +585,14 @@ func TestAttackByClient(t *testing.T) {
 			}
 		}
 		cost(t, 0)
-		// Headers and the URL's parameters are nobody's.
+		// Headers and parameters of the URL have no effect.
 		if code, body := f.post(t, "/v1/query?epsilon=0.001&seed=1&noise=none&max_sites=0", "{"+q+"}"); code != "" {
 			t.Fatal(code, body)
 		}
 		cost(t, 1) // the default
 	})
 
-	// SQL has no word for it either.
+	// SQL has no statement for it either.
 	t.Run("statements", func(t *testing.T) {
 		for _, sql := range []string{
 			"SET epsilon = 100", "SET SESSION seed = 1; SELECT COUNT(*) FROM person", "SELECT COUNT(*) FROM person; SELECT COUNT(*) FROM person",
@@ -611,7 +610,7 @@ func TestAttackByClient(t *testing.T) {
 	f.expectCharged(spent)
 }
 
-// post sends a body as it is, and gives the code of the refusal, or none.
+// post sends a body unchanged, and returns the code of the refusal, if any.
 func (f *federation) post(t *testing.T, path, body string) (code, text string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+f.address+path, strings.NewReader(body))
@@ -641,9 +640,9 @@ func (f *federation) post(t *testing.T, path, body string) (code, text string) {
 	return failure.Error.Code, string(b)
 }
 
-// spelling writes one question, in one of very many ways: aliases, letter case, quoting, white space and comments, the
-// order of conjuncts, of operands, of IN's list and of SELECT's items, numbers or names in GROUP BY, and all that is
-// done to aggregates afterwards. Without r it is the plainest.
+// spelling writes one question in one of very many ways: aliases, letter case, quoting, white space and comments; the
+// order of conjuncts, of operands, of IN's list and of SELECT's items; positions or names in GROUP BY; and any
+// post-processing of aggregates. Without r it is the plainest.
 func spelling(r *rand.Rand) string {
 	pick := func(of ...string) string {
 		if r == nil {
@@ -662,7 +661,7 @@ func spelling(r *rand.Rand) string {
 	stay := func(c string) string { return s + "." + pick(c, `"`+c+`"`, "`"+c+"`", strings.ToUpper(c)) }
 	person := func(c string) string { return p + "." + pick(c, `"`+c+`"`, "`"+c+"`", strings.ToUpper(c)) }
 	ward := func() string { return pick(stay("ward"), "ward", "WARD") }
-	either := func(x, y string) string { // of a commuted pair
+	either := func(x, y string) string { // an exchange of two operands
 		if pick("", "other") == "" {
 			return x
 		}
@@ -676,7 +675,7 @@ func spelling(r *rand.Rand) string {
 		sex+" IN ("+strings.Join(shuffled("'f'", "'m'"), ", ")+pick("", ", 'f'")+")",
 		stay("stay")+" + "+born+" > "+"7",
 	)
-	// Commuted operands of the last.
+	// Exchanged operands of the last condition.
 	for i, c := range conditions {
 		if strings.HasSuffix(c, "> 7") {
 			parts := strings.Split(strings.TrimSuffix(c, " > 7"), " + ")
@@ -711,7 +710,7 @@ func spelling(r *rand.Rand) string {
 	return text + pick("", ";", " ;", gap)
 }
 
-// A hundred questions at once, where the budget is enough for one.
+// A hundred questions at once, with a budget for one.
 func TestAttackParallel(t *testing.T) {
 	f := startWithBudgets(t, 1.5, 100, 1)
 	var all sync.WaitGroup
@@ -738,7 +737,7 @@ func TestAttackParallel(t *testing.T) {
 	}
 }
 
-// A coordinator that lies: a node refuses whatever its own catalog, policy and ledger do not allow, and records it.
+// A coordinator that lies: a node refuses what its own catalog, policy and ledger do not allow, and records it.
 func TestAttackByCoordinator(t *testing.T) {
 	f := startWithBudgets(t, 100, 1.5, 1)
 	node := f.dial(t, "east")
@@ -817,7 +816,7 @@ func TestAttackByCoordinator(t *testing.T) {
 	}
 	f.expectCharged(0)
 
-	// A hundred at once, where the budget is enough for one: one is reserved, and its ticket serves once.
+	// A hundred requests at once, with a budget for one: one is reserved, and its ticket works once.
 	var all sync.WaitGroup
 	tickets := make(chan string, 100)
 	for range 100 {
@@ -856,7 +855,7 @@ func TestAttackByCoordinator(t *testing.T) {
 	if got := f.charged("east"); got != 1 {
 		t.Errorf("epsilon %v is charged, not 1", got)
 	}
-	// What the budget refuses is recorded too, up to so many bytes of one researcher; then how many there were more.
+	// Refusals by the budget are recorded too, up to a number of bytes for one researcher; then only their number.
 	show := f.must("ledger", "show", "--file", f.path("east.ledger"), "--kind", "refuse", "--format", "json")
 	got := strings.Count(show, "\n")
 	for _, m := range regexp.MustCompile(`"text":"(\d+) refusals before this one are not recorded`).FindAllStringSubmatch(show, -1) {
@@ -871,7 +870,7 @@ func TestAttackByCoordinator(t *testing.T) {
 	}
 }
 
-// token is one by which the coordinator's own key vouches for somebody.
+// token is a token for somebody, signed with the coordinator's own key.
 func (f *federation) token(t testing.TB, name string) string {
 	t.Helper()
 	key, err := pki.LoadSigningKey(f.path("coordinator.ledger.key"))
@@ -898,7 +897,7 @@ func encode(t *testing.T, r *fragment.Request) []byte {
 	return b
 }
 
-// accomplice speaks to a node with the coordinator's own certificate.
+// accomplice talks to a node with the coordinator's own certificate.
 type accomplice struct{ flight.Client }
 
 func (f *federation) dial(t *testing.T, name string) accomplice {
@@ -921,7 +920,7 @@ func (f *federation) dial(t *testing.T, name string) accomplice {
 	return accomplice{flight.NewClientFromConn(conn, nil)}
 }
 
-// prepare gives the ticket.
+// prepare returns the ticket.
 func (a accomplice) prepare(ctx context.Context, body []byte) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -940,7 +939,7 @@ func (a accomplice) prepare(ctx context.Context, body []byte) (string, error) {
 	return p.Reservation, nil
 }
 
-// execute counts the groups that come.
+// execute counts the received groups.
 func (a accomplice) execute(ctx context.Context, ticket string) (groups int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()

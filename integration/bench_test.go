@@ -23,9 +23,8 @@ const (
 	rowsEach       = 40 // of a patient, on average
 )
 
-// TestBench times the federation beside one DuckDB that has all rows, and runs the
-// same SQL without privacy, in the same run on the same machine: what is held against
-// later work is the ratio.
+// TestBench times the federation beside one DuckDB with all rows that runs the same SQL without privacy, in the same
+// run on the same machine. The ratio is what later work is compared with.
 func TestBench(t *testing.T) {
 	if os.Getenv("INTRAMUROS_BENCH") == "" {
 		t.Skip("INTRAMUROS_BENCH is not set: the benchmark takes minutes")
@@ -75,8 +74,8 @@ func benchThroughput(t *testing.T, rows int64) {
 	}
 }
 
-// benchLatency is what a query of three nodes costs before there is any data to speak of: planning, one write to the
-// disk before anything is computed and one after, at each node and at the coordinator, and two round trips.
+// benchLatency is the cost of a query of three nodes with hardly any data: planning, one write to the disk before the
+// computation and one after, at each node and at the coordinator, and two round trips.
 func benchLatency(t *testing.T) {
 	s, _ := benchData(t, 1000)
 	for i := 3; i < benchHospitals; i++ {
@@ -103,8 +102,8 @@ func benchLatency(t *testing.T) {
 	}
 }
 
-// benchResearchers has 200 researchers ask at once, and read each answer for a second: how much longer than most the
-// slowest wait.
+// benchResearchers lets 200 researchers ask at once, and read each answer for a second. It measures how much longer
+// than most the slowest wait.
 func benchResearchers(t *testing.T) {
 	const researchers, each, goal = 200, 3, 10.0
 	s, _ := benchData(t, 1000)
@@ -139,7 +138,7 @@ func benchResearchers(t *testing.T) {
 	}
 }
 
-// benchData spreads the patients over the hospitals, and has a database with all of them.
+// benchData distributes the patients over the hospitals, and makes a database with all of them.
 func benchData(t *testing.T, rows int64) (shape, *oracle) {
 	t.Helper()
 	all := t.TempDir()
@@ -165,7 +164,7 @@ func benchData(t *testing.T, rows int64) (shape, *oracle) {
 	return s, o
 }
 
-// median runs it once to warm up and then n times.
+// median runs do once to warm up, and then n times.
 func median(n int, do func(i int)) time.Duration {
 	do(0)
 	var all []time.Duration

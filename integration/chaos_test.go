@@ -19,10 +19,9 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 )
 
-// Node and coordinator are killed at random moments while researchers ask: 60 queries, or 2,000 with
-// INTRAMUROS_FULL. No answer is released without a durable charge at the coordinator and at every hospital
-// that it comes from, no cap is exceeded, every ledger verifies, and the ledgers agree but for queries
-// that failed.
+// Node and coordinator are killed at random moments while researchers ask: 60 queries, or 2,000 with INTRAMUROS_FULL.
+// No answer is released without a durable charge at the coordinator and at every hospital that it comes from. No limit
+// is exceeded, every ledger verifies, and the ledgers agree except for queries that failed.
 func TestChaos(t *testing.T) {
 	queries, pause := 60, 700 // between two kills, in milliseconds
 	if os.Getenv("INTRAMUROS_FULL") != "" {
@@ -71,7 +70,7 @@ func TestChaos(t *testing.T) {
 					}
 					mu.Unlock()
 					if again {
-						time.Sleep(200 * time.Millisecond) // until everybody is back
+						time.Sleep(200 * time.Millisecond) // until all are back
 					}
 					time.Sleep(100 * time.Millisecond)
 				}
@@ -119,7 +118,7 @@ func TestChaos(t *testing.T) {
 
 	charges := map[string]map[string]bool{} // queries by ledger
 	for _, owner := range append([]string{"coordinator"}, f.hospitals...) {
-		if got := f.charged(owner); got > cap+1e-9 { // it verifies, too
+		if got := f.charged(owner); got > cap+1e-9 { // this also verifies the ledger
 			t.Errorf("%s has charged %v of %v", owner, got, cap)
 		}
 		charges[owner] = map[string]bool{}
@@ -153,7 +152,7 @@ func TestChaos(t *testing.T) {
 	}
 }
 
-// The formats of an export are what other programs read.
+// Other programs read the formats of an export.
 func TestExport(t *testing.T) {
 	f := startFederation(t, wards(t))
 	f.expectAnswer()

@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// atOnce is how long the hospitals may take to stop. It is less than a second on a machine that has nothing else to do.
+// atOnce is how long the hospitals may take to stop. On an idle machine it is less than a second.
 const atOnce = 5 * time.Second
 
-// TestClientsCancel has each client cancel a question that no hospital finishes, as its users do, and
-// looks at the hospitals: at once none computes any more.
+// TestClientsCancel makes each client cancel a question that no hospital finishes, as its users do. No hospital may
+// compute any more right afterwards.
 func TestClientsCancel(t *testing.T) {
 	installed := clients(t)
 	f := newFederation(t, wards(t))
@@ -32,7 +32,7 @@ func TestClientsCancel(t *testing.T) {
 	}
 	f.await(f.hospitals...)
 
-	// computing tells how many hospitals' databases work now.
+	// computing is the number of hospitals whose databases work now.
 	computing := func() int {
 		n := 0
 		for _, name := range f.hospitals {
@@ -77,8 +77,8 @@ func TestClientsCancel(t *testing.T) {
 		name    string
 		command []string
 		cancel  func(*exec.Cmd, io.Writer) error
-		within  time.Duration // of cancel, until no hospital computes
-		told    string        // in what it prints; empty where it is killed
+		within  time.Duration // from cancel until no hospital computes
+		told    string        // expected in its output; empty if it is killed
 	}
 	all := []canceling{
 		{"adbc", []string{installed.python(), "cancel.py", "adbc"}, say, atOnce, "ok"},

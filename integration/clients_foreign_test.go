@@ -16,8 +16,8 @@ import (
 	"github.com/intramuros/intramuros/node/engine/postgres/postgrestest"
 )
 
-// foreign has a PostgreSQL of somebody's own reach the federation through postgres_fdw: tables are imported, a question
-// is handed on whole, with its conditions, and rows are refused.
+// foreign lets another PostgreSQL reach the federation through postgres_fdw. Tables are imported, a question is passed
+// on whole with its conditions, and rows are refused.
 func foreign(t *testing.T, address, authority string, expected [][]any) {
 	s := postgrestest.Start(t)
 	ca := filepath.Join(s.Folder, "federation.pem")
@@ -28,7 +28,8 @@ func foreign(t *testing.T, address, authority string, expected [][]any) {
 	s.Exec(t,
 		"CREATE EXTENSION postgres_fdw",
 		fmt.Sprintf("CREATE SERVER federation FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '%s', port '%s', dbname 'trial', sslmode 'verify-full', sslrootcert '%s')", host, port, ca),
-		"CREATE USER MAPPING FOR CURRENT_USER SERVER federation OPTIONS (user 'ada', password '"+token+"', sslcert '/nowhere', sslkey '/nowhere')", // not in the home of who runs this
+		// not in the home folder of the user
+		"CREATE USER MAPPING FOR CURRENT_USER SERVER federation OPTIONS (user 'ada', password '"+token+"', sslcert '/nowhere', sslkey '/nowhere')",
 		"IMPORT FOREIGN SCHEMA public LIMIT TO (person, death) FROM SERVER federation INTO public",
 	)
 	rows, err := s.Admin.Query(t.Context(), "SELECT gender_concept_id, COUNT(*) AS n FROM person GROUP BY 1 ORDER BY 1")
@@ -55,7 +56,7 @@ func foreign(t *testing.T, address, authority string, expected [][]any) {
 		t.Errorf("rows: %v", err)
 	}
 
-	// What pki token prints as keys is what PostgreSQL itself takes and lets the token's bearer in by.
+	// The keys that pki token prints work in PostgreSQL itself: it accepts them and lets the token's owner in.
 	keys, err := identity.NewScramKeys(token)
 	if err != nil {
 		t.Fatal(err)

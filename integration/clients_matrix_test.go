@@ -12,13 +12,13 @@ import (
 	"testing"
 )
 
-// program is one that the tests run against a federation, or two that one test runs.
+// program is a program that the tests run against a federation, or two that one test runs.
 type program struct {
-	name     string   // of its test
-	row      string   // of the table in docs/quickstart-bi.md that it makes true
-	packages []string // of which the row names the versions
+	name     string   // the name of its test
+	row      string   // the row of docs/quickstart-bi.md that it tests
+	packages []string // the packages whose versions the row names
 	command  func(installation) []string
-	there    func(*testing.T) bool // nil: make test-clients installs it, or needs it
+	there    func(*testing.T) bool // nil: make test-clients installs it
 }
 
 // matrix is every program that make test-clients runs.
@@ -57,10 +57,10 @@ var matrix = []program{
 	{"quickstart-r.md", "R: RPostgreSQL with dbplyr", []string{"r-cran-rpostgresql", "r-cran-dbplyr"}, nil, nil},
 }
 
-// outside is what the table says of a program that CI has no time for.
+// outside is what the table says about a program for which CI has no time.
 var outside = map[string]string{"superset": "`make test-superset`"}
 
-// superset tells whether make test-superset has installed it.
+// superset reports whether make test-superset has installed it.
 func superset(t *testing.T) bool {
 	_, err := os.Stat(filepath.Join(string(clients(t)), "superset"))
 	return err == nil
@@ -74,12 +74,12 @@ func inGo(folder string) func(installation) []string {
 	return func(installation) []string { return []string{"go", "run", "-C", "golang", folder} }
 }
 
-// TestClientsAreListed: the table of docs/quickstart-bi.md names the programs that the matrix runs, no other as run in
-// CI, and the versions that the lists pin. Those of Debian's packages are Debian's.
+// TestClientsAreListed checks that the table of docs/quickstart-bi.md names the programs of the matrix, no others as
+// run in CI, and the pinned versions. Versions of Debian's packages are Debian's.
 func TestClientsAreListed(t *testing.T) {
 	pins := pinned(t)
 	_, table, _ := strings.Cut(readAll(t, filepath.Join("..", "docs", "quickstart-bi.md")), "| client | version | run |")
-	listed, where := map[string]string{}, map[string]string{} // the versions of what is run, and by what
+	listed, where := map[string]string{}, map[string]string{} // the versions that are run, and by what
 	for line := range strings.Lines(table) {
 		cells := strings.Split(line, " | ")
 		if !strings.HasPrefix(line, "|") {
@@ -122,7 +122,7 @@ func TestClientsAreListed(t *testing.T) {
 	}
 }
 
-// pinned gives the versions that the lists of integration/clients name.
+// pinned returns the versions that the lists of integration/clients name.
 func pinned(t *testing.T) map[string]string {
 	pins := map[string]string{}
 	for _, f := range []struct{ file, pattern string }{

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// TestClients runs clients that nobody here wrote against the doors of a federation:
-// `make test-clients`, which installs them. INTRAMUROS_CLIENTS names their folder.
+// TestClients runs other people's clients against the doors of a federation: `make test-clients`, which installs them.
+// INTRAMUROS_CLIENTS names their folder.
 func TestClients(t *testing.T) {
 	installed := clients(t)
 	data := t.TempDir()
@@ -38,7 +38,7 @@ func TestClients(t *testing.T) {
 	}
 	f.await(f.hospitals...)
 
-	// Every door must give this answer, which the HTTP API has bought.
+	// Every door must give this answer, which was bought over the HTTP API.
 	a, err := f.query(request{SQL: "SELECT gender_concept_id, COUNT(*) AS n FROM person GROUP BY 1 ORDER BY 1"})
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +58,7 @@ func TestClients(t *testing.T) {
 	}
 	var several [][]any
 	for _, row := range a.Rows {
-		big, ok := row[1].Value.(string) // beyond what JSON's numbers hold for sure
+		big, ok := row[1].Value.(string) // more than JSON's numbers can surely hold
 		if !ok {
 			t.Fatalf("%T", row[1].Value)
 		}
@@ -88,7 +88,7 @@ func TestClients(t *testing.T) {
 	t.Run("postgres_fdw", func(t *testing.T) { foreign(t, postgres, f.path("pki/ca.pem"), expected) })
 	run("notebook", python, "notebook.py", filepath.Join("..", "..", "docs", "quickstart.ipynb"))
 
-	// The quickstarts, as they stand in the documents, but for names.
+	// The quickstarts as they are in the documents, except for names.
 	names := strings.NewReplacer("query.example.org:8815", flight, "query.example.org", strings.Split(postgres, ":")[0], "5432", strings.Split(postgres, ":")[1],
 		"alice", "ada", "diabetes-2027", studyID)
 	f.write("ca.pem", readAll(t, f.path("pki/ca.pem")))
@@ -125,7 +125,7 @@ func clients(t *testing.T) installation {
 	return installation(folder)
 }
 
-// odbc and perl tell whether what Debian packages of these is there.
+// odbc and perl report whether Debian's packages for them are installed.
 func odbc(t *testing.T) bool {
 	b, err := os.ReadFile("/etc/odbcinst.ini")
 	if err != nil || !strings.Contains(string(b), "[PostgreSQL Unicode]") {
@@ -145,14 +145,14 @@ func perl(t *testing.T) bool {
 
 type installation string
 
-// tools is where the programs are that have an environment of their own.
+// tools is the folder of programs with an environment of their own.
 func (i installation) tools() string { return filepath.Join(string(i), "tools", "bin") }
 
 func (i installation) modules() string { return filepath.Join(string(i), "node", "node_modules") }
 
 func (i installation) python() string { return filepath.Join(string(i), "venv", "bin", "python") }
 
-// java runs a source file with both drivers at hand.
+// java runs a source file with both drivers available.
 func (i installation) java(source string, args ...string) []string {
 	jars := filepath.Join(string(i), "jars")
 	return append([]string{

@@ -21,7 +21,7 @@ type recipe struct {
 
 var sqlBlock = regexp.MustCompile("(?s)\n### ([^\n]+)\n\n[^\n]+\n\n```sql\n(.+?)\n```\n")
 
-// readCookbook takes every question out of a cookbook: a heading, a sentence, the SQL.
+// readCookbook reads every question from a cookbook: a heading, a sentence, the SQL.
 func readCookbook(t testing.TB, path string) []recipe {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -56,7 +56,7 @@ func syntheticPairing(t testing.TB, patients int) *pairing {
 	return openPairing(t, catalog.OMOP(), folders)
 }
 
-// run asks a recipe both ways and compares the answers, in order.
+// run asks a recipe in both ways and compares the answers, in order.
 func (r recipe) run(t *testing.T, p *pairing) comparison {
 	t.Helper()
 	program, err := p.compose(r.sql)
@@ -64,7 +64,7 @@ func (r recipe) run(t *testing.T, p *pairing) comparison {
 		t.Errorf("%s\n%v", r.sql, err)
 		return comparison{}
 	}
-	// What cannot be read as a number is NULL in a federation, whose rows nobody can mend.
+	// A text that is no number is NULL in a federation, because nobody there can correct the rows.
 	want, err := p.want(strings.ReplaceAll(lifeTables(r.sql), "CAST(", "TRY_CAST("))
 	if err != nil {
 		t.Errorf("the union does not run it: %v\n%s", err, r.sql)
@@ -81,8 +81,8 @@ var kaplanMeier = regexp.MustCompile(`(?s)KAPLAN_MEIER\(\((.+)\), step => (\d+),
 
 var incidenceRate = regexp.MustCompile(`(?s)INCIDENCE_RATE\(\((.+)\), horizon => (\d+), per => (\d+)\)`)
 
-// lifeTables writes KAPLAN_MEIER and INCIDENCE_RATE as one database computes them: d of the n who are at risk in step k
-// have the event. Of a time at which nobody is at risk it tells no survival, as R's survfit tells none.
+// lifeTables writes KAPLAN_MEIER and INCIDENCE_RATE as one database computes them: d of the n at risk in step k have
+// the event. At a time when nobody is at risk there is no survival, as in R.
 func lifeTables(sql string) string {
 	sql = incidenceRate.ReplaceAllString(sql, `(
 		WITH s(t, e) AS ($1), r AS (SELECT SUM(e::int) AS events, SUM(LEAST(GREATEST(t, 0), $2)) AS person_time FROM s)
@@ -116,7 +116,7 @@ func TestCookbook(t *testing.T) {
 	}
 }
 
-// gibleedConcepts puts concepts that GiBleed has in place of the cookbook's.
+// gibleedConcepts replaces the cookbook's concepts by some that GiBleed has.
 var gibleedConcepts = strings.NewReplacer(
 	"201826", "372328", // type 2 diabetes: otitis media
 	"201820", "4283893", // diabetes, with all below it: sinusitis
@@ -142,8 +142,8 @@ var gibleedConcepts = strings.NewReplacer(
 	"21600712", "1118084", // drugs against diabetes: celecoxib
 )
 
-// TestCookbookGiBleed runs the cookbook on GiBleed, whose persons are spread over four hospitals, with concepts
-// that it has. It has no deaths, no laboratory values, and stays alone.
+// TestCookbookGiBleed runs the cookbook on GiBleed, whose persons are distributed over four hospitals, with concepts
+// that it has. It has no deaths, laboratory values or lengths of stay.
 func TestCookbookGiBleed(t *testing.T) {
 	source := dataFolder(t, "gibleed")
 	o := newOracle(t)
@@ -170,7 +170,7 @@ func TestCookbookGiBleed(t *testing.T) {
 	answered := 0
 	for _, r := range readCookbook(t, "../docs/cookbook.md") {
 		if regexp.MustCompile(`value_as_number|death|9203`).MatchString(r.sql) {
-			continue // of what GiBleed does not have
+			continue // of data that GiBleed does not have
 		}
 		t.Run(r.title, func(t *testing.T) {
 			r.sql = gibleedConcepts.Replace(r.sql)
@@ -208,7 +208,7 @@ func TestCookbookEICU(t *testing.T) {
 	}
 }
 
-// throughProcesses are the questions that are asked of real processes, too: no group of them can be missing.
+// throughProcesses are the questions that are also asked of real processes. None of their groups can be missing.
 var throughProcesses = []string{
 	"Prevalence of a disease", "A cohort by inclusion and exclusion", "A cohort from set operations", "Sizes of several cohorts at once",
 	"The attrition of a study", "Incidence rate per 1000 person-years", "Recurrence", "A fourfold table and its odds ratio",
@@ -258,8 +258,8 @@ func (p *pairing) askProcesses(t *testing.T, f *federation) {
 	}
 }
 
-// TestCookbookDummy runs every question of docs/cookbook-eicu.md over dummy data, which are made of the catalog alone:
-// what a researcher can do for nothing before a question is asked of hospitals.
+// TestCookbookDummy runs every question of docs/cookbook-eicu.md over dummy data, which are made from the catalog
+// alone. A researcher can do this for free before asking hospitals.
 func TestCookbookDummy(t *testing.T) {
 	c, err := catalog.Load(eicuCatalog(t))
 	if err != nil {

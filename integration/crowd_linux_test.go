@@ -19,9 +19,9 @@ import (
 	"github.com/intramuros/intramuros/internal/lobby"
 )
 
-// TestCrowdedDoors: while 5,000 connections stand open at each of the researchers' three doors over which nobody has
-// signed in, others sign in and are answered at each within 2 s, and the coordinator's memory stays bounded. Many more
-// connections of one person are refused with a code, and another person is let in.
+// TestCrowdedDoors opens 5,000 connections without sign-in at each of the researchers' three doors. Others still sign
+// in and get answers at each within 2 s, and the coordinator's memory stays bounded. Many more connections of one
+// person are refused with a code, while another person is admitted.
 func TestCrowdedDoors(t *testing.T) {
 	const crowd = 5000
 	var files syscall.Rlimit
@@ -41,7 +41,7 @@ func TestCrowdedDoors(t *testing.T) {
 	f.startCoordinator()
 	f.startNode("east")
 	f.await("east")
-	// What each gives is connected, and has been answered.
+	// Each connects and has been answered.
 	doors := map[string]func(context.Context) (end func(), err error){
 		f.address: f.askHTTPS,
 		flight:    func(ctx context.Context) (func(), error) { return f.askFlight(ctx, flight) },
@@ -95,7 +95,7 @@ func onePerson(t *testing.T, address string, ask func(context.Context) (func(), 
 	admitted(t, address, ask)()
 }
 
-// admitted asks until a door has seen that others have left.
+// admitted asks until a door has noticed that others have left.
 func admitted(t *testing.T, address string, ask func(context.Context) (func(), error)) (end func()) {
 	t.Helper()
 	for late := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
@@ -139,7 +139,7 @@ func (f *federation) askPostgres(ctx context.Context, address string) (end func(
 	return lasting(func() { c.Close(context.Background()) }, err)
 }
 
-// lasting ends at once what was not answered.
+// lasting ends a connection at once if it got no answer.
 func lasting(end func(), err error) (func(), error) {
 	if err != nil {
 		end()
@@ -148,7 +148,7 @@ func lasting(end func(), err error) (func(), error) {
 	return end, nil
 }
 
-// served asks within 2 s, which a machine that is busy with something else may miss: not three times.
+// served asks within 2 s. A busy machine may miss that, but not three times.
 func served(t *testing.T, address string, ask func(context.Context) (func(), error)) {
 	t.Helper()
 	var all error

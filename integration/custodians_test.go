@@ -7,13 +7,14 @@ import (
 	"testing"
 )
 
-// A custodian narrows a study in a file, suspends it, and resumes it as it was narrowed, all by commands beside the
-// running node; where two must sign, what opens waits for the second, and what closes does not.
+// TestCustodyAfterTheFirstDay checks that a custodian can narrow a study in a file, suspend it, and resume it with the
+// narrower terms, all with commands next to the running node. Where two signatures are required, a decision that opens
+// a study waits for the second, and a decision that closes it does not.
 func TestCustodyAfterTheFirstDay(t *testing.T) {
 	f := startFederation(t, wardsOf(t, "east"))
 	ledger, key := f.path("east.ledger"), f.path("claire.key")
 	asked := 0
-	ask := func(epsilon float64) error { // always another question: the same is answered by what is stored
+	ask := func(epsilon float64) error { // a new question each time: a repeated one gets the stored answer
 		asked++
 		_, err := f.query(request{SQL: fmt.Sprintf("SELECT COUNT(*) FROM reading WHERE x > %d", asked), Epsilon: epsilon})
 		return err
@@ -49,7 +50,7 @@ func TestCustodyAfterTheFirstDay(t *testing.T) {
 		t.Error("a resumed study has the terms of the proposal")
 	}
 
-	// From now on two must sign.
+	// From now on, two custodians must sign.
 	f.stopNode("east")
 	f.must("pki", "key", "--out", f.path("bert"))
 	conf, err := os.ReadFile(f.path("east.yaml"))

@@ -22,7 +22,7 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// restored puts an old copy in the place of a ledger.
+// restored replaces a ledger by an old copy.
 func (f *federation) restored(name string, copied []byte) {
 	f.t.Helper()
 	for _, companion := range []string{"-wal", "-shm"} {
@@ -33,7 +33,7 @@ func (f *federation) restored(name string, copied []byte) {
 	}
 }
 
-// stopNode ends a node in good order.
+// stopNode stops a node in an orderly way.
 func (f *federation) stopNode(name string) {
 	f.t.Helper()
 	if err := f.nodes[name].stop(); err != nil {
@@ -42,8 +42,8 @@ func (f *federation) stopNode(name string) {
 	delete(f.nodes, name)
 }
 
-// A hospital that has not approved a study is not touched by its queries; one that suspends it is not
-// any more; and each custodian decides with a command, while the node runs.
+// Queries of a study do not touch a hospital that has not approved it, or has suspended it. Each custodian decides with
+// a command while the node runs.
 func TestStudyNotApproved(t *testing.T) {
 	s := wards(t)
 	s.unapproved = []string{"mid"}
@@ -64,7 +64,7 @@ func TestStudyNotApproved(t *testing.T) {
 	if out := f.must("ledger", "show", "--file", f.path("mid.ledger"), "--format", "json"); strings.Contains(out, `"kind":"charge"`) || strings.Contains(out, `"kind":"reserve"`) {
 		t.Errorf("mid was touched:\n%s", out)
 	}
-	// Its custodian approves, within less than what was proposed.
+	// Its custodian approves less than was proposed.
 	out := f.must("study", "approve", studyID, "--file", f.path("mid.ledger"), "--key", f.path("claire.key"), "--max-epsilon", "0.3")
 	if !strings.Contains(out, "claire approved version 1") {
 		t.Error(out)
@@ -92,8 +92,8 @@ func (f *federation) eventually(what func() bool) {
 	}
 }
 
-// An old backup of a node's ledger, and then one of the coordinator's, is found out by the other side, and
-// nothing is answered until it is acknowledged; what was lost then counts.
+// An old backup of a node's ledger, and then of the coordinator's, is noticed by the other side. Nothing is answered
+// until the loss is acknowledged, and then it counts.
 func TestRestoredBackups(t *testing.T) {
 	s := wards(t)
 	s.study = func(proposed, central, local *study.Document) {
@@ -147,7 +147,7 @@ func TestRestoredBackups(t *testing.T) {
 	}
 	f.must("ledger", "verify", "--file", f.path("mid.ledger"), "--against", f.path("coordinator.ledger"))
 
-	// The coordinator's.
+	// The coordinator's ledger.
 	must(f.coordinator.stop())
 	old, err = os.ReadFile(f.path("coordinator.ledger"))
 	must(err)
@@ -172,8 +172,8 @@ func TestRestoredBackups(t *testing.T) {
 	})
 }
 
-// Researchers of an identity provider: nodes check its signature themselves, and believe no local account
-// where they are told not to, so that who controls the coordinator can ask in nobody's name.
+// Researchers sign in at an identity provider. Nodes check its signature themselves and can refuse local accounts. So
+// whoever controls the coordinator cannot ask in somebody's name.
 func TestIdentityProvider(t *testing.T) {
 	idp := identitytest.New(t, "")
 	key := idp.Key(t, "first", jose.RS256, true)
@@ -215,7 +215,7 @@ func TestIdentityProvider(t *testing.T) {
 	key = idp.Key(t, "second", jose.RS256, true)
 	f.eventually(func() bool { return ask(sign("intramuros"), "SELECT COUNT(*) FROM reading") == nil })
 
-	// The coordinator's own word, as of its local account or forged with its stolen key.
+	// The coordinator's own token, as of a local account or forged with its stolen key.
 	if err := ask("", "SELECT COUNT(*) FROM reading WHERE x > 50"); !errors.As(err, &r) || r.Code != "HOSPITAL_REFUSED" || r.Hospitals[0].Code != "NODE_TOKEN" {
 		t.Errorf("a local account is believed: %v", err)
 	}
@@ -229,7 +229,7 @@ func TestIdentityProvider(t *testing.T) {
 	}
 }
 
-// request plans a query as the coordinator would, over the federation's catalog.
+// request plans a query over the federation's catalog, as the coordinator would.
 func (f *federation) request(t testing.TB, sql string, epsilon float64) *fragment.Request {
 	t.Helper()
 	p, err := planner.Build(planner.Query{SQL: sql, Ask: planner.Ask{Epsilon: epsilon, Delta: 1e-6}}, planner.Federation{Catalog: f.catalog(), Hospitals: f.hospitals, Accounting: dp.Pure})
@@ -246,7 +246,7 @@ func (f *federation) request(t testing.TB, sql string, epsilon float64) *fragmen
 	return r
 }
 
-// A coordinator that was taken over: what it can still get, and the trace that it leaves.
+// What somebody who has taken over a coordinator can still get, and the traces that this leaves.
 func TestMaliciousCoordinator(t *testing.T) {
 	s := attacked(t)
 	s.study = func(proposed, central, local *study.Document) {
@@ -266,7 +266,7 @@ func TestMaliciousCoordinator(t *testing.T) {
 	}
 	const plain = "SELECT sex, COUNT(*) FROM person GROUP BY sex"
 
-	// One patient, in many guises; columns and aggregates that the study was not given.
+	// Queries about one patient in many disguises, and columns and aggregates that the study does not have.
 	for _, sql := range []string{
 		"SELECT COUNT(*) FROM person WHERE id = 42", "SELECT COUNT(*) FROM person WHERE id IN (42, 43)", "SELECT COUNT(*) FROM person WHERE id <> 42",
 		"SELECT COUNT(*) FROM person WHERE id BETWEEN 42 AND 42", "SELECT COUNT(*) FROM person WHERE id % 1000 = 42", "SELECT id, COUNT(*) FROM person GROUP BY id",
@@ -275,22 +275,22 @@ func TestMaliciousCoordinator(t *testing.T) {
 		"SELECT SUM(born) FROM person", "SELECT AVG(weight) FROM person",
 	} {
 		if p, err := planner.Build(planner.Query{SQL: sql, Ask: planner.Ask{Epsilon: 0.5, Delta: 1e-6}}, planner.Federation{Catalog: f.catalog(), Hospitals: f.hospitals, Accounting: dp.Pure}); err != nil || p == nil {
-			continue // the planner refuses it already: the coordinator would have to write the fragment by hand
+			continue // the planner already refuses it: the coordinator would have to write the fragment by hand
 		}
 		refuses(sql, "NODE_SCOPE", f.request(t, sql, 0.5))
 	}
-	// In another's name, or in nobody's.
+	// In the name of somebody else, or of nobody.
 	r := f.request(t, plain, 0.5)
 	r.Token = f.token(t, "eve")
 	refuses("another's token", "NODE_TOKEN", r)
 	r.Token = ""
 	refuses("no token", "NODE_TOKEN", r)
-	// Altered after it was prepared: the ticket stands for what was checked, and there is nothing to alter.
+	// An alteration after preparing: the ticket stands for what was checked, and cannot be altered.
 	ticket, err := node.prepare(t.Context(), encode(t, f.request(t, plain, 0.5)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Re-ordered: executed before it is prepared, executed after it was given back.
+	// Another order: executed before it is prepared, or after it was given back.
 	if _, err := node.execute(t.Context(), strings.Repeat("A", len(ticket))); err == nil || !strings.Contains(err.Error(), "NODE_TICKET") {
 		t.Errorf("executed before it is prepared: %v", err)
 	}
@@ -301,7 +301,7 @@ func TestMaliciousCoordinator(t *testing.T) {
 	if _, err := node.execute(t.Context(), ticket); err == nil || !strings.Contains(err.Error(), "NODE_TICKET") {
 		t.Errorf("replayed: %v", err)
 	}
-	// Never released, asked again in other spellings: each is paid for, until nothing is left.
+	// Never released, and asked again in other spellings: each is paid for, until nothing is left.
 	asked := 1
 	for i := range 1000 {
 		sql := plain
@@ -323,22 +323,22 @@ func TestMaliciousCoordinator(t *testing.T) {
 	if asked != 6 || f.charged("east") != 3 {
 		t.Errorf("%d queries of epsilon 0.5 were run for a budget of 3; charged %v", asked, f.charged("east"))
 	}
-	// All of it is on record, and the two ledgers do not agree: the coordinator paid for none of them.
+	// All of it is recorded, and the two ledgers do not agree: the coordinator paid for none of it.
 	out, err := f.command(t.Context(), "ledger", "reconcile", "--node", f.path("east.ledger"), "--coordinator", f.path("coordinator.ledger")).Output()
 	if err == nil || len(regexp.MustCompile(`(?m)^DIFFERS .*the coordinator did not charge it`).FindAllString(string(out), -1)) != asked {
 		t.Errorf("%v\n%s", err, out)
 	}
-	// An honest query finds nothing left at that hospital, and is told so.
+	// An honest query finds nothing left at that hospital, and the message says so.
 	_, err = f.query(request{SQL: plain, Epsilon: 0.5})
 	refused(t, err, "HOSPITAL_REFUSED", "east")
-	// What no node can see is whether the coordinator adds the noise that it paid for: a node checks that the noise
-	// named covers the fragment and charges for it, and sees no release. docs/threat-model.md says so.
+	// A node cannot see whether the coordinator adds the noise that it paid for. A node checks that the named noise is
+	// enough for the fragment and charges for it, but sees no release. docs/threat-model.md says so.
 	lied := f.request(t, plain, 0.5)
-	lied.Noise.Limit = 2 // more noise than it adds, and than there is need of
+	lied.Noise.Limit = 2 // more noise than it adds or needs
 	refuses("noise for more than the fragment needs", "NODE_FRAGMENT", lied)
 }
 
-// Certificates: a coordinator that is revoked is refused, without a restart of the nodes.
+// A coordinator with a revoked certificate is refused, without a restart of the nodes.
 func TestRevokedCoordinator(t *testing.T) {
 	f := startFederation(t, wards(t))
 	if _, err := f.query(request{SQL: quick, Epsilon: 0.5}); err != nil {
@@ -350,7 +350,7 @@ func TestRevokedCoordinator(t *testing.T) {
 	if !errors.As(err, &r) || r.Charged || r.Code != "HOSPITAL_REFUSED" {
 		t.Errorf("a revoked coordinator is served: %v", err)
 	}
-	// A new certificate, and it is served again, without a restart of anything.
+	// With a new certificate it is served again, without any restart.
 	f.must("pki", "issue", "--dir", f.path("pki"), "--role", pki.RoleCoordinator, "--name", coordinatorName, "--host", "localhost", "--host", "127.0.0.1")
 	f.eventually(func() bool {
 		_, err := f.query(request{SQL: "SELECT COUNT(*) FROM reading", Epsilon: 0.5})

@@ -35,10 +35,9 @@ func dashboard(t *testing.T) []panel {
 	return slices.DeleteFunc(d.Panels, func(p panel) bool { return len(p.Targets) == 0 })
 }
 
-// TestDashboard holds docs/grafana-dashboard.json against a live federation: each metric that it
-// names is exposed, with the labels that it groups and names lines by. Where Prometheus is
-// installed (prometheus in the path, or PROMETHEUS), each expression is also asked of one that
-// scrapes these daemons, and must give a line.
+// TestDashboard checks docs/grafana-dashboard.json against a live federation: each metric that it names is exposed,
+// with the labels that it uses. If Prometheus is installed (prometheus in the path, or PROMETHEUS), each expression is
+// also evaluated by one that scrapes these daemons, and must give a line.
 func TestDashboard(t *testing.T) {
 	f := newFederation(t, wards(t))
 	scraped := map[string]string{}
@@ -59,7 +58,7 @@ func TestDashboard(t *testing.T) {
 	}
 	f.await(f.hospitals...)
 	f.expectAnswer()
-	// What is counted only once it has happened: a token that is nobody's, a hospital that is away.
+	// These are counted only after they have happened: an unknown token, and an absent hospital.
 	f.bearer = "not the token of anybody"
 	if err := f.get("/v1/me", nil); err == nil {
 		t.Error("anybody's token is believed")
@@ -72,7 +71,7 @@ func TestDashboard(t *testing.T) {
 		t.Errorf("a query without a hospital: %v", err)
 	}
 
-	labels := map[string]map[string]bool{} // of each metric
+	labels := map[string]map[string]bool{} // by metric
 	for name, address := range scraped {
 		if name == gone {
 			continue
@@ -88,7 +87,7 @@ func TestDashboard(t *testing.T) {
 		}
 		for _, m := range regexp.MustCompile(`(?m)^([a-z_]+)(?:\{(.*)\})? `).FindAllStringSubmatch(string(b), -1) {
 			if labels[m[1]] == nil {
-				labels[m[1]] = map[string]bool{"job": true, "instance": true} // which Prometheus adds
+				labels[m[1]] = map[string]bool{"job": true, "instance": true} // Prometheus adds these
 			}
 			for _, l := range regexp.MustCompile(`([a-z_]+)="`).FindAllStringSubmatch(m[2], -1) {
 				labels[m[1]][l[1]] = true
@@ -119,7 +118,7 @@ func TestDashboard(t *testing.T) {
 	askPrometheus(t, scraped, dashboard(t))
 }
 
-// askPrometheus runs a Prometheus over the daemons and asks it all that the dashboard does.
+// askPrometheus runs a Prometheus over the daemons and evaluates every expression of the dashboard.
 func askPrometheus(t *testing.T, scraped map[string]string, panels []panel) {
 	t.Helper()
 	binary := os.Getenv("PROMETHEUS")
@@ -150,7 +149,7 @@ func askPrometheus(t *testing.T, scraped map[string]string, panels []panel) {
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { cancel(); _ = c.Wait() }() // ended by us
+	defer func() { cancel(); _ = c.Wait() }() // the test ends it
 	ask := func(expr string) (lines int, err error) {
 		r, err := http.Get("http://" + address + "/api/v1/query?query=" + url.QueryEscape(expr))
 		if err != nil {

@@ -25,17 +25,17 @@ import (
 	"github.com/intramuros/intramuros/node/engine/duckdb"
 )
 
-// Fragments with derived relations, made at random as a hostile coordinator might, not from SQL: whatever
-// Check accepts must keep its promises on any data that keeps the catalog's.
+// Random fragments with derived relations, as a hostile coordinator might send, not made from SQL. Whatever Check
+// accepts must keep its promises on any data that keeps the catalog's.
 
-// ward is a random catalog with one hospital's data, in no order that means anything.
+// ward is a random catalog with one hospital's data, in random order.
 type ward struct {
 	catalog *catalog.Catalog
 	rows    map[string][][]datum
-	clean   bool // values are of their columns' domains
+	clean   bool // values are in their columns' domains
 }
 
-// wardColumns are the tables as a database declares them; the catalog's types are theirs.
+// wardColumns are the tables as a database declares them, with the catalog's types.
 var wardColumns = map[string]string{
 	"person": "id BIGINT, sex VARCHAR, born BIGINT, place BIGINT",
 	"stay":   "stay BIGINT, id BIGINT, days BIGINT, unit VARCHAR",
@@ -90,7 +90,7 @@ func newWard(r *rand.Rand) *ward {
 	}
 	c, err := catalog.Parse([]byte(strings.Join(lines, "\n")), "ward.yaml")
 	if err != nil {
-		panic(err) // the generator's own
+		panic(err) // a mistake of the generator
 	}
 	w.catalog = c
 	pick := func(of ...datum) datum { return of[r.IntN(len(of))] }
@@ -124,7 +124,7 @@ func newWard(r *rand.Rand) *ward {
 			w.add("mark", key, number, pick("'a'", "'A'", "'é'", "''", "NULL"), pick("0", "2.5", "'nan'::double", "'inf'::double", "NULL"), pick("true", "false", "NULL"))
 		}
 	}
-	for range r.IntN(3) { // of nobody
+	for range r.IntN(3) { // rows without a patient
 		stay++
 		w.add("stay", number64(stay), "NULL", pick("1", "NULL"), "'a'")
 		if !declares["mark?key"] {
@@ -150,7 +150,7 @@ func b2int(b bool) int {
 
 func (w *ward) add(table string, row ...datum) { w.rows[table] = append(w.rows[table], row) }
 
-// shuffled is the same data as another database might happen to keep it.
+// shuffled is the same data in another order.
 func (w *ward) shuffled(r *rand.Rand) *ward {
 	o := &ward{w.catalog, map[string][][]datum{}, w.clean}
 	for _, table := range sortedKeys(w.rows) {
@@ -265,11 +265,11 @@ func (w *ward) String() string {
 type forger struct {
 	*rand.Rand
 	ward *ward
-	// size estimates how many rows the reference would look at.
+	// size estimates how many rows the reference would read.
 	size map[*fragment.Query]int
 }
 
-// seen is a relation with what can be read of it.
+// seen is a relation with its columns.
 type seen struct {
 	fragment.Relation
 	table *catalog.Table
@@ -281,7 +281,7 @@ func (f *forger) one(in int) bool { return f.IntN(in) == 0 }
 
 const mostRows = 2000
 
-// relations joins some; nil where they would be too many rows.
+// relations joins some relations; nil if there would be too many rows.
 func (f *forger) relations(depth int) []seen {
 	var all []seen
 	size := 1
@@ -323,7 +323,7 @@ func (f *forger) relations(depth int) []seen {
 	return all
 }
 
-// on ties the last relation to those before, or does not.
+// on links the last relation to the earlier ones, or does not.
 func (f *forger) on(all []seen) *expr.Expr {
 	last := all[len(all)-1]
 	var conditions []*expr.Expr
@@ -386,7 +386,7 @@ func (f *forger) fixed(all []seen) *expr.Expr {
 func (f *forger) apply(op expr.Op, args ...*expr.Expr) *expr.Expr {
 	e, err := expr.New(op, args...)
 	if err != nil {
-		panic(fmt.Sprint(op, args, err)) // the generator's own
+		panic(fmt.Sprint(op, args, err)) // a mistake of the generator
 	}
 	return e
 }
@@ -469,7 +469,7 @@ func (f *forger) expr(all []seen, t value.Type, depth int) *expr.Expr {
 	return f.apply([]expr.Op{expr.OpEqual, expr.OpEqual, expr.OpLess, expr.OpLessOrEqual, expr.OpNotEqual}[f.IntN(5)], sub(of), sub(of))
 }
 
-// patientOf is the id of a relation that has one; seldom something else.
+// patientOf is the id of a relation that has one, and seldom something else.
 func (f *forger) patientOf(all []seen) *expr.Expr {
 	if f.one(20) {
 		return f.expr(all, value.TypeInt, 1)
@@ -495,7 +495,7 @@ func (f *forger) filter(all []seen) *expr.Expr {
 
 var kinds = []value.Type{value.TypeInt, value.TypeInt, value.TypeFloat, value.TypeText, value.TypeBool}
 
-// derived makes a relation whose columns are of these types, the first the patient; nil: any.
+// derived makes a relation with columns of these types, the first being the patient; nil: any types.
 func (f *forger) derived(depth int, types []value.Type) *fragment.Query {
 	if types == nil && f.one(6) || f.one(20) {
 		return f.list(types)
@@ -556,7 +556,7 @@ func (f *forger) derived(depth int, types []value.Type) *fragment.Query {
 	return d
 }
 
-// list makes rows of constants, the first a number as the patient's is; seldom something is wrong with them.
+// list makes rows of constants. The first is a number, like the patient's. Seldom something is wrong with them.
 func (f *forger) list(types []value.Type) *fragment.Query {
 	for range b2int(types == nil) * f.IntN(4) {
 		types = append(types, kinds[f.IntN(len(kinds))])
@@ -637,7 +637,7 @@ func (f *forger) function(all []seen, t value.Type, patient *expr.Expr, windowed
 	return o
 }
 
-// grid is one for the numbers at hand, or any: a coordinator's grid clamps, whatever it is.
+// grid is a grid for the numbers at hand, or any grid: a coordinator's grid clamps in any case.
 func (f *forger) grid(center int64) *fragment.Grid {
 	if f.one(3) {
 		lower := int64(f.IntN(100) - 50)
@@ -650,7 +650,7 @@ func (f *forger) grid(center int64) *fragment.Grid {
 	return &g
 }
 
-// tie makes the outputs depend on no order of the database's, as the planner does: it gives them one order.
+// tie gives the outputs one order, as the planner does, so that they do not depend on the database's order.
 func tie(d *fragment.Query) {
 	var read []*expr.Expr
 	var order *fragment.Window
@@ -674,7 +674,7 @@ func tie(d *fragment.Query) {
 	}
 }
 
-// fragment makes one, or nil.
+// fragment makes a fragment, or nil.
 func (f *forger) fragment() *fragment.Fragment {
 	all := f.relations(2)
 	if all == nil {
@@ -729,7 +729,7 @@ type forgery struct {
 	order    uint64 // of the rows of the data without the patient
 }
 
-// forge makes the case of a seed, or tells whether a fragment was refused.
+// forge makes the case of a seed, or reports that a fragment was refused.
 func forge(w *ward, r *rand.Rand) (c *forgery, refused bool) {
 	f := &forger{r, w, map[*fragment.Query]int{}}
 	made := f.fragment()
@@ -740,7 +740,7 @@ func forge(w *ward, r *rand.Rand) (c *forgery, refused bool) {
 	if err != nil {
 		panic(err)
 	}
-	request, err := fragment.DecodeRequest(b) // as it comes to a node
+	request, err := fragment.DecodeRequest(b) // as a node receives it
 	if err != nil {
 		panic(err)
 	}
@@ -779,7 +779,7 @@ func (c *forgery) readRows(w *ward) [][]value.Value {
 // vector adds up each group's parts, as the package comment of internal/fragment says.
 func (c *forgery) vector(rows [][]value.Value) (cells map[string][]int64, parts map[string]map[string]int) {
 	f := c.fragment
-	found := map[string]map[string][][]value.Value{} // rows, by patient and group
+	found := map[string]map[string][][]value.Value{} // rows by patient and group
 	parts = map[string]map[string]int{}
 	for _, row := range rows {
 		patient, group := fmt.Sprint(row[0]), fmt.Sprintf("%q", row[1:1+len(f.Keys)])
@@ -817,7 +817,7 @@ func (c *forgery) vector(rows [][]value.Value) (cells map[string][]int64, parts 
 	return cells, parts
 }
 
-// broken tells which promise the case breaks; "" if none.
+// broken says which promise the case breaks; "" if none.
 func (c *forgery) broken() string {
 	fewer := c.ward.without(c.patient).shuffled(rand.New(rand.NewPCG(c.order, 0)))
 	with, without := c.readRows(c.ward), c.readRows(fewer)
@@ -862,7 +862,7 @@ func (c *forgery) broken() string {
 	return c.belied(c.fragment.Relations, fewer)
 }
 
-// others lists the rows of all patients but the one, whose ids stand in a column; below 0, all.
+// others lists the rows of all patients except one, whose ids are in a column; below 0, all.
 func (c *forgery) others(rows [][]value.Value, id int) []string {
 	var all []string
 	for _, row := range rows {
@@ -884,7 +884,7 @@ func merged(a, b map[string][]int64) map[string][]int64 {
 	return all
 }
 
-// belied looks for a derived relation of which something is believed that its rows deny.
+// belied searches a derived relation whose rows contradict what is known of it.
 func (c *forgery) belied(relations []fragment.Relation, fewer *ward) string {
 	for _, r := range relations {
 		if r.Query == nil {
@@ -956,7 +956,7 @@ func (c *forgery) denied(d *fragment.Query, fewer *ward) string {
 	return c.belied(d.Relations, fewer)
 }
 
-// shrink leaves out rows, and parts of the fragment, while the case fails.
+// shrink removes rows, and parts of the fragment, as long as the case fails.
 func (c *forgery) shrink(fails func(*forgery) bool) *forgery {
 	attempt := func(smaller *forgery) bool {
 		p, err := fragment.Check(smaller.fragment, smaller.ward.catalog)
@@ -1025,11 +1025,11 @@ func (c *forgery) String() string {
 	return b.String()
 }
 
-// TestSensitivityOfDerived: of whatever fragment Check accepts, leaving out one patient, and keeping the rest in
-// another order, changes no more than the proof says, and no row of another patient; and what is believed of derived
-// relations holds on the data.
+// TestSensitivityOfDerived checks every fragment that Check accepts. Leaving out one patient and reordering the rest
+// changes no more than the proof says, and no row of another patient. What is known of derived relations holds on the
+// data.
 func TestSensitivityOfDerived(t *testing.T) {
-	seed, n := newSeed(t), 10*triples(t) // about 10 s; each of a dozen holes cut into Check was seen within them
+	seed, n := newSeed(t), 10*triples(t) // about 10 s; each of a dozen holes cut into Check was found within this
 	accepted, refused := 0, 0
 	for i := 0; accepted < n; i++ {
 		r := rand.New(rand.NewPCG(seed, uint64(i)))
@@ -1055,7 +1055,7 @@ func TestSensitivityOfDerived(t *testing.T) {
 	}
 }
 
-// differs tells where the engine and the reference disagree; "" if nowhere.
+// differs says where the engine and the reference disagree; "" if nowhere.
 func (c *forgery) differs(engine *duckdb.Engine) string {
 	got := map[string][]int64{}
 	err := engine.Run(context.Background(), c.fragment, c.proof, memory.DefaultAllocator, func(r arrow.Record) error {
@@ -1077,7 +1077,7 @@ func (c *forgery) differs(engine *duckdb.Engine) string {
 	return ""
 }
 
-// TestEngineEqualsReferenceOfDerived: on a sample, DuckDB computes what the reference does.
+// TestEngineEqualsReferenceOfDerived checks on a sample that DuckDB computes what the reference does.
 func TestEngineEqualsReferenceOfDerived(t *testing.T) {
 	seed, compared := newSeed(t), 0
 	for i := 0; compared < max(200, triples(t)/20); i++ {

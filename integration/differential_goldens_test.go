@@ -9,7 +9,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 )
 
-// not compared, and why.
+// notCompared lists queries that are not compared, with the reason.
 var notCompared = []struct{ pattern, why string }{
 	{`(?i)\b(MEDIAN|QUANTILE|PERCENTILE|HISTOGRAM|APPROX_)|\bM(IN|AX)\(CLAMP|PERCENTILE_CONT`, "read from a tree of buckets, which rounds"},
 	{`GROUP BY o.condition_concept_id ORDER BY c.concept_name`, "DuckDB has no keys that tell what a group has one of"},
@@ -30,8 +30,8 @@ var notCompared = []struct{ pattern, why string }{
 	{`(?i)LEFT\(|REGEXP|SIMILAR|~|DATEADD|DATE_ADD|TIMESTAMPADD|IFF?\(|DECODE|NVL|CHARINDEX|LOCATE|WIDTH_BUCKET|EOMONTH|ISNULL|AGE|TIMESTAMPDIFF|TRUNC`, "functions, which package duckdb's conformance test compares"},
 }
 
-// TestGoldensInDuckDB takes every query that planner/testdata/plan plans against OMOP, and compares what the synthetic
-// federation answers with one database.
+// TestGoldensInDuckDB takes every query that planner/testdata/plan plans against OMOP, and compares the answer of the
+// synthetic federation with that of one database.
 func TestGoldensInDuckDB(t *testing.T) {
 	p := syntheticPairing(t, 300)
 	compared, skipped, refused := 0, map[string]int{}, 0

@@ -6,10 +6,9 @@ import (
 	"strings"
 )
 
-// The grammar of the differential tests: random queries of the supported SQL, over
-// the tables of differentialCatalog. Every choice is read from a tape, and an empty
-// tape chooses the simplest, so that a query shrinks by cutting its tape, and
-// go's fuzzer can write one.
+// The grammar of the differential tests: random queries of the supported SQL, over the tables of differentialCatalog.
+// Every choice is read from a tape, and an empty tape chooses the simplest. So a query shrinks when its tape is cut,
+// and go's fuzzer can write one.
 
 type tape struct {
 	bytes []byte
@@ -39,7 +38,7 @@ const (
 )
 
 type field struct {
-	name string // as a query writes it: t1.born
+	name string // in a query's form: t1.born
 	kind kind
 }
 
@@ -48,7 +47,7 @@ type from struct {
 	tables  string // what follows FROM
 	where   string // the condition that a comma join needs
 	fields  []field
-	patient string // the field with the patient's id; "" where none has it
+	patient string // the field with the patient's id; "" if there is none
 }
 
 func (f from) of(kinds ...kind) []field {
@@ -61,7 +60,7 @@ func (f from) of(kinds ...kind) []field {
 	return all
 }
 
-// named lists the fields whose names end so.
+// named lists the fields whose names end in one of these.
 func (f from) named(ends ...string) []string {
 	var all []string
 	for _, x := range f.fields {
@@ -85,7 +84,7 @@ func (g *generator) name(prefix string) string {
 	return fmt.Sprintf("%s%d", prefix, g.names)
 }
 
-// statement writes one query, and tells whether its rows come in an order.
+// statement writes one query, and says whether its rows are ordered.
 func (g *generator) statement() (text string, ordered bool) {
 	switch g.n(12) {
 	case 10:
@@ -95,7 +94,7 @@ func (g *generator) statement() (text string, ordered bool) {
 	case 0, 1, 2, 3, 4, 5:
 		text, ordered = g.ordered(g.aggregate(false))
 	case 6:
-		text = g.aggregate(true).text // whose order has ties: a NULL may be a key's, or a total's
+		text = g.aggregate(true).text // its order has ties: a NULL may be a key's or a total's
 	case 7: // UNION ALL of counts
 		a, b := g.aggregateOf([]string{"'a'"}), g.aggregateOf([]string{"'b'"})
 		text = a + " UNION ALL " + b
@@ -110,7 +109,7 @@ func (g *generator) statement() (text string, ordered bool) {
 	return text, ordered
 }
 
-// joinedLast reads patients behind public rows, or beside the largest groups of them.
+// joinedLast joins patients to public rows, or to their largest groups.
 func (g *generator) joinedLast() string {
 	t := g.table()
 	for len(t.of(kindInt)) == 0 || t.patient == "" {
@@ -125,12 +124,12 @@ func (g *generator) joinedLast() string {
 	public := g.pick("(VALUES (1, 'one'), (2, 'two'), (9, NULL), (2, 'more')) AS p (code, label)", "code AS p")
 	key := g.pick("p.code", "p.label", "p.code, p.label")
 	numbers := g.pick("COUNT("+x+")", "COUNT("+t.patient+")", "COUNT(DISTINCT "+t.patient+")", "SUM("+x+")", "COUNT("+x+") FILTER (WHERE "+g.simple(t)+")")
-	// Of a group without a released row, which is NULL, exactly none is known here.
+	// For a group without a released row, which is NULL, the exact number is known here: none.
 	return "SELECT " + strings.ReplaceAll(key, "p.", "") + ", COALESCE(n, 0) AS n FROM (SELECT " + key + ", " + numbers + " AS n FROM " + public + " LEFT JOIN " + t.tables + " ON " + x + g.pick(" = ", " >= ") + "p.code" +
 		g.pick("", " AND "+g.simple(t)) + g.pick("", " WHERE p.code > 1") + " GROUP BY " + key + ") AS joined"
 }
 
-// pivot has a column for each of some values.
+// pivot has one column for each of some values.
 func (g *generator) pivot() string {
 	f := g.from(2)
 	key, of := g.value(f, []kind{kindText, kindInt}[g.n(2)], 0), g.value(f, kindInt, 0)
@@ -145,7 +144,7 @@ func (g *generator) pivot() string {
 	return "SELECT * FROM (SELECT " + key + " AS k, " + of + " AS v, " + x + " AS x FROM " + f.tables + g.conditions(f) + ") AS rows_there PIVOT (" + how + " FOR v IN (1 AS one, 2 AS two, 7 AS seven)) AS p"
 }
 
-// released is an aggregating SELECT: its keys' names, and the names of its numbers.
+// released is an aggregating SELECT: the names of its keys and of its numbers.
 type released struct {
 	text          string
 	keys, numbers []string
@@ -187,14 +186,14 @@ func (g *generator) released(f from, keys []string, sets bool) released {
 	var items, by []string
 	slices.Sort(keys)
 	keys = slices.Compact(keys)
-	style := g.n(3) // GROUP BY the expression, its name, or its number
+	style := g.n(3) // GROUP BY the expression, its name, or its position
 	for i, k := range keys {
 		name := g.name("k")
 		r.keys = append(r.keys, name)
 		items = append(items, k+" AS "+name)
 		by = append(by, []string{k, name, fmt.Sprint(i + 1)}[style])
 		if sets {
-			by[i] = k // grouping sets by name differ between databases
+			by[i] = k // databases differ for grouping sets by name
 		}
 	}
 	for range 1 + g.n(3) {
@@ -223,7 +222,7 @@ func (g *generator) released(f from, keys []string, sets bool) released {
 // outer is a SELECT over released rows.
 func (g *generator) outer() string {
 	r := g.aggregate(false)
-	// The mean of no values is NULL in SQL, and means nothing in the federation: counts only are computed with.
+	// The mean of no values is NULL in SQL, and means nothing in the federation. So only counts are used in computations.
 	n := g.name("n")
 	r.text = strings.Replace(r.text, " AS "+r.numbers[0], " AS "+r.numbers[0]+", COUNT(*) AS "+n, 1)
 	if len(r.keys) == 0 {
@@ -256,7 +255,7 @@ func (g *generator) number(f from) string {
 	switch g.n(13) {
 	case 10:
 		return g.pick("BOOL_OR(", "BOOL_AND(", "MAX(") + g.condition(f, 1) + ")"
-	case 11: // of few values, which are known
+	case 11: // with few values, which are known
 		if of := f.named(".sex", ".kind"); len(of) > 0 {
 			return g.pick("COUNT(DISTINCT ", "MIN(", "MAX(") + of[g.n(len(of))] + ")"
 		}
@@ -309,7 +308,7 @@ func (g *generator) conditions(f from) string {
 	return " WHERE " + strings.Join(all, " AND ")
 }
 
-// from reads a table, a join, or a query, nested up to depth.
+// from reads a table, a join or a query, nested up to depth.
 func (g *generator) from(depth int) from {
 	if depth == 0 {
 		return g.table()
@@ -343,7 +342,7 @@ func (g *generator) table() from {
 		of("visit", kindVisit), of("code", kindInt), of("x", kindFloat)}}
 }
 
-// join joins another table or query, along the patient or the visit.
+// join joins another table or query by the patient or the visit.
 func (g *generator) join(left from, depth int) from {
 	right := g.table()
 	if g.n(3) == 2 && depth > 0 {
@@ -409,7 +408,7 @@ func (g *generator) join(left from, depth int) from {
 	return out
 }
 
-// apart keeps the rows that others match or do not, or reads for each row some of another table's rows.
+// apart keeps the rows that have or lack a match, or reads rows of another table for each row.
 func (g *generator) apart(left, right from, equal string, semi bool) from {
 	out := left
 	if semi {
@@ -491,7 +490,7 @@ func (g *generator) query(depth int) from {
 	return out
 }
 
-// rows is a SELECT whose rows are each one patient's.
+// rows is a SELECT whose rows each belong to one patient.
 func (g *generator) rows(depth int) (string, []field) {
 	f := g.from(depth)
 	if f.patient == "" {
@@ -525,7 +524,7 @@ func (g *generator) rows(depth int) (string, []field) {
 			having = " HAVING " + g.pick("COUNT(*) > 1", "COUNT(*) < 3", "MIN("+g.value(f, kindInt, 0)+") > 1")
 		}
 		return "SELECT " + strings.Join(items, ", ") + end() + " GROUP BY " + by + having, fields
-	case 1: // windows
+	case 1: // window functions
 		g.plain(f, add)
 		for range 1 + g.n(2) {
 			g.window(f, add)
@@ -557,7 +556,7 @@ func (g *generator) rows(depth int) (string, []field) {
 	return "SELECT " + strings.Join(items, ", ") + end(), fields
 }
 
-// plain adds one or two columns as they are.
+// plain adds one or two columns unchanged.
 func (g *generator) plain(f from, add func(string, kind)) {
 	for range 1 + g.n(2) {
 		some := f.of(kindInt, kindDate, kindText, kindFloat)
@@ -569,7 +568,7 @@ func (g *generator) plain(f from, add func(string, kind)) {
 	}
 }
 
-// function is an aggregate of one patient's rows that is a number.
+// function is a numeric aggregate of one patient's rows.
 func (g *generator) function(f from) string {
 	x := g.value(f, kindInt, 1)
 	return g.pick("COUNT(*)", "COUNT("+x+")", "SUM("+x+")", "MAX("+x+")", "MIN("+x+")", "COUNT(DISTINCT "+x+")", "AVG("+x+")", "COUNT(*) FILTER (WHERE "+g.condition(f, 0)+")")
@@ -577,7 +576,7 @@ func (g *generator) function(f from) string {
 
 func (g *generator) aggregated(f from, add func(string, kind)) {
 	switch g.n(5) {
-	case 4: // of rows in an order of all that is read
+	case 4: // ordered by everything that is read
 		var all []string
 		for _, x := range f.of(kindInt, kindDate, kindText, kindFloat, kindVisit) {
 			all = append(all, x.name)
@@ -618,7 +617,7 @@ func (g *generator) window(f from, add func(string, kind)) {
 	}
 	at := g.n(len(all))
 	all[0], all[at] = all[at], all[0]
-	total := all[0] + g.pick("", " DESC") + ", " + strings.Join(all[1:], ", ") // rows that tie are alike
+	total := all[0] + g.pick("", " DESC") + ", " + strings.Join(all[1:], ", ") // tied rows are equal
 	total = strings.TrimSuffix(total, ", ")
 	partition := "PARTITION BY " + f.patient
 	if g.n(4) == 3 {
@@ -657,7 +656,7 @@ func (g *generator) window(f from, add func(string, kind)) {
 	}
 }
 
-// constants of each kind.
+// constant is a constant of a kind.
 func (g *generator) constant(k kind) string {
 	switch k {
 	case kindInt:
@@ -772,7 +771,7 @@ func (g *generator) subquery(f from) string {
 		return g.pick("EXISTS", "NOT EXISTS") + " (SELECT 1 FROM " + in.tables + " WHERE " + w[0].name + " = " + v[0].name + " AND " + g.simple(in) + ")"
 	}
 	switch g.n(12) {
-	case 10: // not tied to the patient: refused, or right
+	case 10: // not correlated by patient: refused, or right
 		if a, b := in.of(kindDate), f.of(kindDate); len(a) > 0 && len(b) > 0 {
 			return g.pick("EXISTS", "NOT EXISTS") + " (SELECT 1 FROM " + in.tables + " WHERE " + a[0].name + g.pick(" > ", " <= ") + b[g.n(len(b))].name + ")"
 		}
@@ -782,10 +781,10 @@ func (g *generator) subquery(f from) string {
 			return g.pick("EXISTS", "NOT EXISTS") + " (SELECT 1 FROM code WHERE code.level" + g.pick(" > ", " = ", " <> ") + b[g.n(len(b))].name + ")"
 		}
 		return g.simple(f)
-	case 8, 9: // NULLs and no rows decide differently in each
+	case 8, 9: // NULLs and empty results decide differently in each
 		k := []kind{kindInt, kindDate}[g.n(2)]
 		return g.value(f, k, 0) + g.pick(" > ", " >= ", " < ", " <= ") + g.pick("ALL", "ANY") + " (SELECT " + g.value(in, k, 0) + " FROM " + in.tables + " WHERE " + in.patient + " = " + f.patient + " AND " + g.simple(in) + ")"
-	case 5: // the first row in an order of all that is read
+	case 5: // the first row in an order of everything that is read
 		var all []string
 		for _, x := range in.of(kindInt, kindDate, kindText, kindFloat, kindVisit) {
 			all = append(all, x.name)
@@ -793,14 +792,15 @@ func (g *generator) subquery(f from) string {
 		all[0] += g.pick("", " DESC")
 		return "(SELECT " + g.value(in, kindInt, 0) + " FROM " + in.tables + " WHERE " + in.patient + " = " + f.patient + " AND " + g.simple(in) +
 			" ORDER BY " + strings.Join(all, ", ") + " LIMIT 1)" + g.pick(" > 1", " = 0", " <= 2", " IS NULL")
-	case 6: // rows of values; of one with a NULL, DuckDB says NULL even where the other value is in no row, against the standard
+	// rows of values; with a NULL in one, DuckDB says NULL even if the other value is in no row, against the standard
+	case 6:
 		k := []kind{kindInt, kindDate}[g.n(2)]
 		return "(" + f.patient + ", COALESCE(" + g.value(f, k, 0) + ", " + g.constant(k) + ")) IN (SELECT " + in.patient + ", " + g.value(in, k, 0) + " FROM " + in.tables + " WHERE " + g.simple(in) + ")"
 	case 0:
 		return f.patient + g.pick(" IN", " NOT IN") + " (SELECT " + in.patient + " FROM " + in.tables + " WHERE " + g.simple(in) + ")"
 	case 1:
 		return g.pick("EXISTS", "NOT EXISTS") + " (SELECT 1 FROM " + in.tables + " WHERE " + in.patient + " = " + f.patient + " AND " + g.simple(in) + ")"
-	case 2: // compared with the row around
+	case 2: // compared with the outer row
 		a, b := in.of(kindDate), f.of(kindDate)
 		if len(b) == 0 || len(a) == 0 {
 			return g.simple(f)

@@ -58,7 +58,7 @@ max_rows: 5`,
 `,
 )
 
-// randomPairing fills the tables of one to five hospitals; a few patients are at two.
+// randomPairing fills the tables of one to five hospitals. A few patients are at two.
 func randomPairing(t testing.TB, r *rand.Rand) *pairing {
 	t.Helper()
 	c := testcatalog.Parse(t, differentialCatalog)
@@ -82,7 +82,7 @@ func randomPairing(t testing.TB, r *rand.Rand) *pairing {
 				v := id()
 				began := r.IntN(700) - 100
 				if r.IntN(3) == 0 {
-					began = 59 // the same day, for many
+					began = 59 // many on the same day
 				}
 				visit = append(visit, fmt.Sprintf("(%d, %d, %d, DATE '2020-01-01' + %d, %s)", v, p, 1+r.IntN(4), began, pick("NULL", fmt.Sprintf("DATE '2020-01-01' + %d", began+r.IntN(20)))))
 				for range r.IntN(4) {
@@ -113,14 +113,14 @@ func randomPairing(t testing.TB, r *rand.Rand) *pairing {
 	return openPairing(t, c, folders)
 }
 
-// outcome of one random query.
+// outcome is that of one random query.
 type outcome struct {
 	text    string
-	refused string // the planner's code and text, without its place; or why the union does not run it
+	refused string // the planner's code and text without the position, or why the union does not run it
 	comparison
 }
 
-// trial writes the query of a tape and asks it both ways.
+// trial writes the query of a tape and asks it in both ways.
 func trial(t *testing.T, p *pairing, choices []byte) (o outcome) {
 	g := &generator{tape: tape{bytes: choices}}
 	text, ordered := g.statement()
@@ -151,7 +151,7 @@ func trial(t *testing.T, p *pairing, choices []byte) (o outcome) {
 	return o
 }
 
-// shrink cuts the tape while the query still differs.
+// shrink cuts the tape as long as the query still differs.
 func shrink(t *testing.T, p *pairing, choices []byte) outcome {
 	best := trial(t, p, choices)
 	deadline := time.Now().Add(20 * time.Second)
@@ -183,8 +183,8 @@ func shrink(t *testing.T, p *pairing, choices []byte) outcome {
 	return best
 }
 
-// TestDifferential asks random queries of random tables: what 1 to 5 hospitals answer is what one database answers.
-// Beside make test's some hundred, make test-full asks many thousand.
+// TestDifferential asks random queries of random tables: 1 to 5 hospitals must answer like one database. make test asks
+// some hundred, and make test-full many thousand.
 func TestDifferential(t *testing.T) {
 	worlds, queries, enough := 6, 80, 300
 	if os.Getenv("INTRAMUROS_FULL") != "" {

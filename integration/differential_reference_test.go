@@ -9,8 +9,8 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// TestReference runs the examples of docs/sql.md: each is answered as one database answers it, or refused with the
-// code that stands beside it.
+// TestReference runs the examples of docs/sql.md. Each is answered like one database answers it, or refused with the
+// stated code.
 func TestReference(t *testing.T) {
 	text, err := os.ReadFile("../docs/sql.md")
 	if err != nil {

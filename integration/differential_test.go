@@ -23,9 +23,8 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// Federated SQL against the same SQL in one DuckDB over the union of all rows.
-// The engines and the planner are the real ones; only noise is left out, which no
-// binary can do.
+// Federated SQL is compared with the same SQL in one DuckDB over the union of all rows. The engines and the planner are
+// the real ones. Only noise is left out, which no program can do.
 
 // pairing is the same data twice: split over hospitals, and in one database.
 type pairing struct {
@@ -34,19 +33,18 @@ type pairing struct {
 	folders   map[string]string
 	engines   []runner
 	union     *sql.DB
-	spell     func(string) string // the SQL in DuckDB's words, where they differ
+	spell     func(string) string // writes the SQL in DuckDB's dialect
 }
 
-// limits of contribution that no patient here reaches, so that nothing is left out.
+// Contribution limits that no patient here reaches, so that nothing is left out.
 const (
 	wideRows   = 2_000
 	wideGroups = 500
 )
 
-// openPairing opens a node's engine over each folder, by the hospital's name, and
-// one database over all. A patient who is at two hospitals is two patients, as in
-// the federation: keys of patients, and of what belongs to them, are told apart by
-// hospital in the union.
+// openPairing opens a node's engine over each folder, by the hospital's name, and one database over all. A patient at
+// two hospitals is two patients, as in the federation: in the union, keys of patients and of what belongs to them
+// include the hospital.
 func openPairing(t testing.TB, c *catalog.Catalog, folders map[string]string) *pairing {
 	t.Helper()
 	p := &pairing{catalog: c, hospitals: slices.Sorted(maps.Keys(folders)), folders: folders, spell: duckWords}
@@ -59,8 +57,8 @@ func openPairing(t testing.TB, c *catalog.Catalog, folders map[string]string) *p
 	p.union = db
 	for _, s := range []string{
 		"SET threads = 2", "SET integer_division = true",
-		"SET default_null_order = 'nulls_last_on_asc_first_on_desc'", // as the federation orders
-		"CREATE SCHEMA public", // of tools that write it
+		"SET default_null_order = 'nulls_last_on_asc_first_on_desc'", // the federation's order
+		"CREATE SCHEMA public", // for tools that write it
 		"CREATE MACRO clamp(x, low, high) AS CASE WHEN x IS NOT NULL THEN greatest(least(x, high), low) END",
 	} {
 		p.do(t, s)
@@ -72,7 +70,7 @@ func openPairing(t testing.TB, c *catalog.Catalog, folders map[string]string) *p
 		}
 		t.Cleanup(func() { e.Close() })
 		p.engines = append(p.engines, e)
-		whole := map[string]bool{} // of which a part has been seen
+		whole := map[string]bool{} // tables of which a part was seen
 		for _, table := range c.Tables {
 			name := table.Source()
 			path := filepath.Join(folders[h], name+".parquet")
@@ -115,8 +113,7 @@ var duckTypes = map[value.Type]string{
 	value.TypeDate: "DATE", value.TypeTimestamp: "TIMESTAMP",
 }
 
-// rows selects a hospital's rows of a table as the catalog reads them: of its types,
-// and with values beyond bounds at the bounds.
+// rows selects a hospital's rows of a table as the catalog reads them: in its types, clamped to its bounds.
 func (p *pairing) rows(t testing.TB, table *catalog.Table, hospital int, path string) string {
 	t.Helper()
 	described, err := p.union.Query(fmt.Sprintf("SELECT lower(column_name) FROM (DESCRIBE SELECT * FROM read_parquet('%s'))", path))
@@ -164,7 +161,7 @@ func (p *pairing) ofPatients(table *catalog.Table, c *catalog.Column) bool {
 	return ok && !of.Public
 }
 
-// compose plans a query at limits that nobody reaches.
+// compose plans a query with limits that nobody reaches.
 func (p *pairing) compose(text string) (*planner.Program, error) {
 	return planner.Compose(planner.Query{SQL: text, Ask: planner.Ask{Epsilon: 9e9, Delta: 1e-6, MaxGroups: wideGroups, MaxRows: wideRows}, Today: time.Now()},
 		planner.Federation{Catalog: p.catalog, Hospitals: p.hospitals, Accounting: dp.Pure})
@@ -177,7 +174,7 @@ func (p *pairing) answer(t *testing.T, program *planner.Program) *planner.Answer
 	for _, release := range program.Releases {
 		found := exact(t, release, p.engines)
 		all := slices.Collect(maps.Values(found))
-		if len(all) == 0 && len(release.Fragment.Keys) == 0 { // no row: the one group is there all the same
+		if len(all) == 0 && len(release.Fragment.Keys) == 0 { // without rows there is still one group
 			width := 0
 			for _, partial := range release.Fragment.Partials {
 				width += partial.Width()
@@ -193,7 +190,7 @@ func (p *pairing) answer(t *testing.T, program *planner.Program) *planner.Answer
 	return a
 }
 
-// found reads what a program needs of public tables at the first hospital.
+// found reads what a program needs from public tables at the first hospital.
 func (p *pairing) found(t *testing.T, program *planner.Program, cells [][]planner.Cell) (all []fragment.Rows) {
 	t.Helper()
 	for i, l := range program.Lookups {
@@ -215,8 +212,8 @@ func (p *pairing) found(t *testing.T, program *planner.Program, cells [][]planne
 	return all
 }
 
-// step is the coarsest grid of a program's sums: what rounding to it may cost is
-// below 100 steps. Trees of quantiles are coarser.
+// step is the coarsest grid of a program's sums. Rounding to it changes a number by less than 100 steps. Trees of
+// quantiles are coarser.
 func step(program *planner.Program) float64 {
 	widest := 0.0
 	for _, release := range program.Releases {
@@ -232,7 +229,7 @@ func step(program *planner.Program) float64 {
 	return widest
 }
 
-// want is what one DuckDB says.
+// want returns the answer of one DuckDB.
 func (p *pairing) want(text string) ([][]any, error) {
 	rows, err := p.union.Query(p.spell(text))
 	if err != nil {
@@ -257,7 +254,7 @@ func (p *pairing) want(text string) ([][]any, error) {
 	return all, rows.Err()
 }
 
-// duckWords spells what DuckDB has another word for.
+// duckWords replaces words for which DuckDB has another one.
 func duckWords(text string) string {
 	for _, w := range dialect {
 		text = w.pattern.ReplaceAllString(text, w.duck)
@@ -278,15 +275,15 @@ var dialect = []struct {
 	{regexp.MustCompile(`TO_CHAR\((\w+), 'YYYY-MM-DD'\)`), "STRFTIME($1, '%Y-%m-%d')"},
 }
 
-// comparison tells how close a federated answer is to the union's.
+// comparison says how close a federated answer is to the union's.
 type comparison struct {
-	difference string // "" where there is none
+	difference string // "" if there is none
 	rows       int
 	substance  bool // a number other than 0 was compared
 }
 
-// compare matches rows one to one, in their order if ordered. A noisy NULL of the union stands for anything: SQL's sum
-// of no rows is NULL, the federation's 0, and the mean of none means nothing in either.
+// compare matches rows one to one, in order if ordered. A noisy NULL of the union matches anything: SQL's sum of no
+// rows is NULL, the federation's is 0, and a mean of nothing means nothing in either.
 func (p *pairing) compare(program *planner.Program, a *planner.Answer, want [][]any, ordered bool) comparison {
 	c := comparison{rows: len(a.Rows)}
 	left := slices.Clone(want)
@@ -302,7 +299,7 @@ func (p *pairing) compare(program *planner.Program, a *planner.Answer, want [][]
 			unmatched = append(unmatched, n)
 		}
 	}
-	for _, n := range unmatched { // rows without NULLs took their own
+	for _, n := range unmatched { // rows without NULLs are matched already
 		i := slices.IndexFunc(left, func(w []any) bool { return !ordered && sameRow(a.Columns, a.Rows[n], w, slack, true) })
 		if i < 0 {
 			c.difference = fmt.Sprintf("row %d of the federation, %s, is not in the union's\n%s", n+1, show(a.Rows[n]), table(want))

@@ -12,10 +12,10 @@ import (
 // documents are the pages whose sentences name tests.
 var documents = []string{"../*.md", "../docs/*.md", "../docs/*.yaml"}
 
-// TestDocumentsNameTests: each test that a page names exists, and in the package that stands before its name. A name
-// after RUN= is a pattern, which must match a test.
+// TestDocumentsNameTests checks that each test that a page names exists, in the package before its name. A name after
+// RUN= is a pattern that must match a test.
 func TestDocumentsNameTests(t *testing.T) {
-	tests := map[string][]string{} // the folders in which a test of that name is
+	tests := map[string][]string{} // by test name: the folders that have it
 	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w+)\(`)
 	if err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
 		if err != nil {

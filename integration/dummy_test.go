@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A federation over dummy data of a catalog of somebody's own: it answers, sealed and with noise, and then all but
-// exactly; and the same data in one file.
+// A federation over dummy data of a given catalog answers, sealed and with noise, and then almost exactly. The same
+// data also come in one file.
 func TestDummyFederation(t *testing.T) {
 	catalog, err := filepath.Abs("testdata/ward.yaml")
 	if err != nil {

@@ -15,9 +15,8 @@ import (
 // The tables of eICU that belong to patients.
 var eicuTables = []string{"patient", "admissiondx", "diagnosis", "treatment", "medication", "apachepatientresult", "vitalaperiodic"}
 
-// The hospitals of every run: the 14 with the most stays, among which patients were in
-// 154 and 148, 157 and 155, 165 and 167, and six more that share patients: 56 and
-// 71, 338 and 331, 345 and 338, 110 and 112.
+// The hospitals of every run: the 14 with the most stays, among which patients were in 154 and 148, 157 and 155, 165
+// and 167; and six more that share patients: 56 and 71, 338 and 331, 345 and 338, 110 and 112.
 var someHospitals = []int{146, 123, 157, 171, 167, 155, 154, 243, 310, 165, 328, 68, 148, 56, 71, 338, 331, 345, 110, 112}
 
 func hospitalName(id int) string { return "hospital-" + strconv.Itoa(id) }
@@ -29,8 +28,7 @@ type eicu struct {
 	hospitals []int
 }
 
-// openEICU loads the hospitals, all of them if none is given. The tables get a
-// column `hospital` more.
+// openEICU loads the hospitals, or all of them if none is given. The tables get one more column, `hospital`.
 func openEICU(t testing.TB, hospitals ...int) eicu {
 	t.Helper()
 	source := dataFolder(t, "eicu-demo")
@@ -51,8 +49,7 @@ func openEICU(t testing.TB, hospitals ...int) eicu {
 	return e
 }
 
-// split writes a folder for each hospital, without the patients for whom `leave` (a
-// condition on patient) holds.
+// split writes a folder for each hospital, without the patients for whom `leave` (a condition on patient) holds.
 func (e eicu) split(leave string) map[string]string {
 	e.t.Helper()
 	root := e.t.TempDir()
@@ -76,7 +73,7 @@ func (e eicu) split(leave string) map[string]string {
 			if err != nil {
 				e.t.Fatal(err)
 			}
-			if len(written) == 0 { // the hospital has no row of it
+			if len(written) == 0 { // the hospital has no rows of it
 				copyFile(e.t, parts+".empty", filepath.Join(folder, table+".parquet"))
 				continue
 			}
@@ -159,9 +156,8 @@ func TestEICUFull(t *testing.T) {
 	t.Run("clipping", func(t *testing.T) { testClipping(t, f, e) })
 }
 
-// testClipping asks for more groups and rows than a patient may have. Each patient counts as the definition in package
-// fragment has it, written here once more in SQL, for the L1 norm: patients are of size 1, rows of size k in each of l0
-// groups.
+// testClipping asks for more groups and rows than a patient may have. Each patient counts by the definition in package
+// fragment, written here again in SQL for the L1 norm: patients have size 1, and rows size k in each of l0 groups.
 func testClipping(t *testing.T, f *federation, e eicu) {
 	const l0, k = 2, 3
 	a, err := f.query(request{
@@ -187,7 +183,8 @@ func testClipping(t *testing.T, f *federation, e eicu) {
 		for i := 2; i < 4 && ok; i++ {
 			got, want := row[i].Value.(float64), number(w[i+2])
 			less = less || got < number(w[i])
-			if math.Abs(got-want) > 0.5+0.01*want { // parts are rounded to the 1024th part of their size, and the answer to whole numbers
+			// parts are rounded to 1/1024 of their size, and the answer to whole numbers
+			if math.Abs(got-want) > 0.5+0.01*want {
 				t.Errorf("%v %v: %v, not %v, of %v", row[0].Value, row[1].Value, got, want, w[i])
 			}
 		}
@@ -221,7 +218,7 @@ func testStored(t *testing.T, f *federation) {
 	}
 }
 
-// testExplain asks what a question would cost, which costs nothing.
+// testExplain asks what a question would cost, which is free.
 func testExplain(t *testing.T, f *federation) {
 	before := f.remaining()
 	var e struct {
@@ -255,8 +252,8 @@ func testExplain(t *testing.T, f *federation) {
 	}
 }
 
-// TestOnePatient takes one patient out of all hospitals (rule 4): each exact number
-// changes by no more than m·L∞ in a group, and m·L0·L∞ over all groups.
+// TestOnePatient leaves one patient out of all hospitals (rule 4). Each exact number changes by at most m·L∞ in a
+// group, and m·L0·L∞ over all groups.
 func TestOnePatient(t *testing.T) {
 	e := openEICU(t, 148, 154, 155, 157)
 	sites := e.number("SELECT max(n) FROM (SELECT count(DISTINCT hospitalid) AS n FROM '" + e.source + "/patient.parquet' GROUP BY uniquepid)")
@@ -269,21 +266,21 @@ func TestOnePatient(t *testing.T) {
 	queries := []struct {
 		sql    string
 		groups int       // L0
-		linf   []float64 // of each column that is not a key
+		linf   []float64 // by column that is not a key
 	}{
 		{"SELECT COUNT(*), COUNT(DISTINCT patient) FROM patient", 1, []float64{5, 1}},
 		{"SELECT unittype, unitstaytype, COUNT(*) FROM patient GROUP BY 1, 2", 3, []float64{5}},
 		{"SELECT hospital, COUNT(*), SUM(admissionweight) FROM patient GROUP BY hospital", 1, []float64{5, 5 * 300}},
 		{"SELECT diagnosispriority, COUNT(*), COUNT(icd9code), COUNT(DISTINCT patient) FROM diagnosis GROUP BY 1", 3, []float64{20, 20, 1}},
-		// Bought as the rows n, and as the sum above the middle of the bounds, c = SUM - 150*n, which together are clipped
-		// to the length of 50 rows at a bound: (c/150)^2 + n^2 <= 2*50^2. So n alone reaches 50*sqrt(2) where c is 0.
+		// It is released as the rows n and the sum above the middle of the bounds, c = SUM - 150*n. Together they are clipped
+		// to the length of 50 rows at a bound: (c/150)^2 + n^2 <= 2*50^2. So n alone reaches 50*sqrt(2) if c is 0.
 		{"SELECT SUM(noninvasivesystolic), COUNT(*) FROM vitalaperiodic", 1, []float64{50 * 300, 50 * math.Sqrt2}},
 		{"SELECT p.gender, SUM(CASE WHEN m.prn THEN 1 ELSE 0 END) FROM medication m JOIN patient p ON p.patientunitstayid = m.patientunitstayid GROUP BY 1", 3, []float64{50}},
 	}
 	answers := map[string][]*answer{}
 	for _, leave := range []string{"false", "uniquepid = '" + patient + "'"} {
 		func() {
-			// In a test of its own, so that one federation stops before the other starts.
+			// Each is a test of its own, so that one federation stops before the other starts.
 			t.Run(leave, func(t *testing.T) {
 				e := eicu{&oracle{t, e.db}, e.source, e.hospitals}
 				f := startFederation(t, shape{catalog: eicuCatalog(t), folders: e.split(leave)})
@@ -324,7 +321,7 @@ func TestOnePatient(t *testing.T) {
 			}
 		}
 	}
-	// At each of the two hospitals the patient counts once.
+	// The patient counts once at each of the two hospitals.
 	with, without := answers[queries[0].sql][0].Rows[0][1].Value, answers[queries[0].sql][1].Rows[0][1].Value
 	if number(with)-number(without) != m {
 		t.Errorf("the patient counts %v times, not once at each of %d hospitals", number(with)-number(without), m)

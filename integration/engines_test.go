@@ -20,15 +20,14 @@ import (
 	"github.com/intramuros/intramuros/node/engine/trino/trinotest"
 )
 
-// Hospitals with databases of different kinds, over the data of the synthetic
-// federation: DuckDB reads Rennes' files, PostgreSQL has Lyon's rows. With INTRAMUROS_TRINO,
-// Trino has Lille's; else DuckDB reads them, too.
+// Hospitals with databases of different kinds, over the data of the synthetic federation. DuckDB reads Rennes' files,
+// and PostgreSQL has Lyon's rows. With INTRAMUROS_TRINO, Trino has Lille's; otherwise DuckDB reads them too.
 
 // mixed is a pairing whose hospitals have databases of different kinds.
 type mixed struct {
 	*pairing
 	postgres *postgrestest.Server
-	trino    *trinotest.Server // nil: there is none
+	trino    *trinotest.Server // nil if there is none
 	schemas  map[string]string // by hospital
 	files    []runner          // DuckDB over each hospital's files
 }
@@ -83,8 +82,7 @@ func (m *mixed) tables(t *testing.T, hospital string) []enginetest.Table {
 	return tables
 }
 
-// readTable reads the columns of a Parquet file that a table of the catalog has, in the
-// catalog's types.
+// readTable reads the columns of a Parquet file that a catalog table has, in the catalog's types.
 func readTable(t *testing.T, db *sql.DB, of *catalog.Table, path string) enginetest.Table {
 	t.Helper()
 	described, err := db.Query(fmt.Sprintf("SELECT * FROM read_parquet('%s') LIMIT 0", path))
@@ -133,10 +131,9 @@ func readTable(t *testing.T, db *sql.DB, of *catalog.Table, path string) enginet
 	return table
 }
 
-// TestEngines: hospitals with different databases answer as one DuckDB over the union of
-// their rows does.
+// TestEngines checks that hospitals with different databases answer like one DuckDB over the union of their rows.
 func TestEngines(t *testing.T) {
-	m := newMixed(t, 900) // of whom no mean is so near to a limit of a group that float64's rounding decides
+	m := newMixed(t, 900) // with this number, no mean is so near to a group's limit that rounding of float64 decides
 	t.Run("cookbook", m.cookbook)
 	t.Run("processes", m.processes)
 }
@@ -151,15 +148,15 @@ func (m *mixed) cookbook(t *testing.T) {
 			}
 		})
 	}
-	if substance < len(recipes)-5 { // TestCookbook has patients enough for all
+	if substance < len(recipes)-5 { // TestCookbook has enough patients for all
 		t.Errorf("%d of %d answers are not empty", substance, len(recipes))
 	}
 }
 
-// processes asks some of them of real daemons, at an epsilon at which noise vanishes,
-// after their commands have compared the data with the catalog.
+// processes asks some of them with real daemons, at an epsilon at which noise vanishes, after their commands have
+// compared the data with the catalog.
 func (m *mixed) processes(t *testing.T) {
-	// For a draft all columns are read: three tables are enough.
+	// A draft reads all columns, so three tables are enough.
 	var few []enginetest.Table
 	for _, table := range m.tables(t, "lyon") {
 		switch table.Name {
@@ -205,7 +202,7 @@ func (m *mixed) processes(t *testing.T) {
 	}
 	f.await(f.hospitals...)
 	m.askProcesses(t, f)
-	// A table whose rights or whose self is gone gives no answer, and researchers are not told what is wrong.
+	// A table that is missing, or that the role may no longer read, gives no answer, and researchers are not told why.
 	if m.trino != nil {
 		m.trino.Rules(t, `{"tables": [{"user": "intramuros", "table": "person", "privileges": []}, {"privileges": ["SELECT"]}]}`)
 		var refused *refusal

@@ -13,8 +13,9 @@ import (
 	"testing"
 )
 
-// TestErrorsReference keeps docs/errors.md current: each code and its cause come from where the code is defined; the
-// way out is written there by hand, and must not be missing. With -rewrite the file is written anew, ways out kept.
+// TestErrorsReference keeps docs/errors.md current. Each code and its cause come from the source that defines the code.
+// The remedy is written by hand in docs/errors.md and must not be missing. -rewrite writes the file again and keeps the
+// remedies.
 func TestErrorsReference(t *testing.T) {
 	const path = "../docs/errors.md"
 	old, err := os.ReadFile(path)
@@ -58,7 +59,7 @@ func TestErrorsReference(t *testing.T) {
 
 type code struct{ code, cause string }
 
-// codesOf reads the constants of a file whose names begin with a prefix, and the comments beside them.
+// codesOf reads the constants of a file whose names begin with a prefix, and their trailing comments.
 func codesOf(t *testing.T, file, prefix string) []code {
 	t.Helper()
 	parsed, err := parser.ParseFile(gotoken.NewFileSet(), file, nil, parser.ParseComments)

@@ -20,15 +20,15 @@ import (
 // soon is what "within seconds" means here, on a busy machine.
 const soon = 10 * time.Second
 
-// slow is a query that no hospital finishes: 10,000 patients with 31 beats each make 9.2e9 rows, each patient just
-// fewer than fragment.MaxPatientRows, beyond which they would be cut. Left joins keep their order, so it takes time and
-// no memory.
+// slow is a query that no hospital finishes. 10,000 patients with 31 beats each make 9.2e9 rows. Each patient has
+// slightly fewer than fragment.MaxPatientRows, above which they would be cut. Left joins keep their order, so it takes
+// time but no memory.
 const slow = `SELECT COUNT(*) FROM beat a LEFT JOIN beat b ON b.patient = a.patient LEFT JOIN beat c ON c.patient = a.patient
 	LEFT JOIN beat d ON d.patient = a.patient WHERE COALESCE(a.x + b.x + c.x + d.x, 4) > 3`
 
 const quick = "SELECT ward, COUNT(*) FROM reading GROUP BY ward"
 
-// wards are three hospitals of 50 patients, who have 300 readings each; and 10,000 more for the slow query.
+// wards are three hospitals of 50 patients with 300 readings each, and 10,000 more patients for the slow query.
 func wards(t testing.TB) shape {
 	t.Helper()
 	return wardsOf(t, "east", "mid", "west")
@@ -52,8 +52,8 @@ func wardsOf(t testing.TB, names ...string) shape {
 	return s
 }
 
-// during asks the slow query, does what is given once every hospital runs it, and
-// gives the outcome and how long that took to arrive.
+// during asks the slow query, calls what once every hospital runs it, and returns the outcome and how long that took to
+// arrive.
 func (f *federation) during(what func()) (time.Duration, error) {
 	f.t.Helper()
 	ctx, cancel := context.WithTimeout(f.t.Context(), time.Minute)
@@ -69,7 +69,7 @@ func (f *federation) during(what func()) (time.Duration, error) {
 		if len(running) == len(f.hospitals) {
 			once.Do(func() {
 				acted.Go(func() {
-					// The engines' work, not only the call, is to be under way.
+					// The engines must be computing, not only the call in progress.
 					time.Sleep(time.Second)
 					done = time.Now()
 					what()
@@ -84,7 +84,7 @@ func (f *federation) during(what func()) (time.Duration, error) {
 	return time.Since(done), err
 }
 
-// charged verifies a ledger with the custodian's command, and gives the epsilon charged in it.
+// charged verifies a ledger with the custodian's command, and returns the epsilon charged in it.
 func (f *federation) charged(name string) float64 {
 	f.t.Helper()
 	out := f.must("ledger", "verify", "--file", f.path(name+".ledger"))
@@ -119,9 +119,8 @@ func (f *federation) expectStopped(names ...string) {
 	}
 }
 
-// expectAnswer asks a question at epsilon 0.5 of the whole federation, which must
-// answer. A refusal at first is borne: the coordinator's connection to a hospital
-// that was gone may wait before it tries again.
+// expectAnswer asks a question at epsilon 0.5, which all hospitals must answer. Refusals are allowed at first: the
+// coordinator's connection to a hospital that was gone may wait before it tries again.
 func (f *federation) expectAnswer() {
 	f.t.Helper()
 	for deadline := time.Now().Add(soon); ; time.Sleep(200 * time.Millisecond) {
@@ -140,8 +139,8 @@ func (f *federation) expectAnswer() {
 	}
 }
 
-// restartNode starts a node that was killed and waits until it is back. The roster
-// alone would not tell: it may not have noticed that the node was gone.
+// restartNode starts a killed node and waits until it is back. The roster alone does not tell, because it may not have
+// noticed that the node was gone.
 func (f *federation) restartNode(name string) {
 	f.t.Helper()
 	f.startNode(name)
@@ -200,8 +199,7 @@ func TestCoordinatorKilled(t *testing.T) {
 	f.expectCharged(1.5)
 }
 
-// TestNodeKilledWhilePreparing stops a node, so that the query waits for it, and then kills it:
-// nobody is charged.
+// TestNodeKilledWhilePreparing stops a node, so that the query waits for it, and then kills it: nobody is charged.
 func TestNodeKilledWhilePreparing(t *testing.T) {
 	f := startFederation(t, wards(t))
 	whole := f.remaining()
@@ -225,7 +223,7 @@ func TestNodeKilledWhilePreparing(t *testing.T) {
 		t.Errorf("%v is left of %v, and nothing ran", left, whole)
 	}
 	f.expectCharged(0)
-	// It is missed until it comes back.
+	// It is missing until it comes back.
 	f.awaitPresence(false, "west")
 	_, err := f.query(request{SQL: quick})
 	refused(t, err, "HOSPITAL_MISSING", "west")
@@ -234,8 +232,8 @@ func TestNodeKilledWhilePreparing(t *testing.T) {
 	f.expectCharged(0.5)
 }
 
-// TestSilentAndRevokedHospital has three hospitals, of which one has fallen silent and another's certificate was
-// revoked, on connections that are open: the third answers as if they were not there.
+// TestSilentAndRevokedHospital has three hospitals with open connections. One has fallen silent, and another's
+// certificate was revoked. The third answers as if the others were absent.
 func TestSilentAndRevokedHospital(t *testing.T) {
 	s := wards(t)
 	s.require = "1"
@@ -269,7 +267,7 @@ func TestSilentAndRevokedHospital(t *testing.T) {
 	}
 }
 
-// TestOtherCatalog has a node with another catalog: it is not asked, and why is said.
+// TestOtherCatalog has a node with another catalog. It is not asked, and the reason is given.
 func TestOtherCatalog(t *testing.T) {
 	s := wards(t)
 	b, err := os.ReadFile(s.catalog)
@@ -293,7 +291,7 @@ func TestOtherCatalog(t *testing.T) {
 		t.Fatal(f.nodes["mid"].tail(10))
 	}
 	deadline := time.Now().Add(time.Minute)
-	for { // until the coordinator has heard of it
+	for { // until the coordinator knows
 		a, err := f.query(request{SQL: quick, Epsilon: 0.5})
 		if err != nil {
 			t.Fatal(err)
@@ -310,7 +308,7 @@ func TestOtherCatalog(t *testing.T) {
 		time.Sleep(200 * time.Millisecond)
 	}
 
-	// A federation that needs all refuses.
+	// A federation that needs all hospitals refuses.
 	if err := f.coordinator.stop(); err != nil {
 		t.Error(err)
 	}
@@ -334,7 +332,7 @@ func TestOtherCatalog(t *testing.T) {
 	}
 }
 
-// TestInterrupt ends the researcher's command with Ctrl-C: the hospitals stop.
+// TestInterrupt ends the researcher's command with Ctrl-C, and the hospitals stop.
 func TestInterrupt(t *testing.T) {
 	f := startFederation(t, wards(t))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -350,7 +348,7 @@ func TestInterrupt(t *testing.T) {
 			t.Errorf("%s is not asked:\n%s", name, f.nodes[name].tail(5))
 		}
 	}
-	time.Sleep(2 * time.Second) // all run
+	time.Sleep(2 * time.Second) // all are computing
 	if err := c.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}

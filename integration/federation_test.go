@@ -34,26 +34,26 @@ const (
 	token           = "a-token-for-tests-only"
 )
 
-// shape is what a test wants of a federation.
+// shape is the federation that a test needs.
 type shape struct {
-	catalog string            // file, or builtin:NAME
+	catalog string            // a file or builtin:NAME
 	folders map[string]string // of Parquet files, by hospital
-	require string            // how many hospitals must answer; empty: all
-	// other gives a hospital another catalog than the rest.
+	require string            // the number of hospitals that must answer; empty: all
+	// other gives hospitals a catalog of their own.
 	other   map[string]string
 	threads int // of each engine; 0: 1
-	// engine is the part `engine` of a hospital's file, where it is not DuckDB over its folder.
+	// engine is the key `engine` of a hospital's file, if it is not DuckDB over its folder.
 	engine map[string]string
-	// study changes what is proposed, held at the coordinator, and approved at each hospital.
+	// study changes what is proposed, what the coordinator holds, and what each hospital approves.
 	study func(proposed, coordinator, hospital *study.Document)
 	// unapproved are hospitals where nobody has decided about the study.
 	unapproved []string
 	memory     string
-	rows       int           // max_rows that each node allows; 0: 1000
-	failures   int           // that each node allows a study; 0: 100, more than a test makes
+	rows       int           // the max_rows of each node; 0: 1000
+	failures   int           // the failures that each node allows a study; 0: 100, more than a test makes
 	timeout    time.Duration // of a query at each node; 0: 5m
-	// outward are hospitals that open no port: by name, how the node there reaches the coordinator's door, which is at
-	// the address that the function is given.
+	// outward are hospitals that open no port. For each, the function gets the address of the coordinator's door, and
+	// returns how the node reaches it.
 	outward map[string]func(door string) (address, proxy string)
 }
 
@@ -65,21 +65,20 @@ type federation struct {
 	hospitals   []string
 	address     string            // of the coordinator's HTTP API
 	door        string            // for hospitals that open no port
-	programs    map[string]string // of a hospital or of "coordinator", where it is not the one under test
+	programs    map[string]string // of a hospital or of "coordinator", if not the one under test
 	coordinator *process
 	nodes       map[string]*process
 	client      *http.Client
 	bearer      string // whose token is sent; empty: the local account\'s
 }
 
-// startFederation starts it and waits until every hospital is there, and stops it
-// with the test. Every daemon must then stop in good order, but those that the test
-// killed.
+// startFederation starts a federation, waits until every hospital is present, and stops it with the test. Every daemon
+// must then stop in an orderly way, except those that the test killed.
 func startFederation(t testing.TB, s shape) *federation {
 	t.Helper()
 	f := newFederation(t, s)
 	f.startCoordinator()
-	// In batches: each start reads a binary, a catalog and Parquet footers.
+	// This is done in batches: each start reads a program, a catalog and Parquet footers.
 	for batch := range slices.Chunk(f.hospitals, 24) {
 		for _, name := range batch {
 			f.startNode(name)
@@ -102,8 +101,7 @@ func newFederation(t testing.TB, s shape) *federation {
 	authority := f.path("pki")
 	f.must("pki", "init", "--dir", authority, "--federation", federationName)
 	f.must("pki", "issue", "--dir", authority, "--role", "coordinator", "--name", coordinatorName, "--host", "localhost", "--host", "127.0.0.1")
-	// All join the coordinator, which joins the first node: so each finds the others
-	// again, whichever was restarted.
+	// All join the coordinator, which joins the first node. So each finds the others again after any restart.
 	gossip, first := freeAddress(t), freeAddress(t)
 	f.write("token", token)
 	f.write("coordinator.yaml", f.coordinatorYAML(gossip, first))
@@ -130,8 +128,8 @@ func newFederation(t testing.TB, s shape) *federation {
 	return f
 }
 
-// openStudy has the operator propose the study of tests and every custodian approve it, by records that
-// wait for the daemons. It lists every column, identifiers too.
+// openStudy proposes the tests' study as the operator and approves it as every custodian, with records that wait for
+// the daemons. It lists every column, also identifiers.
 func (f *federation) openStudy() {
 	f.t.Helper()
 	must := func(err error) {
@@ -203,8 +201,8 @@ func (f *federation) write(name, text string) {
 	}
 }
 
-// The budget of tests: under pure accounting epsilons add up, and at 1e8 a query, of
-// which 90 fit, the noise on a count is zero.
+// The budget of tests. Under pure accounting epsilons add up. At 1e8 for each query, of which 90 fit, the noise on a
+// count is zero.
 const (
 	budget       = `{accounting: pure, epsilon: 9e9, delta: 0.5}`
 	exactEpsilon = 1e8
@@ -277,7 +275,7 @@ engine: %[6]s
 		cmp.Or(f.shape.rows, 1000))
 }
 
-// must runs a command of the binary, which must do.
+// must runs a command of the program, which must succeed.
 func (f *federation) must(args ...string) string {
 	f.t.Helper()
 	out, err := exec.Command(binary, args...).CombinedOutput()
@@ -307,7 +305,7 @@ func (f *federation) start(role, config string) *process {
 	return p
 }
 
-// stop stops what still runs, all at once.
+// stop stops all running daemons at once.
 func (f *federation) stop() {
 	all := map[string]*process{"coordinator": f.coordinator}
 	for name, p := range f.nodes {
@@ -337,7 +335,7 @@ func (f *federation) stop() {
 	}
 }
 
-// killNode ends a node at once, and forgets it.
+// killNode kills a node, and forgets it.
 func (f *federation) killNode(name string) {
 	f.nodes[name].kill()
 	delete(f.nodes, name)
@@ -380,7 +378,7 @@ func (f *federation) awaitPresence(want bool, names ...string) {
 	f.t.Fatalf("after %v the federation is not as it should be:\n%s", limit, last)
 }
 
-// The wire form of the HTTP API, as a client that knows only its document reads it.
+// The wire form of the HTTP API, as a client reads it that knows only its description.
 type (
 	request struct {
 		SQL       string  `json:"sql"`
@@ -436,7 +434,7 @@ type (
 	}
 )
 
-// Error gives code and message.
+// Error returns code and message.
 func (r *refusal) Error() string { return r.Code + ": " + r.Message }
 
 // cell is one value of an answer: nil, bool, float64 or string.
@@ -453,7 +451,7 @@ func (c *cell) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, &c.Value)
 }
 
-// send asks the HTTP API. Refusals are of type *refusal.
+// send calls the HTTP API. Refusals are of type *refusal.
 func (f *federation) send(ctx context.Context, method, path, accept string, body any) (*http.Response, error) {
 	b, err := json.Marshal(body)
 	if err != nil {
@@ -501,7 +499,7 @@ func (f *federation) get(path string, into any) error {
 	return f.fetch(ctx, http.MethodGet, path, nil, into)
 }
 
-// query asks one question, within the time that the coordinator gives it.
+// query asks one question, within the coordinator's time limit.
 func (f *federation) query(r request) (*answer, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
@@ -510,7 +508,7 @@ func (f *federation) query(r request) (*answer, error) {
 	return a, f.fetch(ctx, http.MethodPost, "/v1/query", r, a)
 }
 
-// follow asks one question and tells each step of each hospital.
+// follow asks one question and reports each step of each hospital.
 func (f *federation) follow(ctx context.Context, r request, step func(hospital, state string)) (*answer, error) {
 	r.Study = studyID
 	response, err := f.send(ctx, http.MethodPost, "/v1/query", "application/x-ndjson", r)

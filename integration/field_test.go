@@ -34,7 +34,7 @@ tables:
   view: {patient: pid, columns: {pid: {type: text, nullable: false}, dead: {type: int, bounds: [0, 1]}}}
 `
 
-// fieldFiles are small files after public reports of what hospitals' exports are like, by the table that they are of.
+// fieldFiles are small files like hospitals' exports in public reports, by the table that they belong to.
 func fieldFiles(t *testing.T) map[string]string {
 	latin := func(s string) string {
 		s, err := charmap.Windows1252.NewEncoder().String(s)
@@ -53,7 +53,7 @@ func fieldFiles(t *testing.T) map[string]string {
 	}
 	sex := func(i int) string { return "MF"[i%2 : i%2+1] }
 	return map[string]string{
-		// duckdb#13197: a free text holds a comma, late in the file and on lines of men only.
+		// duckdb#13197: a free text contains a comma, late in the file and only in lines of men.
 		"late.csv": lines("pid,sex,motive\n", 30000, func(i int) string {
 			motive := "fever"
 			if i > 25000 && i%10 == 0 {
@@ -73,7 +73,7 @@ func fieldFiles(t *testing.T) map[string]string {
 		"unnamed.csv": lines("", 100, func(i int) string { return fmt.Sprintf("%d,%s,SECRET%d\n", i, sex(i), i) }),
 		// duckdb#18577: a line feed within quotes.
 		"letter.csv": lines("pid,note,dead\n", 100, func(i int) string { return fmt.Sprintf("%d,\"line one\nline \"\"two\"\", %d\",%d\n", i, i, i%2) }),
-		// duckdb#12338: a long text; no message holds a part of it.
+		// duckdb#12338: a long text. No message may quote a part of it.
 		"note.csv": lines("pid,sex,note\n", 100, func(i int) string {
 			return fmt.Sprintf("%d,F,%s\n", i, map[bool]string{true: "SECRET" + strings.Repeat("x", 3_000_000), false: "short"}[i == 50])
 		}),
@@ -86,9 +86,9 @@ func fieldFiles(t *testing.T) map[string]string {
 	}
 }
 
-// fieldTables are the same for a .duckdb file and Parquet files.
+// fieldTables are the same as a .duckdb file and as Parquet files.
 func fieldTables(o *oracle, folder string) {
-	// vEcoli#318 and duckdb#15380: files of one table with other types, and with a column more.
+	// vEcoli#318 and duckdb#15380: files of one table with different types, and with an additional column.
 	for name, query := range map[string]string{
 		"drift/2021": "SELECT range + 1 AS pid, 7::BIGINT AS hba1c FROM range(100)", "drift/2022": "SELECT range + 101 AS pid, 6.5::DOUBLE AS hba1c FROM range(100)",
 		"added/1": "SELECT range + 1 AS pid FROM range(50)", "added/2": "SELECT range + 51 AS pid, 'north' AS ward FROM range(50)",
@@ -100,7 +100,7 @@ func fieldTables(o *oracle, folder string) {
 	}
 }
 
-// fieldDatabase is a .duckdb file with columns of COLLATE NOCASE (duckdb#24319), and a view that reads a file
+// fieldDatabase is a .duckdb file with COLLATE NOCASE columns (duckdb#24319), and a view that reads a file
 // (metabase_duckdb_driver#4).
 func fieldDatabase(o *oracle, folder string) string {
 	path := filepath.Join(folder, "h.duckdb")
@@ -127,10 +127,10 @@ const fieldSettings = `
       other: {columns: {pid: patient}}
 `
 
-// TestField: data from the field, at a hospital that declares how it writes them, at one that declares nothing, and in
-// a database. Each number is right, or its table is refused and check says why; what is lost is told with the answer;
-// one bad table closes no other; nothing quotes a row. The commands of testdata/field: check, init and query, the last
-// with where the answer is not from, and what it warns of.
+// TestField checks data from the field at three hospitals: one that declares how it writes them, one that declares
+// nothing, and one with a database. Each number is right, or its table is refused and check says why. Losses are
+// reported with the answer, one bad table closes no other, and nothing quotes a row. The commands of testdata/field:
+// check, init and query, the last with the hospitals that are missing and the warnings.
 func TestField(t *testing.T) {
 	o, dir := newOracle(t), t.TempDir()
 	folders := map[string]string{}
@@ -211,8 +211,8 @@ func TestField(t *testing.T) {
 	}
 }
 
-// testCaveatDoors: what a hospital accepts to lose is told before the query is paid for, and at every door with the
-// answer.
+// testCaveatDoors checks that a loss that a hospital accepts is shown before payment, and with the answer at every
+// door.
 func (f *federation) testCaveatDoors(t *testing.T, door string) {
 	const sql = "SELECT COUNT(*) AS n FROM late WHERE motive = 'fever'"
 	const want = "at 1 of 1 hospitals (declared) up to 2 % of the lines of late may be missing, since they do not fit the rest of their files"
@@ -229,7 +229,7 @@ func (f *federation) testCaveatDoors(t *testing.T, door string) {
 	if !strings.Contains(*said, "WARNING: "+want+"\n") {
 		t.Errorf("the PostgreSQL door says:\n%s", *said)
 	}
-	// How much clipping left out is told there, too.
+	// The answer also says how much clipping left out.
 	const beyond = " of the rows are beyond the limit of 1 row a patient (max_rows) and left out"
 	for _, format := range []string{"table", "csv", "json"} {
 		out, err := f.command(t.Context(), "query", "--max-rows", "1", "--format", format, sql).CombinedOutput()

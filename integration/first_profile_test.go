@@ -10,8 +10,8 @@ import (
 	"github.com/intramuros/intramuros/internal/synth"
 )
 
-// TestFirstProfile: where the operator has given the study a share, explain and the NOTICE tell of the profile and of
-// its price before the first question is paid for. It is taken, kept over a restart, and not paid again.
+// TestFirstProfile checks a study with a share for first profiles. explain and the NOTICE announce the profile and its
+// price before the first question is paid for. The profile is taken, survives a restart, and is not paid for again.
 func TestFirstProfile(t *testing.T) {
 	folder := t.TempDir()
 	if err := synth.Measurements(t.Context(), folder, 1, 5_000, 200, 50); err != nil {

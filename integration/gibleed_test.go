@@ -7,14 +7,14 @@ import (
 	"testing"
 )
 
-// The persons of GiBleed are spread over four hospitals by their number; every
-// 450th is at the next hospital too, with half of the events.
+// The persons of GiBleed are distributed over four hospitals by their number. Every 450th is also at the next hospital,
+// with half of the events.
 const (
 	omopHospitals = 4
 	siteOf        = `'site-' || (person_id %% 4 + CASE WHEN person_id %% 450 = 0 AND %s %% 2 = 1 THEN 1 ELSE 0 END) %% 4`
 )
 
-// omopTables are the tables with persons, and the column that tells events apart.
+// omopTables are the tables with persons, and the column that identifies events.
 var omopTables = map[string]string{
 	"condition_occurrence": "condition_occurrence_id", "drug_era": "drug_era_id", "condition_era": "condition_era_id",
 	"visit_occurrence": "visit_occurrence_id",

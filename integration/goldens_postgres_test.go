@@ -8,9 +8,9 @@ import (
 	"github.com/cockroachdb/datadriven"
 )
 
-// TestGoldensInPostgreSQL takes every query that planner/testdata/plan plans against OMOP, and compares what PostgreSQL
-// computes of a hospital's rows with what DuckDB computes of them, number by number: nothing is left to the order of
-// rows that tie, to how an engine orders texts, or to the precision of its floats.
+// TestGoldensInPostgreSQL takes every query that planner/testdata/plan plans against OMOP, and compares PostgreSQL's
+// and DuckDB's results over a hospital's rows, number by number. Nothing may depend on the order of tied rows, on an
+// engine's order of texts, or on the precision of its floats.
 func TestGoldensInPostgreSQL(t *testing.T) {
 	m := newMixed(t, 60)
 	lyon := slices.Index(m.hospitals, "lyon")
@@ -27,7 +27,7 @@ func TestGoldensInPostgreSQL(t *testing.T) {
 			}
 			for i, release := range program.Releases {
 				if slices.ContainsFunc(release.Fragment.Tables(), m.isPart) {
-					continue // of a table that this PostgreSQL does not have
+					continue // it reads a table that this PostgreSQL does not have
 				}
 				want, got := exact(t, release, m.files[lyon:lyon+1]), exact(t, release, m.engines[lyon:lyon+1])
 				if compared++; !reflect.DeepEqual(want, got) {

@@ -12,15 +12,15 @@ import (
 	"golang.org/x/text/encoding/charmap"
 )
 
-// TestInstallNode walks docs/install-node.md from a folder of French CSV exports to a first answer, by the commands
-// that stand there: a certificate and keys, a drafted catalog with the settings of the files, check, the custodian's
+// TestInstallNode follows docs/install-node.md from a folder of French CSV exports to a first answer, with the commands
+// of the page: a certificate and keys, a drafted catalog with the settings of the files, check, the custodian's
 // approval, and what left.
 func TestInstallNode(t *testing.T) {
 	folder, dir := t.TempDir(), t.TempDir()
 	days := frenchExport(t, filepath.Join(folder, "Séjours.csv"))
 	page := strings.Join(strings.Fields(readAll(t, "../docs/install-node.md")), " ")
 	replace := []string{"/srv/exports", folder}
-	// walk runs a command of the page, where everything is in dir.
+	// walk runs a command of the page, with everything in dir.
 	walk := func(command string) string {
 		t.Helper()
 		if !strings.Contains(page, command) {
@@ -40,7 +40,7 @@ func TestInstallNode(t *testing.T) {
 	if strings.Contains(draft, "00000001") {
 		t.Errorf("the draft shows a patient:\n%s", draft)
 	}
-	// The settings that the draft proposes for node.yaml, taken as they are.
+	// The settings that the draft proposes for node.yaml, used unchanged.
 	_, settings, ok := strings.Cut(draft, "#       sejours: {csv: ")
 	if !ok {
 		t.Fatalf("no settings are proposed:\n%s", draft)
@@ -103,7 +103,7 @@ func TestInstallNode(t *testing.T) {
 	walk("intramuros ledger reconcile --node node.ledger --coordinator coordinator.ledger")
 }
 
-// frenchExport writes a file as French spreadsheets do, and tells how many of its 400 rows have a day.
+// frenchExport writes a file like French spreadsheets do, and returns how many of its 400 rows have a day.
 func frenchExport(t *testing.T, path string) (days int) {
 	t.Helper()
 	var b strings.Builder
@@ -127,8 +127,8 @@ func frenchExport(t *testing.T, path string) (days int) {
 	return days
 }
 
-// TestGiBleedAsShipped: the files as OHDSI ships them, three of whose keys are there twice. With `key: none` for these,
-// by catalog check --fix, every table answers, and what rests on the key is refused.
+// TestGiBleedAsShipped checks OHDSI's original files, three of whose keys occur twice. With `key: none` for these, set
+// by catalog check --fix, every table answers, and what relies on such a key is refused.
 func TestGiBleedAsShipped(t *testing.T) {
 	source := dataFolder(t, "gibleed")
 	o := newOracle(t)

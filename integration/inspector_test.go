@@ -27,11 +27,11 @@ import (
 	"time"
 )
 
-// inspectorCommand has the test's own program be a hospital's proxy, as a process of its own: inspector.
+// inspectorCommand makes the test's own program a hospital's proxy, in a process of its own.
 const inspectorCommand = "__inspector"
 
-// inspect is a proxy as strict hospitals have it: it makes tunnels (CONNECT) to one port alone, breaks the TLS within
-// open by a certificate of its own authority, and lets through what is HTTP. What it reads within is in a file.
+// inspect is a proxy like those of strict hospitals. It makes tunnels (CONNECT) to one port only, decrypts the TLS in
+// them with a certificate of its own authority, and forwards only HTTP. It records what it reads in a file.
 //
 //	ADDRESS PORT FOLDER      FOLDER holds proxy.pem and proxy.key, its authority, and ca.pem, whom it believes
 func inspect(args []string) error {
@@ -72,7 +72,7 @@ func inspect(args []string) error {
 	}))
 }
 
-// recorded keeps what crosses in plain.
+// recorded keeps the decrypted bytes.
 type recorded struct {
 	net.Conn
 	seen io.Writer
@@ -89,7 +89,7 @@ func (r recorded) Write(b []byte) (int, error) {
 	return r.Conn.Write(b)
 }
 
-// single is a listener of one connection.
+// single is a listener for one connection.
 type single struct {
 	conn net.Conn
 	once sync.Once
@@ -124,10 +124,10 @@ func certify(host string, authority *tls.Certificate) (*tls.Certificate, error) 
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
 }
 
-// inspected prepares the folder of a proxy with an authority of its own.
+// inspected prepares the folder of a proxy with its own authority.
 func inspected(t *testing.T, f *federation) (folder string) {
 	t.Helper()
-	folder, err := os.MkdirTemp("", "inspector-") // t.TempDir is for this user alone, and squid is another
+	folder, err := os.MkdirTemp("", "inspector-") // only this user can read t.TempDir, and squid is another user
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +152,7 @@ func inspected(t *testing.T, f *federation) (folder string) {
 	return folder
 }
 
-// squid is the configuration of the proxy of that name, which does as inspect does, and keeps no record.
+// squid is the configuration of squid, which does what inspect does, without a record.
 const squid = `
 http_port %[1]s ssl-bump generate-host-certificates=on dynamic_cert_mem_cache_size=4MB tls-cert=%[3]s/proxy.pem tls-key=%[3]s/proxy.key
 sslcrtd_program %[4]s -s %[3]s/certificates -M 4MB
@@ -173,12 +173,12 @@ coredump_dir %[3]s
 shutdown_lifetime 1 seconds
 `
 
-// inspectors start a proxy at the address that lets through HTTPS to the port alone, and looks into it.
+// inspectors start a proxy at the address that forwards HTTPS to the port only, and reads it.
 var inspectors = map[string]func(t *testing.T, address, port, folder string) *process{
 	"ours": func(t *testing.T, address, port, folder string) *process {
 		return startProxy(t, folder, os.Args[0], inspectorCommand, address, port, folder)
 	},
-	// Of Debian's package squid-openssl, where it is installed and the test runs as root.
+	// This is Debian's package squid-openssl, if it is installed and the test runs as root.
 	"squid": func(t *testing.T, address, port, folder string) *process {
 		program, err := exec.LookPath("squid")
 		certgen := "/usr/lib/squid/security_file_certgen"
@@ -189,7 +189,7 @@ var inspectors = map[string]func(t *testing.T, address, port, folder string) *pr
 		if err := os.WriteFile(conf, fmt.Appendf(nil, squid, address, port, folder, certgen), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		// A squid that is killed leaves its memory behind, under its name.
+		// A squid that is killed leaves its shared memory behind, under its name.
 		_, own, _ := net.SplitHostPort(address)
 		forget := func() {
 			left, _ := filepath.Glob("/dev/shm/inspector" + own + "-*")
@@ -217,9 +217,9 @@ func startProxy(t *testing.T, folder, program string, args ...string) *process {
 	return p
 }
 
-// A hospital whose proxy lets nothing through but HTTPS to one port, and looks into that: the node says why it cannot
-// get out, then reaches the coordinator by WebSocket, and the federation answers and charges as ever. The proxy reads
-// that there is a WebSocket and nothing that crosses it; it may die, and is back with the node's lines.
+// The hospital's proxy forwards only HTTPS to one port, and reads it. The node says why it cannot get out, then reaches
+// the coordinator by WebSocket, and the federation answers and charges as usual. The proxy sees that there is a
+// WebSocket, but nothing that crosses it. It may die; when it is back, so are the node's connections.
 func TestOutwardInspected(t *testing.T) {
 	for name, start := range inspectors {
 		t.Run(name, func(t *testing.T) {
@@ -248,7 +248,7 @@ func TestOutwardInspected(t *testing.T) {
 			}
 			refusal := "403 Forbidden"
 			if name == "squid" {
-				refusal = "the door's TLS" // it shows its page of refusal within a TLS of its own
+				refusal = "the door's TLS" // it sends its refusal over TLS of its own
 			}
 			try(f.door, "", refusal)
 			try("localhost:"+port, "", "the door's TLS") // what it would say where the door itself had the one port
@@ -267,7 +267,7 @@ func TestOutwardInspected(t *testing.T) {
 			f.await(f.hospitals...)
 			f.anew(2, 0.1)
 
-			proxy.signal(syscall.SIGTERM) // squid writes down what it saw when it ends
+			proxy.signal(syscall.SIGTERM) // squid writes its log when it ends
 			f.awaitPresence(false, "mid")
 			<-proxy.ended
 			seen := []byte(readAll(t, filepath.Join(folder, "seen")))

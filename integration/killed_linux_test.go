@@ -22,7 +22,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// workers are the processes in which a daemon's embedded database runs.
+// workers returns the IDs of a daemon's worker processes, which run its embedded database.
 func (p *process) workers(t testing.TB) []int {
 	t.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
@@ -33,7 +33,7 @@ func (p *process) workers(t testing.TB) []int {
 	for _, file := range files {
 		b, err := os.ReadFile(file)
 		if err != nil {
-			continue // gone
+			continue // the process has ended
 		}
 		// pid (name) state parent …
 		_, rest, _ := strings.Cut(string(b), ") ")
@@ -47,7 +47,7 @@ func (p *process) workers(t testing.TB) []int {
 		}
 		line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 		if err != nil || len(line) == 0 {
-			continue // it has ended since
+			continue // the process has ended meanwhile
 		}
 		if words := bytes.Split(line, []byte{0}); len(words) < 2 || string(words[1]) != "__worker" {
 			t.Errorf("a daemon has a child that is no worker: %q", line)
@@ -57,7 +57,7 @@ func (p *process) workers(t testing.TB) []int {
 	return found
 }
 
-// peak is the most memory that a process held, in MiB.
+// peak returns the most memory that a process has held, in MiB.
 func peak(t testing.TB, pid int) int {
 	t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
@@ -72,7 +72,7 @@ func peak(t testing.TB, pid int) int {
 	return kib >> 10
 }
 
-// quickly asks a question that was not asked before, and wants an answer of all hospitals within 2 s.
+// quickly asks a new question and requires an answer from all hospitals within 2 s.
 func (f *federation) quickly(n int) {
 	f.t.Helper()
 	begun := time.Now()
@@ -83,10 +83,10 @@ func (f *federation) quickly(n int) {
 	}
 }
 
-// TestStatementsThatNeverEnd: the databases of all hospitals compute a statement that never ends, in processes that
-// heed nothing, as DuckDB while it prepares: they are stopped. Meanwhile others are answered within 2 s; the statement
-// ends soon after its time is over, with a code; the processes are killed and replaced; and within 5 s all is as
-// before.
+// TestStatementsThatNeverEnd stops the processes in which all hospitals' databases compute a statement. Such a process
+// ignores cancellation, as DuckDB does while it prepares a statement. Meanwhile other questions are answered within 2
+// s. The statement ends with a code soon after its time limit, the processes are killed and replaced, and all hospitals
+// answer again within 5 s.
 func TestStatementsThatNeverEnd(t *testing.T) {
 	const timeout = 6 * time.Second
 	f := newFederation(t, wards(t))
@@ -103,7 +103,7 @@ func TestStatementsThatNeverEnd(t *testing.T) {
 	f.quickly(1000)
 
 	var stopped []int
-	frozen := make(chan struct{}) // closed when they are
+	frozen := make(chan struct{}) // closed when the processes are stopped
 	var ended atomic.Bool
 	var took time.Duration
 	var outcome error
@@ -113,7 +113,7 @@ func TestStatementsThatNeverEnd(t *testing.T) {
 		defer ended.Store(true)
 		took, outcome = f.during(func() {
 			for _, name := range f.hospitals {
-				for _, pid := range f.nodes[name].workers(t) { // one, which is busy: no two queries ran at once before
+				for _, pid := range f.nodes[name].workers(t) { // the one worker, which is busy: no two queries ran at once before
 					if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 						t.Error(err)
 					}
@@ -139,7 +139,7 @@ func TestStatementsThatNeverEnd(t *testing.T) {
 	if !errors.As(outcome, &r) || !slices.ContainsFunc(r.Hospitals, func(a absence) bool { return a.Code == "NODE_TIMEOUT" }) {
 		t.Errorf("a statement that never ends: %v", outcome)
 	}
-	// A second of grace, and the next tick of the answer grid, 20 % later at most.
+	// A second of grace, and the next tick of the answer grid, which is at most 20 % later.
 	if limit := time.Duration(float64(timeout+2*time.Second)*1.2) + time.Second; whole > limit || asked < 3 {
 		t.Errorf("it ended after %v (%v after its processes were stopped), not %v; %d questions were asked meanwhile", whole, took, limit, asked)
 	}
@@ -173,8 +173,8 @@ func TestStatementsThatNeverEnd(t *testing.T) {
 	}
 }
 
-// TestWorkerKilled: a worker that somebody kills in the middle of a query costs nothing but time; the query is computed
-// again. If it is killed once more the query fails with a code, stays charged, and the next one is answered.
+// TestWorkerKilled kills a worker in the middle of a query. The query is computed again and costs only time. If the
+// worker is killed once more, the query fails with a code and stays charged, and the next query is answered.
 func TestWorkerKilled(t *testing.T) {
 	f := startFederation(t, wardsOf(t, "east"))
 	east := f.nodes["east"]
@@ -206,7 +206,7 @@ func TestWorkerKilled(t *testing.T) {
 	if got := f.charged("east"); got != 2 {
 		t.Errorf("epsilon %v is charged, not 2", got)
 	}
-	// A node that is killed leaves no worker.
+	// A killed node leaves no worker.
 	left := east.workers(t)
 	if err := east.command.Process.Kill(); err != nil {
 		t.Fatal(err)
@@ -216,7 +216,7 @@ func TestWorkerKilled(t *testing.T) {
 	for _, pid := range left {
 		for end := time.Now().Add(soon); syscall.Kill(pid, 0) == nil; time.Sleep(10 * time.Millisecond) {
 			if b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); strings.Contains(string(b), ") Z ") {
-				break // nobody has waited for it, which is init's to do
+				break // the process is a zombie, and init will reap it
 			}
 			if time.Now().After(end) {
 				t.Fatalf("the worker %d outlives its node", pid)
@@ -225,8 +225,9 @@ func TestWorkerKilled(t *testing.T) {
 	}
 }
 
-// TestCatalogBomb: one statement at the PostgreSQL door that takes all memory there is ends with a code within 5 s,
-// also when many ask it; the coordinator's own memory stays as it was, and others are answered within 2 s.
+// TestCatalogBomb sends statements to the PostgreSQL door that would use all memory. Each ends with a code within 5 s,
+// also when several run at once. The coordinator's own memory hardly grows, and other statements are answered within 2
+// s.
 func TestCatalogBomb(t *testing.T) {
 	f := newFederation(t, wardsOf(t, "east"))
 	door := freeAddress(t)
@@ -265,7 +266,7 @@ func TestCatalogBomb(t *testing.T) {
 				if !errors.As(err, &refused) || !strings.Contains(refused.Message, "NOT_SUPPORTED") || !strings.Contains(refused.Message, "memory") || took > 5*time.Second {
 					t.Errorf("after %v: %v", took, err)
 				}
-				// The connection goes on.
+				// The connection stays usable.
 				ordinary(c)
 			})
 		}

@@ -15,9 +15,9 @@ import (
 	"time"
 )
 
-// 200 researchers ask five hospitals at once, for 8 seconds, or a minute with INTRAMUROS_FULL, and one of
-// them floods: nobody gets an error other than the coded limits, the flood gets them, the others get
-// answers, and memory is steady. It logs the 99th percentile of what an answer took.
+// 200 researchers ask five hospitals at once, for 8 seconds, or a minute with INTRAMUROS_FULL, and one of them floods.
+// Nobody gets an error other than the coded limits. The flood gets these, the others get answers, and memory is steady.
+// The test logs the 99th percentile of the time for an answer.
 func TestLoad(t *testing.T) {
 	const researchers = 200
 	lasting := 8 * time.Second
@@ -86,7 +86,7 @@ func TestLoad(t *testing.T) {
 			}
 		})
 	}
-	for range 20 { // the flood is by one researcher, many at once
+	for range 20 { // the flood is one researcher with many queries at once
 		all.Go(func() {
 			for n := 0; ctx.Err() == nil; n++ {
 				ask(0, n)
@@ -125,7 +125,7 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// memory is what each daemon holds, in MiB; empty where the system does not tell.
+// memory is what each daemon uses, in MiB; empty if the system does not tell.
 func (f *federation) memory() map[string]int {
 	out := map[string]int{}
 	all := map[string]*process{"coordinator": f.coordinator}

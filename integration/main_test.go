@@ -15,7 +15,7 @@ import (
 	"github.com/intramuros/intramuros/node/engine/trino/trinotest"
 )
 
-// binary is the program under test, built once a run.
+// binary is the program under test, built once for each run.
 var binary string
 
 func TestMain(m *testing.M) {
@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	}
 	flag.Parse()
 	if fuzz := flag.Lookup("test.fuzz"); fuzz.Value.String() != "" {
-		os.Exit(m.Run()) // which starts no daemon
+		os.Exit(m.Run()) // it starts no daemon
 	}
 	os.Exit(run(m))
 }
@@ -60,7 +60,7 @@ func run(m *testing.M) int {
 	return code
 }
 
-// dataFolder finds a folder of test data, or skips.
+// dataFolder finds a folder of test data, or skips the test.
 func dataFolder(t testing.TB, name string) string {
 	t.Helper()
 	root := os.Getenv("INTRAMUROS_DATA")

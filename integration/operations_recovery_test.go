@@ -19,7 +19,7 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 )
 
-// answers waits until the n-th question, at epsilon 1, is answered by all; refusals before it cost nothing.
+// answers waits until all hospitals answer the n-th question, at epsilon 1. Earlier refusals cost nothing.
 func (f *federation) answers(n int) {
 	f.t.Helper()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) {
@@ -34,12 +34,13 @@ func (f *federation) answers(n int) {
 	}
 }
 
-// A node's machine is lost: its ledger and keys come back from last night's backup, and what it lacks is acknowledged.
+// A node's machine is lost. Its ledger and keys come back from last night's backup, and what the backup lacks is
+// acknowledged.
 func TestNodeRestoredFromBackup(t *testing.T) {
 	f := startFederation(t, wards(t))
 	f.anew(1, 1)
 	backup := f.path("backup")
-	out := f.must("ledger", "backup", "--file", f.path("mid.ledger"), "--to", backup) // the node runs
+	out := f.must("ledger", "backup", "--file", f.path("mid.ledger"), "--to", backup) // while the node runs
 	if !strings.Contains(out, "entries added") {
 		t.Error(out)
 	}
@@ -56,8 +57,8 @@ func TestNodeRestoredFromBackup(t *testing.T) {
 	if got := f.charged("mid"); got != 2 {
 		t.Errorf("charged %v", got)
 	}
-	// The coordinator, which tells hospitals every 10 s how things stand, knows that an entry is missing, and nothing is
-	// answered until somebody has said so.
+	// The coordinator, which exchanges states with hospitals every 10 s, knows that an entry is missing. Nothing is
+	// answered until somebody acknowledges it.
 	f.restartNode("mid")
 	if !f.nodes["mid"].logged("a part of the privacy ledger is missing", 3*soon) {
 		t.Fatal(f.nodes["mid"].tail(5))
@@ -73,14 +74,14 @@ func TestNodeRestoredFromBackup(t *testing.T) {
 	if !strings.Contains(out, "claire acknowledged") || !strings.Contains(out, "ε = 1") {
 		t.Error(out)
 	}
-	// A backup goes on from here, into a folder of its own or the same.
+	// Backups continue from here, into a new folder or the same.
 	f.must("ledger", "backup", "--file", f.path("mid.ledger"), "--to", backup)
 	if info, err := os.Stat(filepath.Join(backup, "mid.ledger.key")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Error(info, err)
 	}
 }
 
-// certify issues a daemon's certificate anew, for a time.
+// certify issues a daemon's certificate again, for a limited time.
 func (f *federation) certify(role, name string, validity time.Duration) {
 	f.t.Helper()
 	ca, err := pki.LoadAuthority(f.path("pki"))
@@ -110,8 +111,8 @@ func (f *federation) handshake() error {
 	return err
 }
 
-// Certificates that end are told of before, and when they have ended the daemon stops answering at once and says why; a
-// new one is taken without a restart.
+// Warnings come before certificates expire. When one has expired, the daemon stops answering at once and says why. A
+// new one is used without a restart.
 func TestCertificatesEnd(t *testing.T) {
 	f := newFederation(t, wards(t))
 	f.certify(pki.RoleNode, "mid", 12*24*time.Hour)
@@ -140,7 +141,7 @@ func TestCertificatesEnd(t *testing.T) {
 	}
 	f.answers(1)
 
-	// A hospital's ends while everything is connected.
+	// A hospital's certificate expires while everything is connected.
 	if err := f.nodes["mid"].stop(); err != nil {
 		t.Error(err)
 	}
@@ -160,7 +161,7 @@ func TestCertificatesEnd(t *testing.T) {
 	f.certify(pki.RoleNode, "mid", 90*24*time.Hour)
 	f.answers(3)
 
-	// The coordinator's.
+	// The coordinator's certificate.
 	f.certify(pki.RoleCoordinator, coordinatorName, 6*time.Second)
 	ended = time.Now().Add(6 * time.Second)
 	if err := f.handshake(); err != nil {
@@ -183,9 +184,9 @@ func TestCertificatesEnd(t *testing.T) {
 	f.expectCharged(5)
 }
 
-// The disk of the coordinator's machine is gone while researchers ask. Its ledger comes back from a standby that copies
-// it every 200 ms, what the standby lacks from the hospitals, and the coordinator answers again within a minute. No
-// charge is lost: what any hospital has charged, and what any researcher was answered, is in the new ledger.
+// The disk of the coordinator's machine is lost while researchers ask. Its ledger comes back from a standby that copies
+// it every 200 ms, and what the standby lacks comes from the hospitals. The coordinator answers again within a minute.
+// No charge is lost: everything that a hospital has charged or a researcher was answered is in the new ledger.
 func TestCoordinatorsDiskIsLost(t *testing.T) {
 	s := wards(t)
 	s.outward = map[string]func(string) (string, string){"west": func(door string) (string, string) { return door, "none" }}
@@ -224,7 +225,7 @@ func TestCoordinatorsDiskIsLost(t *testing.T) {
 		})
 	}
 	time.Sleep(3 * time.Second)
-	copying.signal(syscall.SIGTERM) // so that it lacks the last half second
+	copying.signal(syscall.SIGTERM) // so the copy lacks the last half second
 	<-copying.ended
 	time.Sleep(500 * time.Millisecond)
 	f.coordinator.kill()
@@ -284,7 +285,7 @@ func TestCoordinatorsDiskIsLost(t *testing.T) {
 		}
 	}
 
-	// Without any backup but the key: all comes from the hospitals, and the study is proposed once more.
+	// Without any backup except the key, everything comes from the hospitals, and the study is proposed again.
 	if err := f.coordinator.stop(); err != nil {
 		t.Error(err)
 	}
@@ -301,7 +302,7 @@ func TestCoordinatorsDiskIsLost(t *testing.T) {
 	f.await(f.hospitals...)
 }
 
-// A node moves to another machine: its ledger goes along by a backup, and nobody notices.
+// A node moves to another machine with a backup of its ledger, and nobody notices.
 func TestNodeMoves(t *testing.T) {
 	f := startFederation(t, wards(t))
 	f.anew(1, 1)
@@ -345,7 +346,7 @@ func TestOperationsPage(t *testing.T) {
 	}
 }
 
-// A custodian approves less than was proposed: researchers are shown that, before they ask, and the way out works.
+// A custodian approves less than was proposed. Researchers see that before they ask, and the hint of a refusal works.
 func TestNarrowestHospital(t *testing.T) {
 	s := wards(t)
 	s.study = func(_, _, local *study.Document) { local.Budget.Epsilon = 5 }

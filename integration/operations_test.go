@@ -16,7 +16,7 @@ import (
 	"google.golang.org/grpc"
 )
 
-// spans is an OpenTelemetry collector that keeps what it gets, by service and name.
+// spans is an OpenTelemetry collector that keeps what it receives, by service and name.
 type spans struct {
 	collector.UnimplementedTraceServiceServer
 	mu  sync.Mutex
@@ -42,8 +42,8 @@ func (s *spans) Export(_ context.Context, r *collector.ExportTraceServiceRequest
 	return &collector.ExportTraceServiceResponse{}, nil
 }
 
-// TestOperations asks once, and looks at what operators see of it: metrics and readiness of every
-// daemon, one trace over all of them, and neither SQL nor a value in any of it.
+// TestOperations asks once, and checks what operators see of it: metrics and readiness of every daemon, one trace over
+// all of them, and no SQL or values in any of these.
 func TestOperations(t *testing.T) {
 	f := newFederation(t, wards(t))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -102,7 +102,7 @@ func TestOperations(t *testing.T) {
 	}
 	http.DefaultClient.CloseIdleConnections()
 
-	f.stop() // which sends the last spans
+	f.stop() // sends the last spans
 	f.coordinator = nil
 	clear(f.nodes)
 	traces.mu.Lock()

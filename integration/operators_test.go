@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// install walks docs/install-coordinator.md.
+// install follows docs/install-coordinator.md.
 type install struct {
 	t       *testing.T
 	dir     string // for /etc, /var, /mnt, and the operator's own folder
@@ -23,9 +23,8 @@ type install struct {
 	ran     []string
 }
 
-// TestInstallCoordinator types every command of docs/install-coordinator.md in its order, and has the coordinator run
-// with the configuration that stands there; the hospital does what install-node.md says. The machine is lost in
-// between, and the standby takes over.
+// TestInstallCoordinator runs every command of docs/install-coordinator.md in order, with the configuration of the
+// page. The hospital does what install-node.md says. The machine is lost in between, and the standby takes over.
 func TestInstallCoordinator(t *testing.T) {
 	i := &install{t: t, dir: t.TempDir(), address: freeAddress(t), door: freeAddress(t), daemons: map[string]*process{}}
 	t.Cleanup(func() {
@@ -77,7 +76,7 @@ func TestInstallCoordinator(t *testing.T) {
 	}
 }
 
-// blocks are the indented blocks of a page, without comments at the ends of their lines.
+// blocks are the indented blocks of a page, without comments at the ends of lines.
 func blocks(page string) (all [][]string) {
 	var block []string
 	for line := range strings.Lines(page + "\nend\n") {
@@ -96,7 +95,7 @@ func blocks(page string) (all [][]string) {
 	return all
 }
 
-// do runs a command of the page, or what stands for it where a machine would have to be another after it.
+// do runs a command of the page, or a substitute if it would change the machine itself.
 func (i *install) do(command string) string {
 	i.t.Helper()
 	i.ran = append(i.ran, command)
@@ -105,7 +104,7 @@ func (i *install) do(command string) string {
 		return ""
 	case "systemctl":
 		switch word[1] {
-		case "stop": // the machine is lost, with all that it had
+		case "stop": // the machine is lost, with everything on it
 			i.daemons["coordinator"].kill()
 			i.daemons["standby"].kill()
 			if err := os.RemoveAll(filepath.Join(i.dir, "var")); err != nil {
@@ -160,7 +159,7 @@ func (i *install) start(role, up string) {
 	}
 }
 
-// copyOn has the standby follow, and waits until it has all.
+// copyOn lets the standby follow, and waits until it has everything.
 func (i *install) copyOn(command string) {
 	i.t.Helper()
 	words := strings.Fields(i.replace.Replace(command))
@@ -183,7 +182,7 @@ func (i *install) copyOn(command string) {
 	}
 }
 
-// configure writes the page's coordinator.yaml with what pki token printed.
+// configure writes the page's coordinator.yaml with the output of pki token.
 func (i *install) configure(block []string, researcher string) {
 	i.t.Helper()
 	if !strings.Contains(researcher, "alice: {token_sha256") {
@@ -200,12 +199,12 @@ func (i *install) write(name, text string) {
 	}
 }
 
-// request is the hospital's, for a certificate; and its custodian makes a key.
+// request makes the hospital's request for a certificate, and its custodian's key.
 func (i *install) request() {
 	i.sh("intramuros pki request --federation france --role node --name chu-lyon --out . && intramuros pki key --out claire && intramuros synth --out data --hospitals chu-lyon --patients 500")
 }
 
-// join starts the node, and writes down the study.
+// join starts the node, and writes the study.
 func (i *install) join() {
 	i.t.Helper()
 	home := filepath.Join(i.dir, "home")
@@ -235,7 +234,7 @@ engine: {duckdb: {folder: %[2]s/data/chu-lyon, memory_limit: 256MB}}
 	i.write("home/diabetes.yaml", changed)
 }
 
-// approve is the custodian's, once the proposal is there.
+// approve approves as the custodian, once the proposal has arrived.
 func (i *install) approve() {
 	i.t.Helper()
 	wait := func(what, command, want string) {
@@ -252,6 +251,6 @@ func (i *install) approve() {
 	}
 	wait("the proposal does not come", "intramuros study list --file node.ledger", "diabetes-2027")
 	i.sh("intramuros study approve diabetes-2027 --file node.ledger --key claire.key")
-	// The coordinator hears of it within ten seconds; until then nothing is charged.
+	// The coordinator learns it within ten seconds. Until then nothing is charged.
 	wait("the approval is not heard of", `intramuros query --server https://query.example.org:8443 --ca /etc/intramuros/keys/ca.pem --token-file alice.token --study diabetes-2027 "SELECT COUNT(*) FROM person"`, "")
 }

@@ -44,7 +44,7 @@ func (o *oracle) do(statement string) {
 	}
 }
 
-// rows runs a query and gives its values: nil, bool, int64, float64 or string.
+// rows runs a query and returns its values: nil, bool, int64, float64 or string.
 func (o *oracle) rows(query string) [][]any {
 	o.t.Helper()
 	rows, err := o.db.Query(query)
@@ -77,7 +77,7 @@ func (o *oracle) rows(query string) [][]any {
 	return all
 }
 
-// number is a query for one number.
+// number runs a query for one number.
 func (o *oracle) number(query string) float64 {
 	o.t.Helper()
 	return number(o.rows(query)[0][0])
@@ -124,9 +124,9 @@ func key(v any) string {
 	return fmt.Sprint(v)
 }
 
-// cells writes the query that adds rows up by their keys k1, k2, …, as testdata/eicu.questions says, over a query for
-// rows; and says the most rows that a patient has at a hospital, and the most groups. Of a patient's rows at a hospital
-// at most most count, 0: all.
+// cells writes the query that adds rows up by their keys k1, k2, …, over a query for rows, as testdata/eicu.questions
+// describes. It also returns the largest number of rows of a patient at a hospital, and of groups. Of a patient's rows
+// at a hospital, at most most count; 0: all.
 func (o *oracle) cells(rows string, most int) (sql string, maxRows, maxGroups int) {
 	o.t.Helper()
 	var keys, sums []string

@@ -25,18 +25,18 @@ import (
 	"github.com/intramuros/intramuros/internal/pki"
 )
 
-// wire is what lies between a hospital that opens no port and the coordinator's door: an HTTP proxy, or a relay that
-// knows nothing. It can be cut, fall silent, and change what crosses.
+// wire is between a hospital that opens no port and the coordinator's door: an HTTP proxy, or a simple relay. It can be
+// cut, fall silent, and change bytes.
 type wire struct {
 	listener net.Listener
-	relay    string // where to; empty: an HTTP proxy
+	relay    string // the destination; empty: an HTTP proxy
 
 	mu      sync.Mutex
 	open    map[net.Conn]bool
 	silent  bool
-	flip    bool // of what comes back, a bit is changed
-	status  int  // what the proxy says; 0: 200
-	tunnels int  // ever made
+	flip    bool // a bit of the returned bytes is changed
+	status  int  // of the proxy's answer; 0: 200
+	tunnels int  // the number made so far
 	crossed bytes.Buffer
 	all     sync.WaitGroup
 }
@@ -147,8 +147,8 @@ func (w *wire) carry(from, to net.Conn, back bool) {
 	}
 }
 
-// outwards are the three wards, of which mid opens no port and reaches the door through an HTTP proxy, and west through
-// a relay that it takes for the door.
+// outwards are the three wards. mid opens no port and reaches the door through an HTTP proxy. west reaches it through a
+// relay that it regards as the door.
 func outwards(t testing.TB) (s shape, proxy *wire, relay func() *wire) {
 	t.Helper()
 	s = wards(t)
@@ -164,8 +164,8 @@ func outwards(t testing.TB) (s shape, proxy *wire, relay func() *wire) {
 	return s, proxy, func() *wire { return between }
 }
 
-// A federation in which two of three hospitals open no port answers as any other: the same values, the same charges in
-// every ledger, through a proxy and through a relay, which read nothing.
+// A federation in which two of three hospitals open no port answers like any other: the same values, and the same
+// charges in every ledger, through a proxy and through a relay that cannot read anything.
 func TestOutward(t *testing.T) {
 	s, proxy, relay := outwards(t)
 	f := startFederation(t, s)
@@ -208,7 +208,7 @@ func TestOutward(t *testing.T) {
 	f.startCoordinator()
 	f.await(f.hospitals...)
 	f.anew(3, 0.1)
-	// A node that stops in good order is gone at once.
+	// A node that stops in an orderly way is gone at once.
 	if err := f.nodes["west"].stop(); err != nil {
 		t.Error(err)
 	}
@@ -218,8 +218,8 @@ func TestOutward(t *testing.T) {
 	refused(t, err, "HOSPITAL_MISSING", "west")
 }
 
-// Where every hospital dials out by WebSocket, the coordinator needs no gossip, no door of its own and no gossip key:
-// one port is open in the whole federation.
+// If every hospital connects by WebSocket, the coordinator needs no gossip, no door of its own and no gossip key. One
+// port is open in the whole federation.
 func TestOutwardAlone(t *testing.T) {
 	f := newFederation(t, wards(t))
 	text := readAll(t, f.path("coordinator.yaml"))
@@ -255,7 +255,7 @@ func TestOutwardAlone(t *testing.T) {
 	f.anew(1, 0.1)
 }
 
-// anew asks the n-th question that nobody asked before, which every hospital must answer.
+// anew asks the n-th question that nobody asked before. Every hospital must answer.
 func (f *federation) anew(n int, epsilon float64) *answer {
 	f.t.Helper()
 	a, err := f.query(request{SQL: fmt.Sprintf("SELECT COUNT(DISTINCT patient) FROM reading WHERE x > -%d", n), Epsilon: epsilon})
@@ -268,7 +268,7 @@ func (f *federation) anew(n int, epsilon float64) *answer {
 	return a
 }
 
-// listeners are the TCP ports at which a process listens, from /proc; the test is skipped elsewhere.
+// listeners are the TCP ports on which a process listens, from /proc. On other systems the test is skipped.
 func listeners(t *testing.T, pid int) (ports []string) {
 	t.Helper()
 	fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
@@ -289,7 +289,7 @@ func listeners(t *testing.T, pid int) (ports []string) {
 		}
 		for line := range strings.Lines(string(b)) {
 			field := strings.Fields(line)
-			// 0A is LISTEN; a UDP socket that is bound is 07.
+			// 0A is LISTEN; a bound UDP socket is 07.
 			if len(field) > 9 && sockets[field[9]] && (field[3] == "0A" || field[3] == "07") {
 				ports = append(ports, table+" "+field[1])
 			}
@@ -298,9 +298,9 @@ func listeners(t *testing.T, pid int) (ports []string) {
 	return ports
 }
 
-// The lines of two hospitals are cut again and again while researchers ask: every 300 ms for 30 s, or every
-// 10 s for as long as INTRAMUROS_CUTS says, such as 1h. No hospital is lost, no answer comes without its charges, and
-// when the cuts end everybody answers at once.
+// The connections of two hospitals are cut repeatedly while researchers ask: every 300 ms for 30 s, or every 10 s for
+// the time in INTRAMUROS_CUTS, such as 1h. No hospital is lost, no answer comes without its charges, and after the cuts
+// all answer at once.
 func TestOutwardCuts(t *testing.T) {
 	every, whole := 300*time.Millisecond, 30*time.Second
 	if text := os.Getenv("INTRAMUROS_CUTS"); text != "" {
@@ -315,7 +315,7 @@ func TestOutwardCuts(t *testing.T) {
 	var lost, looked, answered, uncharged, charged atomic.Int64
 	done := make(chan struct{})
 	var all sync.WaitGroup
-	all.Go(func() { // who is there
+	all.Go(func() { // asks who is present
 		for {
 			select {
 			case <-done:
@@ -385,9 +385,8 @@ func TestOutwardCuts(t *testing.T) {
 	}
 }
 
-// Bytes that vanish without a word on one hospital's line, and a machine that sleeps at another: a query does not wait
-// for them once the third has answered, they are missed within half a minute, and are back when network and machine
-// are.
+// Bytes vanish silently on one hospital's connection, and another hospital's machine sleeps. A query does not wait for
+// them once the third has answered. They are missing within half a minute, and are back when network and machine are.
 func TestOutwardSilence(t *testing.T) {
 	s, proxy, _ := outwards(t)
 	s.require = "1"
@@ -414,8 +413,8 @@ func TestOutwardSilence(t *testing.T) {
 	f.anew(2, 0.1)
 }
 
-// A proxy that makes no tunnel, and one that changes what crosses: the node says why it is not there, and comes when it
-// can. A flood of connections at the door keeps nobody out.
+// With a proxy that makes no tunnel, and one that changes bytes, the node says why it is absent, and comes when it can.
+// A flood of connections at the door keeps nobody out.
 func TestOutwardProxyAndFlood(t *testing.T) {
 	s, proxy, _ := outwards(t)
 	f := newFederation(t, s)
@@ -437,7 +436,7 @@ func TestOutwardProxyAndFlood(t *testing.T) {
 
 	flood := make(chan struct{})
 	var all sync.WaitGroup
-	for range 4 { // some say nothing, some begin a TLS that they do not end
+	for range 4 { // some send nothing, some begin a TLS handshake and never finish it
 		all.Go(func() {
 			var open []net.Conn
 			for {
@@ -475,7 +474,7 @@ func TestOutwardProxyAndFlood(t *testing.T) {
 	close(flood)
 	all.Wait()
 
-	// A stranger: TLS of nobody's certificate, and of another authority's.
+	// A stranger without a certificate, and a stranger with another authority's certificate.
 	other := f.path("other")
 	f.must("pki", "init", "--dir", other, "--federation", federationName)
 	f.must("pki", "issue", "--dir", other, "--role", "node", "--name", "mid")
@@ -505,9 +504,9 @@ func descriptors(t *testing.T, pid int) int {
 	return len(fds)
 }
 
-// A coordinator at whose door 1,000 lines of 500 hospitals wait, whose nodes say nothing on a line that is taken: a
-// query over the three that are well is answered, memory and goroutines stay bounded, and the lines come back after a
-// cut of all of them.
+// TestOutwardThousandLines parks 1,000 lines of 500 hospitals at the coordinator's door. Their nodes stay silent on a
+// line that the coordinator takes. A query over the three healthy hospitals is answered, memory and goroutines stay
+// bounded, and all lines come back after a cut.
 func TestOutwardThousandLines(t *testing.T) {
 	const crowd = 500
 	f := newFederation(t, wards(t))
@@ -545,13 +544,14 @@ func TestOutwardThousandLines(t *testing.T) {
 			t.Fatalf("%v %v", err, a)
 		}
 		t.Logf("an answer took %v, without %d hospitals", time.Since(began).Round(time.Millisecond), len(a.Hospitals.Missing))
-		if took := time.Since(began); took > time.Minute { // who waits for the silent waits for query_timeout, 5 minutes
+		// waiting for the silent nodes would take query_timeout, 5 minutes
+		if took := time.Since(began); took > time.Minute {
 			t.Errorf("an answer took %v", took)
 		}
 	}
 	between.cut()
 	f.await(silent...)
-	time.Sleep(6 * time.Second) // exchanges with every hospital, all in vain
+	time.Sleep(6 * time.Second) // the coordinator calls every hospital and gets no reply
 	after, left := f.memory()["coordinator"], goroutinesAt(t, profiles)
 	t.Logf("after a cut of all lines and three queries it has %d MB and %d goroutines", after, left)
 	if after > memory+200 || left > 10*crowd {
@@ -559,7 +559,8 @@ func TestOutwardThousandLines(t *testing.T) {
 	}
 }
 
-// park has hospitals wait at the door whose nodes hear what is said on a line that is taken, and say nothing.
+// park connects hospitals that wait at the door. Their nodes read what the coordinator sends on a line, and never
+// reply.
 func (f *federation) park(door string, names []string) {
 	f.t.Helper()
 	authority, err := pki.LoadAuthority(f.path("pki"))
@@ -598,7 +599,7 @@ func (f *federation) park(door string, names []string) {
 	}
 }
 
-// goroutinesAt is how many a daemon has.
+// goroutinesAt returns a daemon's number of goroutines.
 func goroutinesAt(t *testing.T, profiles string) int {
 	t.Helper()
 	r, err := http.Get("http://" + profiles + "/debug/pprof/goroutine?debug=1")

@@ -11,8 +11,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// The compose file is read as YAML, has every restriction that the Dockerfile's own example has, opens the ports of
-// docs/coordinator.yaml, and runs the program by a command line that it has.
+// The compose file is valid YAML, has every restriction of the Dockerfile's example, opens the ports of
+// docs/coordinator.yaml, and runs the program with an existing command line.
 func TestComposeFile(t *testing.T) {
 	read := func(path string) string {
 		t.Helper()
@@ -23,7 +23,7 @@ func TestComposeFile(t *testing.T) {
 		return string(b)
 	}
 	text := read("../packaging/compose.yaml")
-	// All keys that it has, as the Compose Specification names them: a misspelt one would be ignored or refused.
+	// All its keys, as the Compose Specification names them. A misspelled key would be ignored or refused.
 	var file struct {
 		Name     string
 		Services map[string]struct {
@@ -87,7 +87,7 @@ func TestComposeFile(t *testing.T) {
 	}
 }
 
-// The packages hold every page, and no file of packaging needs a tool for ledgers that is not the program itself.
+// The packages contain every page, and no packaging file needs a tool for ledgers other than the program itself.
 func TestPackagingFiles(t *testing.T) {
 	for _, path := range []string{"../packaging/build", "../packaging/check", "../packaging/compose.yaml", "../Dockerfile", "../packaging/debian/postinst", "../packaging/debian/prerm", "../packaging/debian/postrm"} {
 		b, err := os.ReadFile(path)

@@ -2,8 +2,8 @@ package integration
 
 import "syscall"
 
-// ownGroup keeps signals apart, and lets a daemon die with the tests, even where
-// these are killed.
+// ownGroup puts a daemon in its own process group, so that it does not receive the tests' signals. The daemon dies with
+// the tests, even if they are killed.
 func ownGroup() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }

@@ -4,5 +4,5 @@ package integration
 
 import "syscall"
 
-// ownGroup keeps signals apart.
+// ownGroup protects the daemons from the terminal's signals.
 func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

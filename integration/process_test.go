@@ -21,10 +21,10 @@ const stopTime = 25 * time.Second
 // process is a daemon, in a process group of its own.
 type process struct {
 	command *exec.Cmd
-	log     string // file, to which processes of the same name append
-	begin   int64  // where this one's part of it begins
+	log     string // a file; processes of the same name append to it
+	begin   int64  // where this process's part begins
 	ended   chan struct{}
-	err     error // of Wait; valid once ended is closed
+	err     error // of Wait; valid after ended is closed
 }
 
 func startProcess(log string, args ...string) (*process, error) {
@@ -44,7 +44,7 @@ func startProgram(program, log string, args ...string) (*process, error) {
 	p := &process{command: exec.Command(program, args...), log: log, begin: before.Size(), ended: make(chan struct{})}
 	p.command.Stdout, p.command.Stderr = f, f
 	p.command.SysProcAttr = ownGroup()
-	// Go schedules as if a daemon were alone; a machine with two hundred of them needs less.
+	// Go schedules as if a daemon were alone. A machine with two hundred of them needs less.
 	p.command.Env = append(os.Environ(), "GOMAXPROCS=2", "GORACE=halt_on_error=1")
 	if err := p.command.Start(); err != nil {
 		return nil, err
@@ -57,7 +57,7 @@ func startProgram(program, log string, args ...string) (*process, error) {
 }
 
 func (p *process) signal(s syscall.Signal) {
-	_ = syscall.Kill(-p.command.Process.Pid, s) // it may be gone
+	_ = syscall.Kill(-p.command.Process.Pid, s) // it may have ended
 }
 
 func (p *process) running() bool {
@@ -69,13 +69,13 @@ func (p *process) running() bool {
 	}
 }
 
-// kill ends it without a chance to say anything, and waits.
+// kill ends it immediately, and waits.
 func (p *process) kill() {
 	p.signal(syscall.SIGKILL)
 	<-p.ended
 }
 
-// stop asks it to end; it must, with exit code 0.
+// stop asks it to end. It must end with exit code 0.
 func (p *process) stop() error {
 	if !p.running() {
 		return fmt.Errorf("had ended before: %w", p.err)
@@ -100,7 +100,7 @@ func (p *process) tail(lines int) string {
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
-// logged waits until its log holds the text.
+// logged waits until its log contains the text.
 func (p *process) logged(text string, within time.Duration) bool {
 	for deadline := time.Now().Add(within); ; time.Sleep(50 * time.Millisecond) {
 		b, _ := os.ReadFile(p.log)
@@ -113,9 +113,8 @@ func (p *process) logged(text string, within time.Duration) bool {
 	}
 }
 
-// ports gives out ports that are free for TCP and UDP. They lie below the range
-// from which systems take ports for outgoing connections, so that no connection of a
-// daemon takes the port of one that is yet to start.
+// ports gives out ports that are free for TCP and UDP. They are below the range from which systems take ports for
+// outgoing connections, so that no daemon's connection takes the port of one that has yet to start.
 var ports = struct {
 	sync.Mutex
 	next int

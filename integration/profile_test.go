@@ -10,8 +10,8 @@ import (
 	"github.com/intramuros/intramuros/internal/synth"
 )
 
-// TestProfile takes a profile through the command, at a price at which noise vanishes: it says what SQL over the union
-// says, costs once, tells in explain, and proposes bounds where a question lacks them.
+// TestProfile takes a profile with the command, at a price at which noise vanishes. The profile agrees with SQL over
+// the union, costs once, is shown by explain, and proposes bounds if a question lacks them.
 func TestProfile(t *testing.T) {
 	all := t.TempDir()
 	if err := synth.Measurements(t.Context(), all, 1, 20_000, 400, 50); err != nil {
@@ -56,7 +56,7 @@ func TestProfile(t *testing.T) {
 		t.Errorf("the same again says %s, and leaves %v of %v", again, f.remaining(), left)
 	}
 
-	// After a restart it is known as before.
+	// After a restart it is still known.
 	if err := f.coordinator.stop(); err != nil {
 		t.Fatal(err)
 	}

@@ -15,9 +15,9 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// TestExactness: without noise, and with limits too wide to bite, every aggregate of a federation is what SQL written
-// by hand says of one database over the union: sums and what is made of them to the steps of their grids, what is read
-// of trees to the width of a bucket.
+// TestExactness checks that, without noise and with limits that nobody reaches, every aggregate of a federation is what
+// handwritten SQL gives for one database over the union. Sums and numbers computed from them agree up to the steps of
+// their grids, and numbers read from trees up to the width of a bucket.
 func TestExactness(t *testing.T) {
 	c, seed := theCatalog(t), newSeed(t)
 	defer func() {
@@ -33,9 +33,9 @@ func TestExactness(t *testing.T) {
 		w := newWorld(rand.New(rand.NewPCG(seed, uint64(i))), false)
 		engines, union := w.open(t, c), w.union(t)
 		for _, x := range []struct {
-			ours, theirs string // theirs: one or two numbers, between which ours lies
+			ours, theirs string // theirs: one or two numbers, and ours must lie between them
 			tolerance    float64
-			spread       string // at least 1, else the aggregate is of numbers that are all alike
+			spread       string // at least 1, else all numbers are equal
 		}{
 			{ours: "COUNT(*)", theirs: "count(*)"},
 			{ours: "COUNT(s.days)", theirs: "count(s.days)"},
@@ -45,7 +45,7 @@ func TestExactness(t *testing.T) {
 			{ours: "AVG(DISTINCT s.days - 5)", theirs: "avg(DISTINCT s.days - 5)"},
 			{ours: "COUNT(DISTINCT CASE WHEN s.days > 5 THEN p.sex END)", theirs: "count(DISTINCT p.sex) FILTER (WHERE s.days > 5 AND p.sex <> 'x')"},
 			{ours: "SUM(s.days)", theirs: "coalesce(sum(s.days), 0)"},
-			{ours: "SUM(p.born / 7)", theirs: "coalesce(sum(trunc(p.born / 7)), 0)"}, // of integers, as PostgreSQL divides
+			{ours: "SUM(p.born / 7)", theirs: "coalesce(sum(trunc(p.born / 7)), 0)"}, // of integers, divided as in PostgreSQL
 			{ours: "SUM((p.born - 1970) / 7)", theirs: "coalesce(sum(trunc((p.born - 1970) / 7)), 0)"},
 			{ours: "SUM(p.born / 7.0)", theirs: "coalesce(sum(p.born / 7.0), 0)", tolerance: 0.01},
 			{ours: "AVG(s.days)", theirs: "avg(s.days)"},
@@ -100,7 +100,7 @@ func TestExactness(t *testing.T) {
 					}
 					r, ok := theirs[name]
 					if !ok || !r.low.Valid || r.n < 2 || r.spread < 1 || e.Value.IsNull() {
-						continue // nothing to compare with, or a quotient of nothing
+						continue // nothing to compare with, or a division by nothing
 					}
 					compared[x.ours]++
 					slack := x.tolerance + 1e-4*(1+math.Abs(r.low.Float64))*math.Min(1, x.tolerance*1e9) + 1e-5*math.Abs(r.low.Float64)
@@ -119,7 +119,7 @@ func TestExactness(t *testing.T) {
 	}
 }
 
-// quantiles are the two values between which the quantile is, however it is defined.
+// quantiles are the two values between which the quantile is, in every definition.
 func quantiles(x string, q float64) string {
 	at := func(place string) string {
 		return fmt.Sprintf("list_sort(list(%[1]s) FILTER (WHERE %[1]s IS NOT NULL))[greatest(1, least(count(%[1]s), %[2]s))::BIGINT]", x, place)
@@ -127,7 +127,7 @@ func quantiles(x string, q float64) string {
 	return at(fmt.Sprintf("ceil(%v * count(%s))", q, x)) + ";" + at(fmt.Sprintf("floor(%v * count(%s)) + 1", q, x))
 }
 
-// bucket is the width of the coarsest buckets that the plan reads, 0 without.
+// bucket is the width of the coarsest buckets that the plan reads; 0 if there are none.
 func bucket(p *planner.Plan) float64 {
 	width := 0.0
 	for _, partial := range p.Fragment.Partials {

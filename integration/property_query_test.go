@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// inquiry is a random query of the supported SQL, in parts that can be left out one by one.
+// inquiry is a random query of the supported SQL, in parts that can be removed one by one.
 type inquiry struct {
 	with, from, where string
 	keys, items       []string
@@ -23,7 +23,7 @@ func (q inquiry) String() string {
 	return s
 }
 
-// source is something to ask of: tables, numbers and keys that they have, and conditions on them.
+// source is something to ask about: tables, their numbers and keys, and conditions on them.
 type source struct {
 	with, from string
 	numbers    []string
@@ -48,13 +48,13 @@ var sources = []source{
 		"EXISTS (SELECT 1 FROM stay s WHERE s.id = p.id AND s.unit = 'b')", "NOT EXISTS (SELECT 1 FROM stay s WHERE s.id = p.id AND s.days >= 7)",
 		"p.place IN (SELECT c.place FROM place c WHERE c.region = 'north')",
 	}},
-	// Derived tables: a row a patient, or several.
+	// Derived tables: one row for each patient, or several.
 	{from: "(SELECT s.id AS id, COUNT(*) AS n, MAX(s.days) AS longest, SUM(s.days) AS total, MIN(s.began) AS first FROM stay s GROUP BY s.id) d", numbers: []string{"CLAMP(d.n, 0, 5)", "d.longest", "CLAMP(d.total, 0, 100)"}, keys: []string{"d.longest", "YEAR(d.first)", "CASE WHEN d.n > 2 THEN 'many' ELSE 'few' END"}},
 	{from: "person p LEFT JOIN (SELECT s.id AS id, s.unit AS unit, COUNT(*) AS n FROM stay s GROUP BY s.id, s.unit) d ON d.id = p.id", numbers: []string{"CLAMP(d.n, 0, 5)", "p.born"}, keys: []string{"d.unit", "p.sex"}},
 	{with: "WITH long AS (SELECT s.id AS id, s.days AS days, s.unit AS unit FROM stay s WHERE s.days > 5) ", from: "long l", numbers: []string{"l.days"}, keys: []string{"l.unit"}},
 	{from: "(SELECT s.id AS id, s.days AS days, ROW_NUMBER() OVER (PARTITION BY s.id ORDER BY s.began) AS place, LAG(s.days) OVER (PARTITION BY s.id ORDER BY s.began) AS before FROM stay s) d", numbers: []string{"d.days", "d.days - d.before"}, keys: []string{"CASE WHEN d.place = 1 THEN 'first' ELSE 'later' END"}, conditions: []string{"d.place <= 2"}},
 	{from: "(SELECT p.id AS id, p.born AS x FROM person p UNION ALL SELECT s.id AS id, s.days AS x FROM stay s) u", numbers: []string{"CLAMP(u.x, 0, 100)"}, keys: []string{"u.x > 50"}},
-	// Rows that the query brings along: with a key, with none, with NULLs.
+	// Rows that the query itself contains: with a key, without one, with NULLs.
 	{from: "person p JOIN (VALUES ('f', 1, 'one'), ('m', 2, 'two')) v (sex, k, label) ON v.sex = p.sex", numbers: []string{"v.k", "p.born + v.k"}, keys: []string{"v.label", "p.place", "v.k"}},
 	{from: "person p JOIN (VALUES ('f', 1, 'one'), ('m', 2, 'two'), ('m', 30, 'two')) v (sex, k, label) ON v.sex = p.sex", numbers: []string{"v.k", "p.born + v.k"}, keys: []string{"v.label", "v.k"}},
 	{from: "stay s LEFT JOIN (VALUES ('a', 1.5, 'x'), ('b', NULL, 'y'), (NULL, 3, NULL)) v (unit, w, label) ON v.unit = s.unit", numbers: []string{"v.w", "s.days * v.w", "COALESCE(v.w, 9)"}, keys: []string{"v.label", "v.unit", "v.w"}},
@@ -62,7 +62,7 @@ var sources = []source{
 	{from: "(SELECT DISTINCT s.id AS id, s.unit AS unit FROM stay s) d", numbers: []string{"LENGTH(d.unit)"}, keys: []string{"d.unit"}},
 }
 
-// ask writes a random query; a light one joins no rows of a patient with each other.
+// ask writes a random query. A light one joins no rows of a patient with each other.
 func ask(r *rand.Rand, light bool) inquiry {
 	s := sources[r.IntN(len(sources))]
 	for light && (s.heavy || strings.Contains(s.from, "(")) {

@@ -13,21 +13,21 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// The reference: what the nodes compute and the coordinator adds up, as the doc.go of internal/fragment defines it,
-// without any SQL. It is slow, and has nothing in common with the engines but fragment.Evaluate.
+// The reference computes what the nodes compute and the coordinator adds up, by the definition in doc.go of
+// internal/fragment, without SQL. It is slow, and shares only fragment.Evaluate with the engines.
 
-// defect is a mistake that a node or the coordinator could make, to see that the properties notice.
+// defect is a mistake that a node or the coordinator could make, to check that the properties notice it.
 type defect int
 
 const (
 	sound       defect = iota
-	unclamped          // sums without their bounds, where a patient has one row
+	unclamped          // sums without their bounds, if a patient has one row
 	unclipped          // nobody is clipped
 	apart              // each group of a patient is clipped by itself
 	looseSums          // sums are not scaled with the rest
-	unmeasured         // the norm is that of what counts, without sums
-	present            // groups of a patient who is hardly in them appear
-	floatingSum        // a sum in floating point, whose order depends on who else is there
+	unmeasured         // the norm is that of counts, without sums
+	present            // groups appear by patients who are hardly in them
+	floatingSum        // a floating-point sum whose order depends on the other patients
 )
 
 // vectors computes the exact vector of each group, over all hospitals.
@@ -65,7 +65,7 @@ type contribution struct {
 
 func partials(p *planner.Plan, c *catalog.Catalog, w *world, hospital string, d defect) []*contribution {
 	f := p.Fragment
-	// One row a row that counts: the patient, the keys, each partial's argument.
+	// It reads one row for each row that counts: the patient, the keys, each partial's argument.
 	read := &fragment.Query{Relations: f.Relations, Filter: f.Filter}
 	add := func(e *expr.Expr) {
 		read.Columns = append(read.Columns, fragment.Output{Name: fmt.Sprint(len(read.Columns)), Expr: e})
@@ -183,9 +183,9 @@ func appear(p *planner.Plan, all []*contribution) {
 	}
 }
 
-// sums are what a patient's rows in one group add up to in a partial aggregate.
+// sums adds up a patient's rows in one group for a partial aggregate.
 func sums(p fragment.Partial, rows [][]value.Value, column int, d defect) []*big.Int {
-	if p.Kind == fragment.PartialBeyond { // of the same rows
+	if p.Kind == fragment.PartialBeyond { // over the same rows
 		p.Kind = p.Of
 	}
 	sums := make([]*big.Int, p.Width())
@@ -205,7 +205,7 @@ func sums(p fragment.Partial, rows [][]value.Value, column int, d defect) []*big
 			if d != unclamped {
 				x = math.Max(float64(p.Grid.Lower), math.Min(float64(p.Grid.Upper), x))
 			} else {
-				x = math.Max(-1e15, math.Min(1e15, 8*x)) // as if the catalog's bounds were wrong, too
+				x = math.Max(-1e15, math.Min(1e15, 8*x)) // as if the catalog's bounds were wrong too
 			}
 			sums[0].Add(sums[0], big.NewInt(int64(x)-p.Grid.Center))
 		case p.Buckets != nil:
@@ -222,9 +222,9 @@ func sums(p fragment.Partial, rows [][]value.Value, column int, d defect) []*big
 	return sums
 }
 
-// addFloating adds each sum in floating point over the patients of a group, in an order that depends on how many they
-// are, and leaves the whole with the first. It has 8 binary digits (bfloat16), so that what it rounds away stands out
-// in worlds of a few patients, who seldom reach the norm's limit to the last unit.
+// addFloating adds each sum in floating point over the patients of a group, in an order that depends on their number,
+// and gives all of it to the first. It has 8 binary digits (bfloat16), so that rounding is visible in worlds of a few
+// patients, who seldom reach the norm's limit exactly.
 func addFloating(f *fragment.Fragment, all []*contribution) {
 	groups := map[string][]*contribution{}
 	for _, g := range all {
@@ -251,7 +251,7 @@ func addFloating(f *fragment.Fragment, all []*contribution) {
 	}
 }
 
-// coordinates is the vector that would be released of one group.
+// coordinates is the vector that would be released for one group.
 func coordinates(p *planner.Plan, partials []int64) []int64 {
 	var all []int64
 	for i, partial := range p.Fragment.Partials {

@@ -30,9 +30,9 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// The properties on which privacy rests, over random data, queries and patients, without noise: many by the reference,
-// in this process, and a sample by the real engine, of which the reference must give the same. The unnoised path is in
-// these files: it exists in no binary.
+// The properties that privacy relies on, over random data, queries and patients, without noise. Many cases run on the
+// reference in this process, and a sample on the real engine, which must give the same. The path without noise exists
+// only in these files, in no program.
 
 // triple is a case of the sensitivity property: data, a query, and the patient to leave out.
 type triple struct {
@@ -50,7 +50,7 @@ func newTriple(seed, number uint64) triple {
 	return triple{w, ask(r, large), r.IntN(w.patients), r.IntN(4), r.IntN(5), r.IntN(4)}
 }
 
-// plans are the releases of the query; none where it is refused.
+// plans are the releases of the query; none if it is refused.
 func (c triple) plans(catalog *catalog.Catalog) []*planner.Plan {
 	q := planner.Query{SQL: c.question.String(), Ask: planner.Ask{Epsilon: 1, Delta: 1e-6, MaxGroups: c.maxGroups, MaxRows: c.maxRows}}
 	fed := planner.Federation{Catalog: catalog, Hospitals: c.world.hospitals, Accounting: dp.ZCDP}
@@ -58,7 +58,7 @@ func (c triple) plans(catalog *catalog.Catalog) []*planner.Plan {
 	if err != nil {
 		return nil
 	}
-	if c.weights == 0 { // a third weighs a column
+	if c.weights == 0 { // one in three weighs a column
 		for _, column := range p.Columns {
 			if column.Noisy {
 				q.Weights = map[string]int{column.Name: 5}
@@ -71,8 +71,8 @@ func (c triple) plans(catalog *catalog.Catalog) []*planner.Plan {
 	return p.Releases
 }
 
-// excess tells by what the exact vectors with and without the patient differ too much: "" if they do not. answered is
-// whether the query was.
+// excess says how the exact vectors with and without the patient differ too much; "" if they do not. answered reports
+// whether the query was answered.
 func (c triple) excess(catalog *catalog.Catalog, d defect, altered func(*planner.Plan)) (excess string, answered bool) {
 	plans := c.plans(catalog)
 	fewer := c.world.without(c.patient)
@@ -87,7 +87,7 @@ func (c triple) excess(catalog *catalog.Catalog, d defect, altered func(*planner
 	return "", len(plans) > 0
 }
 
-// shrink leaves out of the data and the query what can go while the case still fails.
+// shrink removes parts of the data and the query as long as the case still fails.
 func (c triple) shrink(fails func(triple) bool) triple {
 	for again := true; again; {
 		again = false
@@ -136,7 +136,7 @@ func (c triple) shrink(fails func(triple) bool) triple {
 	return c
 }
 
-// triples is how many cases are tried: in all tests, or as INTRAMUROS_TRIPLES says (make test-nightly).
+// triples is the number of cases: that of all tests, or INTRAMUROS_TRIPLES (make test-nightly).
 func triples(t *testing.T) int {
 	t.Helper()
 	text := os.Getenv("INTRAMUROS_TRIPLES")
@@ -150,7 +150,7 @@ func triples(t *testing.T) int {
 	return n
 }
 
-// newSeed is INTRAMUROS_SEED, or a random one.
+// newSeed is INTRAMUROS_SEED, or random.
 func newSeed(t *testing.T) uint64 {
 	t.Helper()
 	text := os.Getenv("INTRAMUROS_SEED")
@@ -164,7 +164,7 @@ func newSeed(t *testing.T) uint64 {
 	return seed
 }
 
-// search tries cases until n were answered, in parallel, and returns the first that fails by its number, if any.
+// search tries cases in parallel until n were answered. It returns the first failing one by its number, if any.
 func search(n int, seed uint64, fails func(triple) (failed, answered bool)) (found *triple, tried int) {
 	var next, answered atomic.Int64
 	var mu sync.Mutex
@@ -197,8 +197,8 @@ func search(n int, seed uint64, fails func(triple) (failed, answered bool)) (fou
 	return found, int(answered.Load())
 }
 
-// TestSensitivity: leaving out one patient changes the exact vector by no more than the plan declares, in its norm,
-// weights counted.
+// TestSensitivity checks that leaving out one patient changes the exact vector by no more than the plan declares, in
+// its norm, with weights.
 func TestSensitivity(t *testing.T) {
 	c, seed, n := theCatalog(t), newSeed(t), triples(t)
 	found, tried := search(n, seed, func(x triple) (failed, answered bool) {
@@ -217,7 +217,7 @@ func TestSensitivity(t *testing.T) {
 }
 
 // TestSensitivityCatchesDefects puts one mistake into the nodes or the plan, and expects the property to fail within
-// 10,000 cases; most fail at once.
+// 10,000 cases. Most fail at once.
 func TestSensitivityCatchesDefects(t *testing.T) {
 	c := theCatalog(t)
 	for _, d := range []struct {
@@ -270,7 +270,7 @@ func TestSensitivityCatchesDefects(t *testing.T) {
 	}
 }
 
-// exceeds compares the vectors with and without a patient with what the plan says.
+// exceeds compares the vectors with and without a patient with what the plan declares.
 func exceeds(p *planner.Plan, with, without map[string]planner.Cell) string {
 	keys := map[string]bool{}
 	for k := range with {
@@ -311,7 +311,7 @@ type runner interface {
 	Look(ctx context.Context, r *fragment.Reading, take func(row []value.Value) error) error
 }
 
-// exact runs a plan at every hospital and adds up, by key.
+// exact runs a plan at every hospital and adds up by key.
 func exact[E runner](t *testing.T, p *planner.Plan, engines []E) map[string]planner.Cell {
 	t.Helper()
 	cells := map[string]planner.Cell{}
@@ -325,7 +325,8 @@ func exact[E runner](t *testing.T, p *planner.Plan, engines []E) map[string]plan
 				k := fmt.Sprintf("%q", keys)
 				c, ok := cells[k]
 				if !ok {
-					c = planner.Cell{Keys: slices.Clone(keys), Noisy: make([]int64, len(partials))} // for now those of the nodes
+					// for now the nodes' partial aggregates
+					c = planner.Cell{Keys: slices.Clone(keys), Noisy: make([]int64, len(partials))}
 					cells[k] = c
 				}
 				for i, x := range partials {
@@ -345,8 +346,8 @@ func exact[E runner](t *testing.T, p *planner.Plan, engines []E) map[string]plan
 	return cells
 }
 
-// TestEngineEqualsReference: on a sample of the cases, the real engine computes the same vectors as the reference, and
-// keeps to the declared sensitivity.
+// TestEngineEqualsReference checks on a sample of the cases that the real engine computes the same vectors as the
+// reference, and keeps to the declared sensitivity.
 func TestEngineEqualsReference(t *testing.T) {
 	c, seed := theCatalog(t), newSeed(t)
 	defer func() {
@@ -381,7 +382,7 @@ func TestEngineEqualsReference(t *testing.T) {
 	}
 }
 
-// same compares vectors; a group of zeros is as good as none.
+// same compares vectors. A group of zeros equals a missing group.
 func same(a, b map[string]planner.Cell) bool {
 	for _, pair := range [][2]map[string]planner.Cell{{a, b}, {b, a}} {
 		for k, c := range pair[0] {
@@ -407,8 +408,8 @@ func cellsOf(m map[string]planner.Cell) string {
 	return b.String()
 }
 
-// TestFederationEqualsUnion: with limits too wide to bite, any split of the rows
-// over hospitals gives what one DuckDB says of the same SQL over the union.
+// TestFederationEqualsUnion checks that with limits that nobody reaches, any distribution of the rows over hospitals
+// gives what one DuckDB gives for the same SQL over the union.
 func TestFederationEqualsUnion(t *testing.T) {
 	c, seed := theCatalog(t), newSeed(t)
 	defer func() {
@@ -424,7 +425,7 @@ func TestFederationEqualsUnion(t *testing.T) {
 		for range 50 {
 			text := ask(r, false).String()
 			if withoutUnion.MatchString(text) {
-				continue // the union has none, or means something else by them; see TestExactness
+				continue // the union has no such function, or another meaning of it; see TestExactness
 			}
 			p, err := planner.Build(planner.Query{SQL: text, Ask: planner.Ask{Epsilon: 9e9, Delta: 1e-6, MaxGroups: 500, MaxRows: 200}},
 				planner.Federation{Catalog: c, Hospitals: w.hospitals, Accounting: dp.Pure})
@@ -440,9 +441,8 @@ func TestFederationEqualsUnion(t *testing.T) {
 	}
 }
 
-// union opens one DuckDB over all hospitals' rows. Its columns are read as the
-// catalog says: bounded ones clamped, NaN and the infinities as NULL or a bound.
-// Patients carry their hospital, as the federation counts them at each.
+// union opens one DuckDB over all hospitals' rows. Its columns are read as the catalog says: clamped to bounds, with
+// NaN and infinities as NULL or a bound. Patients include their hospital, because the federation counts them at each.
 func (w *world) union(t *testing.T) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("duckdb", "?integer_division=true")
@@ -474,7 +474,7 @@ func (w *world) union(t *testing.T) *sql.DB {
 	return db
 }
 
-// inDuckDB spells a query so that plain DuckDB gives NULL where Intramuros does.
+// inDuckDB writes a query so that plain DuckDB gives NULL where Intramuros does.
 func inDuckDB(text string) string {
 	alias := regexp.MustCompile(`FROM \w+ (\w)`).FindStringSubmatch(text)[1]
 	return strings.NewReplacer(
@@ -485,12 +485,12 @@ func inDuckDB(text string) string {
 
 func compareUnion(t *testing.T, p *planner.Plan, text string, cells map[string]planner.Cell, union *sql.DB) {
 	t.Helper()
-	answer, err := p.Finish(slices.Collect(maps.Values(cells)), 0.95) // exact partials in place of noisy ones
+	answer, err := p.Finish(slices.Collect(maps.Values(cells)), 0.95) // exact partials instead of noisy ones
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := plainRows(t, p, inDuckDB(text), union)
-	step := 0.0 // of the coarsest grid: what rounding to it may cost a sum of up to 200 rows is below 100 steps
+	step := 0.0 // of the coarsest grid: rounding to it changes a sum of up to 200 rows by less than 100 steps
 	for _, partial := range p.Fragment.Partials {
 		if partial.Grid != nil && partial.Grid.Shift != 0 { // whole numbers are exact
 			step = math.Max(step, partial.Grid.Number(1))
@@ -521,7 +521,7 @@ func compareUnion(t *testing.T, p *planner.Plan, text string, cells map[string]p
 		}
 	}
 	for key := range want {
-		if !strings.Contains("|"+key, "|x|") { // the sex that no catalog declares: its rows are left out
+		if !strings.Contains("|"+key, "|x|") { // the sex outside the domain: its rows are left out
 			t.Errorf("%s\ngroup %s is in the union only", text, key)
 		}
 	}

@@ -49,7 +49,7 @@ func theCatalog(t testing.TB) *catalog.Catalog {
 	return c
 }
 
-// datum is what a database holds, written as SQL: more than a value may be.
+// datum is what a database holds, written as SQL. It may be more than a value of the catalog.
 type datum string
 
 // world is random data: the rows of each table at each hospital.
@@ -57,10 +57,10 @@ type world struct {
 	*rand.Rand
 	hospitals []string
 	patients  int
-	data      map[string]map[string][][]datum // by hospital, by table
+	data      map[string]map[string][][]datum // by hospital and table
 }
 
-// of is a table's columns, as a database declares them.
+// declared are a table's columns as a database declares them.
 var declared = map[string]string{
 	"person": "id INTEGER, sex VARCHAR, born INTEGER, place INTEGER",
 	"stay":   "stay BIGINT, id INTEGER, unit VARCHAR, days INTEGER, began DATE",
@@ -68,14 +68,13 @@ var declared = map[string]string{
 	"place":  "place INTEGER, region VARCHAR",
 }
 
-// newWorld makes data. Every value that is odd in any way is likely. A large world has a patient of
-// 10,000 rows.
+// newWorld makes data in which odd values are likely. A large world has a patient with 10,000 rows.
 func newWorld(r *rand.Rand, large bool) *world {
 	w := &world{Rand: r, patients: 2 + r.IntN(12), data: map[string]map[string][][]datum{}}
 	for i := range 1 + r.IntN(4) {
 		w.hospitals = append(w.hospitals, "h"+strconv.Itoa(i))
 	}
-	seats := map[int]int{} // at how many hospitals a patient is: at most max_sites
+	seats := map[int]int{} // the number of hospitals of each patient: at most max_sites
 	stay := 0
 	for h, name := range w.hospitals {
 		tables := map[string][][]datum{"person": {}, "stay": {}, "vital": {}, "place": {{"1", "'north'"}, {"2", "'south'"}}}
@@ -118,7 +117,7 @@ func number64(i int) datum { return datum(strconv.Itoa(i)) }
 
 func (w *world) pick(of ...datum) datum { return of[w.IntN(len(of))] }
 
-// filter copies the data with the rows that keep wants.
+// filter copies the data with the rows that keep accepts.
 func (w *world) filter(keep func(hospital, table string, row int) bool) *world {
 	o := *w
 	o.data = map[string]map[string][][]datum{}
@@ -157,7 +156,7 @@ func (w *world) without(patient int) *world {
 	})
 }
 
-// rows gives a table's rows as the catalog reads them: outliers as the nearest bound, NaN as NULL.
+// rows returns a table's rows as the catalog reads them: outliers as the nearest bound, NaN as NULL.
 func (w *world) rows(c *catalog.Catalog, hospital, table string) fragment.Rows {
 	t, _ := c.Table(table)
 	var out fragment.Rows
@@ -198,7 +197,7 @@ func read(c *catalog.Column, d datum) value.Value {
 		text = text[1 : len(text)-1]
 	}
 	if v, err = value.Parse(c.Type, text); err != nil {
-		panic(err) // of the generator's own
+		panic(err) // a mistake of the generator
 	}
 	if c.Lower.Valid() {
 		if value.Compare(v, c.Lower) < 0 {
@@ -211,7 +210,7 @@ func read(c *catalog.Column, d datum) value.Value {
 	return v
 }
 
-// write puts the data into Parquet files, a folder a hospital.
+// write writes the data into Parquet files, one folder for each hospital.
 func (w *world) write(t testing.TB) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -264,7 +263,7 @@ func (w *world) open(t testing.TB, c *catalog.Catalog) []*duckdb.Engine {
 	return engines
 }
 
-// String tells the data, as it would be typed into a database.
+// String shows the data as one would type them into a database.
 func (w *world) String() string {
 	var b strings.Builder
 	for _, h := range w.hospitals {

@@ -20,8 +20,8 @@ tables:
   own: {public: true, columns: {what: {type: text}}}
 `
 
-// publicFederation starts hospitals with the same public tables, but that those of `other` hold another name, and those
-// of without no terms.
+// publicFederation starts hospitals with the same public tables, except that those in other have another name in them,
+// and those in without have no terms.
 func publicFederation(t *testing.T, hospitals, other, without []string, adjust func(f *federation)) *federation {
 	t.Helper()
 	o, dir := newOracle(t), t.TempDir()
@@ -67,7 +67,7 @@ func publicTables(o *oracle, folder, own, third string) {
 	o.do("COPY (SELECT '" + own + "' AS what) TO '" + folder + "/own.parquet'")
 }
 
-// publicRows writes the values of rows, a line each.
+// publicRows writes the values of rows, one line for each.
 func publicRows(a *answer) string {
 	var b strings.Builder
 	for _, row := range a.Rows {
@@ -82,10 +82,11 @@ func publicRows(a *answer) string {
 	return b.String()
 }
 
-// publicQuestions are questions of public tables alone, and their answers.
+// publicQuestions are questions about public tables only, and their answers.
 var publicQuestions = []struct{ sql, want string }{
 	{"SELECT * FROM term WHERE code IN (1, 2) ORDER BY code", "1 | Asthma | lung | 1990-02-28 | 0.5\n2 | gout | <nil> | <nil> | -0.25\n"},
-	{"SELECT name FROM term ORDER BY chapter DESC, name LIMIT 2 OFFSET 1", "É \"q\"\nAsthma\n"}, // NULL comes first, and Asthma before carcinoma
+	// NULL comes first, and Asthma before carcinoma
+	{"SELECT name FROM term ORDER BY chapter DESC, name LIMIT 2 OFFSET 1", "É \"q\"\nAsthma\n"},
 	{"SELECT chapter, COUNT(*) AS n, MIN(since), MAX(weight) FROM term GROUP BY chapter HAVING COUNT(*) > 1", "lung | 2 | 1990-02-28 | 0.5\n"},
 	{"SELECT DISTINCT chapter FROM term ORDER BY 1", "lung\nskin\n<nil>\n"},
 	{"SELECT COUNT(*) FROM term WHERE name LIKE '%a%' AND code < 3", "1\n"},
@@ -97,8 +98,8 @@ var publicQuestions = []struct{ sql, want string }{
 	{"SELECT name FROM term WHERE code = 99", ""},
 }
 
-// TestPublicTables: a question of public tables alone is answered as one database answers it, at no price, from what
-// most hospitals hold; one whose copy differs is named.
+// TestPublicTables checks that a question about public tables is answered like one database answers it, at no price,
+// from what most hospitals hold. A hospital whose copy differs is named.
 func TestPublicTables(t *testing.T) {
 	f := publicFederation(t, []string{"a", "b", "c", "d"}, []string{"b"}, []string{"d"}, nil)
 	before := f.remaining()
@@ -134,7 +135,7 @@ func TestPublicTables(t *testing.T) {
 		t.Errorf("%v, %v", a, err)
 	}
 
-	// Joined with what is released.
+	// Joined with released rows.
 	for _, q := range publicQuestions2 {
 		a, err := f.query(request{SQL: q.sql, Epsilon: exactEpsilon})
 		if err != nil || publicRows(a) != q.want {
@@ -169,8 +170,8 @@ var publicQuestions2 = []struct{ sql, want string }{
 	{"SELECT r.n FROM (SELECT code, COUNT(*) AS n FROM visit GROUP BY code) r WHERE r.code IN (SELECT code FROM term WHERE name = 'gout')", "400\n"},
 }
 
-// TestPublicCopy: with a copy of its own, the coordinator asks no hospital, and it reads nothing but what the catalog
-// calls public.
+// TestPublicCopy checks that with its own copy, the coordinator asks no hospital and reads only what the catalog calls
+// public.
 func TestPublicCopy(t *testing.T) {
 	dir := t.TempDir()
 	publicTables(newOracle(t), dir, "hub", "carcinoma")
@@ -198,8 +199,8 @@ func TestPublicCopy(t *testing.T) {
 	}
 }
 
-// TestPublicRefused: a hospital that lets no rows of public tables leave is asked in vain, and one alone is no majority
-// of two.
+// TestPublicRefused checks that a hospital which releases no rows of public tables does not answer, and that one
+// hospital alone is no majority of two.
 func TestPublicRefused(t *testing.T) {
 	f := publicFederation(t, []string{"a", "b"}, []string{"b"}, nil, nil)
 	if _, err := f.query(request{SQL: "SELECT name FROM term WHERE code = 3"}); err == nil || !strings.Contains(err.Error(), "PUBLIC_DIFFERS") {
@@ -211,7 +212,8 @@ func TestPublicRefused(t *testing.T) {
 	f.killNode("b")
 	f.awaitPresence(false, "b")
 	begun := time.Now()
-	if _, err := f.query(request{SQL: "SELECT name FROM term WHERE code = 3"}); err != nil { // of those that are there
+	// only the hospitals that are present count
+	if _, err := f.query(request{SQL: "SELECT name FROM term WHERE code = 3"}); err != nil {
 		t.Error(err, time.Since(begun))
 	}
 }

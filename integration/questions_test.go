@@ -24,7 +24,7 @@ type question struct {
 	within   float64
 }
 
-// readQuestions reads a file, and has the oracle prepare each answer's query.
+// readQuestions reads a file, and makes the oracle prepare each answer's query.
 func readQuestions(t *testing.T, path string, o *oracle) []question {
 	t.Helper()
 	var all []question
@@ -77,9 +77,8 @@ type pair struct {
 	whole         bool
 }
 
-// compare pairs the numbers of an answer with the exact ones, group by group. A
-// group that the oracle does not have is empty: its counts and whole sums are 0, and
-// its other numbers mean nothing.
+// compare pairs the numbers of an answer with the exact ones, group by group. A group that the oracle does not have is
+// empty: its counts and whole sums are 0, and its other numbers mean nothing.
 func (q question) compare(a *answer, exact [][]any) ([]pair, error) {
 	wanted := map[string][]any{}
 	order := []string{}
@@ -133,8 +132,7 @@ func (q question) group(a *answer, value func(int) any) string {
 	return strings.Join(keys, ", ")
 }
 
-// testExact asks every question at an epsilon at which noise vanishes: the answers
-// are the exact ones, after rounding.
+// testExact asks every question at an epsilon at which noise vanishes. After rounding, the answers are the exact ones.
 func testExact(t *testing.T, f *federation, o *oracle, questions []question) {
 	for _, q := range questions {
 		t.Run("exact/"+q.name, func(t *testing.T) {
@@ -168,17 +166,15 @@ func testExact(t *testing.T, f *federation, o *oracle, questions []question) {
 	}
 }
 
-// falseAlarm is how often a test of intervals may fail where nothing is wrong.
+// falseAlarm is how often a test of intervals may fail without a fault.
 const falseAlarm = 1e-7
 
-// testIntervals asks every question again and again at a moderate epsilon, a
-// different one each time, so that none is answered from the store: the exact
-// number must lie within the interval as often as is stated.
+// testIntervals asks every question repeatedly at a moderate epsilon, a different one each time, so that no answer is
+// stored. The exact number must be within the interval as often as stated.
 //
-// The noise on the cells of a run is independent between groups, and between runs,
-// but not between the columns of one group. So a column is tested on its own, and
-// the false alarm is divided among the columns; all columns together are tested on one
-// of each group, in turn.
+// Noise on the cells of a run is independent between groups and between runs, but not between the columns of one group.
+// So a column is tested separately, and the false alarm is divided among the columns. All columns together are tested
+// with one column for each group, in turn.
 func testIntervals(t *testing.T, f *federation, o *oracle, questions []question, runs int) {
 	type tally struct{ missed, of int }
 	columns := map[string]*tally{}
@@ -232,15 +228,15 @@ func testIntervals(t *testing.T, f *federation, o *oracle, questions []question,
 	if p := binomialTail(all.missed, all.of, stated); p < falseAlarm/2 {
 		t.Errorf("all columns: %d of %d intervals miss the exact number (p = %.2g)", all.missed, all.of, p)
 	}
-	// Not a test of the noise, which package dp has; it tells whether there is any.
+	// This does not test the noise, which package dp does. It shows whether there is any.
 	if 2*unnoised.missed > unnoised.of {
 		t.Errorf("%d of %d numbers are exact; is there noise?", unnoised.missed, unnoised.of)
 	}
 	t.Logf("%d of %d intervals (%.1f %%) miss the exact number, over %d columns", all.missed, all.of, 100*float64(all.missed)/float64(all.of), len(columns))
 }
 
-// askAgain asks a question that often, four at a time, one where the federation is
-// large: all its nodes share this machine.
+// askAgain asks a question that many times, four at once, or one at once if the federation is large, because all its
+// nodes share this machine.
 func askAgain(t *testing.T, f *federation, q question, runs int) []*answer {
 	t.Helper()
 	answers, errs := make([]*answer, runs), make([]error, runs)
@@ -251,7 +247,7 @@ func askAgain(t *testing.T, f *federation, q question, runs int) []*answer {
 		wait.Go(func() {
 			defer func() { <-slots }()
 			r := q.request
-			// Noise of a few rows, however many one patient has.
+			// Noise of a few rows, however many rows one patient has.
 			r.Epsilon = math.Max(1, float64(r.MaxRows)/5) * (1 + 1e-6*float64(i))
 			answers[i], errs[i] = f.query(r)
 			if errs[i] == nil && answers[i].Stored {
@@ -266,9 +262,8 @@ func askAgain(t *testing.T, f *federation, q question, runs int) []*answer {
 	return answers
 }
 
-// within reports whether the exact number is in the stated interval. An end that is
-// not given is infinite. The slack covers the grid on which numbers that are
-// not whole were added up.
+// within reports whether the exact number is in the stated interval. A missing end is infinite. The slack is for the
+// grid on which fractional numbers were added up.
 func (p pair) within() bool {
 	slack := 1e-6 * math.Max(1, math.Abs(p.exact))
 	low, lowOK := p.cell.Low.(float64)

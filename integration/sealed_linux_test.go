@@ -40,8 +40,8 @@ const (
 	masked         // and masks
 )
 
-// startZCDP starts three hospitals under a study of zCDP. Sealed, their nodes require it as the study does; masked,
-// they pin each other's keys.
+// startZCDP starts three hospitals under a study of zCDP. If it is sealed, their nodes require that too; if it is
+// masked, they pin each other's keys.
 func startZCDP(t *testing.T, protection int) *federation {
 	t.Helper()
 	s := attacked(t)
@@ -95,7 +95,7 @@ func startZCDP(t *testing.T, protection int) *federation {
 	return f
 }
 
-// zcdpRequest is what the coordinator sends for the canary's query.
+// zcdpRequest is the request that the coordinator sends for the canary's query.
 func (f *federation) zcdpRequest(t *testing.T, protection int) (*fragment.Request, *planner.Plan) {
 	t.Helper()
 	p, err := planner.Build(planner.Query{SQL: canarySQL, Ask: planner.Ask{Epsilon: 1}}, planner.Federation{Catalog: f.catalog(), Hospitals: f.hospitals, Accounting: dp.ZCDP, Covered: protection != openly, Masked: protection == masked})
@@ -109,7 +109,7 @@ func (f *federation) zcdpRequest(t *testing.T, protection int) (*fragment.Reques
 	}, p
 }
 
-// raw executes a ticket and gives all bytes that came, and each record.
+// raw executes a ticket and returns all received bytes, and each record.
 func (a accomplice) raw(t *testing.T, ticket string) []byte {
 	t.Helper()
 	stream, err := a.DoGet(t.Context(), &flight.Ticket{Ticket: []byte(ticket)})
@@ -129,7 +129,7 @@ func (a accomplice) raw(t *testing.T, ticket string) []byte {
 	}
 }
 
-// exactSums are a hospital's partial aggregates, by group, from a node that sends them as they are.
+// exactSums returns a hospital's partial aggregates by group, from a node that does not cover them.
 func (a accomplice) exactSums(t *testing.T, f *fragment.Fragment, ticket string) map[string][]int64 {
 	t.Helper()
 	stream, err := a.DoGet(t.Context(), &flight.Ticket{Ticket: []byte(ticket)})
@@ -156,7 +156,7 @@ func (a accomplice) exactSums(t *testing.T, f *fragment.Fragment, ticket string)
 	return sums
 }
 
-// sideBySide is two integers as they stand side by side: in memory, in a record or in a cell; and in the ledger's JSON.
+// sideBySide returns two adjacent integers as they are in memory, in a record or in a cell, and in the ledger's JSON.
 func sideBySide(a, b int64) [][]byte {
 	return [][]byte{
 		bin.LittleEndian.AppendUint64(bin.LittleEndian.AppendUint64(nil, uint64(a)), uint64(b)),
@@ -164,7 +164,7 @@ func sideBySide(a, b int64) [][]byte {
 	}
 }
 
-// memoryOf counts how often any of the patterns stands in what a process can write to.
+// memoryOf counts occurrences of the patterns in the memory that a process can write to.
 func memoryOf(t *testing.T, pid int, patterns [][]byte) int {
 	t.Helper()
 	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
@@ -185,7 +185,7 @@ func memoryOf(t *testing.T, pid int, patterns [][]byte) int {
 		}
 		const step = 1 << 20
 		buffer := make([]byte, step+16)
-		for at := from; at < to; at += step { // pieces overlap by a pattern
+		for at := from; at < to; at += step { // pieces overlap by the length of a pattern
 			n, _ := memory.ReadAt(buffer[:min(uint64(len(buffer)), to-at)], int64(at))
 			size += n
 			for _, p := range patterns {
@@ -199,16 +199,16 @@ func memoryOf(t *testing.T, pid int, patterns [][]byte) int {
 	return found
 }
 
-// The canary: a hospital's exact sums are looked for in what the coordinator receives, in its memory and on its disk.
-// Sealed, they are in none of them; centrally, where the coordinator adds the noise, the same search finds them in the
-// first two. Its disk has none in either case; so that the search of it can fail, it is shown sums that are released
-// almost without noise.
+// The canary: a hospital's exact sums are searched for in what the coordinator receives, in its memory and on its disk.
+// In a sealed study they are in none of these. In a central study, where the coordinator adds the noise, the same
+// search finds them in the first two. They are not on its disk in either case; to show that this search can find
+// something, sums are released almost without noise.
 func TestSealedCanary(t *testing.T) {
 	open := startZCDP(t, openly)
 	exact := map[string]map[string][]int64{} // by hospital and sex
 	var patterns [][]byte
 	totals := map[string][]int64{}
-	add := func(a, b int64) { // small numbers stand side by side anywhere
+	add := func(a, b int64) { // small numbers may be adjacent by chance
 		if max(a, -a) > 1<<14 && max(b, -b) > 1<<14 {
 			patterns = append(patterns, sideBySide(a, b)...)
 		}
@@ -244,7 +244,8 @@ func TestSealedCanary(t *testing.T) {
 		for i := range sums {
 			add(sums[i], sums[(i+1)%len(sums)])
 		}
-		// As the ledger stores what is released of a group, two numbers of one. Sums from a middle are small.
+		// The form in which the ledger stores released numbers of a group; here two of one group. Sums from a middle are
+		// small.
 		for i, x := range sums {
 			for j, y := range sums {
 				if i != j && max(y, -y) > 1<<7 {
@@ -258,7 +259,7 @@ func TestSealedCanary(t *testing.T) {
 	}
 	ask := func(f *federation) *answer {
 		var last *answer
-		for i := range 5 { // each another draw
+		for i := range 5 { // each is another draw
 			a, err := f.query(request{SQL: canarySQL, Epsilon: 1 + float64(i)/10})
 			if err != nil {
 				t.Fatal(err)
@@ -315,7 +316,7 @@ func TestSealedCanary(t *testing.T) {
 			for i, c := range row[1:] {
 				low, high := c.Low.(float64), c.High.(float64)
 				want := whole.Rows[j][i+1].Value.Float64()
-				if middle := (low + high) / 2; math.Abs(middle-want) > 4*(high-low)/2+1 { // 4 half-widths: 8 deviations
+				if middle := (low + high) / 2; math.Abs(middle-want) > 4*(high-low)/2+1 { // 4 half-widths are 8 deviations
 					t.Errorf("%s of %v is %v, and exactly %g", a.Columns[i+1].Name, row[0].Value, c, want)
 				}
 			}
@@ -337,7 +338,8 @@ func TestSealedCanary(t *testing.T) {
 	if n := disk(open); n != 0 {
 		t.Errorf("central: %d exact sums on the coordinator's disk", n)
 	}
-	if _, err := open.query(request{SQL: "SELECT sex, SUM(born) AS b, COUNT(*) AS n FROM person GROUP BY sex", Epsilon: 7e4}); err != nil { // its noise rounds to nothing
+	// its noise rounds to zero
+	if _, err := open.query(request{SQL: "SELECT sex, SUM(born) AS b, COUNT(*) AS n FROM person GROUP BY sex", Epsilon: 7e4}); err != nil {
 		t.Fatal(err)
 	}
 	if n := disk(open); n == 0 {
@@ -361,7 +363,7 @@ func TestSealedCanary(t *testing.T) {
 	if n := captured(sealed, covered); n != 0 {
 		t.Errorf("%d exact sums in what the coordinator receives", n)
 	}
-	// And with the coordinator's keys in hand nobody gets them out of a node.
+	// Even somebody with the coordinator's keys cannot get them out of a node.
 	r, _ := sealed.zcdpRequest(t, openly)
 	if _, err := sealed.dial(t, "east").prepare(t.Context(), encode(t, r)); err == nil || !strings.Contains(err.Error(), "NODE_SEALED") {
 		t.Errorf("uncovered: %v", err)
@@ -376,7 +378,7 @@ func TestSealedCanary(t *testing.T) {
 	}
 }
 
-// session is three real hospitals that are done, and wait to be told for whom to mask.
+// session is three real hospitals that are done and wait for the list of members.
 type session struct {
 	plan    *planner.Plan
 	tickets map[string]string
@@ -384,7 +386,7 @@ type session struct {
 	members []seal.Member
 }
 
-// session has three real hospitals compute, as a coordinator that keeps everything.
+// session makes three real hospitals compute, like a coordinator that keeps everything.
 func (f *federation) session(t *testing.T) session {
 	t.Helper()
 	r, plan := f.zcdpRequest(t, masked)
@@ -416,7 +418,7 @@ func (f *federation) session(t *testing.T) session {
 	return s
 }
 
-// finish tells a hospital of all that are done, and takes its vector.
+// finish sends a hospital the list of all that are done, and receives its vector.
 func (s session) finish(name string) (vector []int64, err error) {
 	told, err := json.Marshal(s.members)
 	if err != nil {
@@ -439,9 +441,9 @@ func (s session) finish(name string) (vector []int64, err error) {
 	return vector, nil
 }
 
-// A hospital is killed when it is done and before it has sealed: what the others have masked for it is uniform, of each
-// and of both, and nobody reads it. Back again, the hospital knows that it was charged and had not answered, and its
-// key is gone.
+// A hospital is killed after it is done and before it has sealed. What the others have masked for it is uniform, each
+// and both together, and nobody can read it. When the hospital is back, it knows that it was charged and had not
+// answered; its key is gone.
 func TestSealedKilled(t *testing.T) {
 	f := startZCDP(t, masked)
 	s := f.session(t)
@@ -459,7 +461,7 @@ func TestSealedKilled(t *testing.T) {
 	}
 	for i := range east {
 		for _, x := range []int64{east[i], north[i], east[i] + north[i]} {
-			if max(x, -x) < 1<<40 { // covered numbers are below 2^36; a uniform one is so small once in eight million
+			if max(x, -x) < 1<<40 { // covered numbers are below 2^36; a uniform one is this small once in eight million
 				t.Errorf("without the hospital that was killed, %d can be read", x)
 			}
 		}
@@ -490,8 +492,8 @@ func TestSealedKilled(t *testing.T) {
 	}
 }
 
-// Hospitals are killed at any moment while masked queries run: each answer is of exactly the hospitals that it names,
-// within its noise, and nothing else is ever given for one. 30 queries, or 1,000 with INTRAMUROS_FULL.
+// Hospitals are killed at any moment while masked queries run. Each answer comes from exactly the hospitals that it
+// names, within its noise, and nothing else is ever an answer. There are 30 queries, or 1,000 with INTRAMUROS_FULL.
 func TestSealedChaos(t *testing.T) {
 	queries := 30
 	if os.Getenv("INTRAMUROS_FULL") != "" {
@@ -547,9 +549,8 @@ func TestSealedChaos(t *testing.T) {
 	}
 }
 
-// Three real hospitals mask for each other: each vector that a coordinator keeps is uniform, and so is each sum of two;
-// the sum of all three is the answer. An answer needs less noise than without masks, and a hospital that is killed is
-// left out.
+// Three real hospitals mask for each other. Each vector that a coordinator keeps is uniform, and so is each sum of two;
+// the sum of all three is the answer. An answer needs less noise than without masks, and a killed hospital is left out.
 func TestSealedMasks(t *testing.T) {
 	f := startZCDP(t, masked)
 	const sessions = 25
@@ -582,7 +583,7 @@ func TestSealedMasks(t *testing.T) {
 			j := i % 3
 			total := shares[j].Read(east[i] + north[i] + west[i])
 			if plan.Fragment.Partials[j].Kind == fragment.PartialRows || plan.Fragment.Partials[j].Kind == fragment.PartialPatients {
-				if total < 225-100 || total > 225+100 { // 225 of each sex, noise of some units
+				if total < 225-100 || total > 225+100 { // 225 of each sex, with noise of some units
 					t.Errorf("the sum of all three is %d patients", total)
 				}
 			}
@@ -648,8 +649,8 @@ func (f *federation) explainsKeys(t *testing.T) {
 	}
 }
 
-// Whatever is answered centrally is answered sealed, covered or masked: trees, life tables, several releases. At an
-// epsilon that leaves next to no noise the numbers agree.
+// Everything that is answered centrally is also answered sealed, covered or masked: trees, life tables, several
+// releases. With an epsilon that leaves almost no noise, the numbers agree.
 func TestSealedAnswersAll(t *testing.T) {
 	questions := []string{
 		"SELECT MEDIAN(born) AS m, QUANTILE(weight, 0.9) AS q, MIN(born) AS low FROM person",

@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// TestSubqueriesEqualDuckDB: IN, EXISTS and scalar subqueries with NULLs on either side, under NOT and in three-valued
-// conditions, and LEFT JOIN … USING, mean what DuckDB says they mean, or are refused. A cohort is a left join within,
-// so a count of too many rows would show as well.
+// TestSubqueriesEqualDuckDB checks that IN, EXISTS and scalar subqueries with NULLs on either side, under NOT and in
+// three-valued conditions, and LEFT JOIN … USING, mean what DuckDB says, or are refused. A cohort is a left join
+// internally, so a count of too many rows would be visible too.
 func TestSubqueriesEqualDuckDB(t *testing.T) {
 	c, seed, compared, refused, rows := theCatalog(t), newSeed(t), 0, 0, 0
 	for i := range max(6, triples(t)/4000) {
@@ -63,7 +63,7 @@ func (a *asker) query() string {
 	return "SELECT COUNT(*) FROM stay s WHERE " + a.condition("s", "s.days")
 }
 
-// condition is one over a relation with an id and these columns.
+// condition is a condition over a relation with an id and these columns.
 func (a *asker) condition(outer string, columns ...string) string {
 	one := a.subquery(outer, columns)
 	switch a.IntN(9) {
@@ -96,7 +96,7 @@ func (a *asker) subquery(outer string, columns []string) string {
 		where = append(where, column+" "+a.pick("> 0", "< 5", "IS NOT NULL", "IS NULL", "= 7", "> 1000"))
 	}
 	kind := a.IntN(5)
-	// DuckDB 1.5 takes (EXISTS (… AND t.days <> p.place)) = true for true where p.place is NULL.
+	// DuckDB 1.5 wrongly takes (EXISTS (… AND t.days <> p.place)) = true for true if p.place is NULL.
 	if kind != 2 && a.IntN(4) == 0 {
 		where = append(where, column+" "+a.pick("<", ">=", "=", "<>")+" "+a.pick(columns...))
 	}
@@ -125,10 +125,10 @@ func (a *asker) subquery(outer string, columns []string) string {
 	return fmt.Sprintf("(SELECT COUNT(*) %s) %s", rows, a.pick("= 0", "> 1", "< 3"))
 }
 
-// rowIn stands for (x, y) [NOT] IN (SELECT c, d FROM …), which DuckDB does not correlate.
+// rowIn stands for (x, y) [NOT] IN (SELECT c, d FROM …), which DuckDB cannot correlate.
 var rowIn = regexp.MustCompile(`\{(.+?); (.+?); (.*?); (.+?); (.+?); (.+?)\}`)
 
-// inDuckDBs writes it as SQL defines it: true where a row is equal, else NULL where one may be.
+// inDuckDBs writes it as SQL defines it: true if a row is equal, else NULL if one may be.
 func inDuckDBs(text string) string {
 	return rowIn.ReplaceAllString(text, "$3 (SELECT CASE WHEN bool_or($1 = $4 AND $2 = $5) THEN true WHEN bool_or(($1 = $4 AND $2 = $5) IS NULL) THEN NULL ELSE false END $6)")
 }

@@ -20,8 +20,8 @@ import (
 	"github.com/intramuros/intramuros/internal/synth"
 )
 
-// nextRelease builds the program as a next release might be: it reads and writes one version of the wire more, and
-// medians, quantiles and histograms are what is new in it. All else is this program.
+// nextRelease builds the program as a next release might be. It reads and writes one more version of the wire, in which
+// medians, quantiles and histograms are new. Everything else is this program.
 func nextRelease(t *testing.T) string {
 	t.Helper()
 	source, err := filepath.Abs("../internal/fragment/version.go")
@@ -64,12 +64,12 @@ func nextRelease(t *testing.T) string {
 	return program
 }
 
-// newQuestion is a question that only the next release can say.
+// newQuestion is a question that only the next release can express.
 func newQuestion(n int) request {
 	return request{SQL: fmt.Sprintf("SELECT MEDIAN(x) FROM reading WHERE x <> -%d", n), Epsilon: 0.5}
 }
 
-// missing gives the codes of the hospitals that are not part of an answer.
+// missing returns the codes of the hospitals that are not part of an answer.
 func (a *answer) missing() map[string]string {
 	codes := map[string]string{}
 	for _, m := range a.Hospitals.Missing {
@@ -78,7 +78,8 @@ func (a *answer) missing() map[string]string {
 	return codes
 }
 
-// TestVersions has this release and a next one in one federation, both ways round and through an upgrade under load.
+// TestVersions runs this release and a next one in one federation, in both combinations and through an upgrade under
+// load.
 func TestVersions(t *testing.T) {
 	next := nextRelease(t)
 	t.Run("a later coordinator", func(t *testing.T) {
@@ -105,13 +106,13 @@ func TestVersions(t *testing.T) {
 				t.Errorf("%s has charged %v, not %v", name, got, want)
 			}
 		}
-		// One of them is upgraded, over the ledger that it has.
+		// One of them is upgraded, and keeps its ledger.
 		f.upgrade("east", next)
 		a, err = f.query(newQuestion(2))
 		if err != nil || !slices.Equal(a.Hospitals.Answered, []string{"east", "mid"}) {
 			t.Errorf("%+v, %v", a, err)
 		}
-		// Where all must answer, the question is refused, at no cost.
+		// If all must answer, the question is refused, at no cost.
 		if err := f.coordinator.stop(); err != nil {
 			t.Error(err)
 		}
@@ -163,7 +164,7 @@ func TestVersions(t *testing.T) {
 				switch {
 				case err == nil:
 					answered.Add(1)
-				case away || down.Load(): // nobody is there to ask
+				case away || down.Load(): // nobody can be asked
 				case errors.As(err, new(*refusal)):
 					refusals.Add(1)
 					t.Errorf("query %d: %v", i, err)
@@ -197,7 +198,7 @@ func TestVersions(t *testing.T) {
 	})
 }
 
-// upgrade stops a node in good order, and starts it as another program.
+// upgrade stops a node in an orderly way, and starts it as another program.
 func (f *federation) upgrade(name, program string) {
 	f.t.Helper()
 	if err := f.nodes[name].stop(); err != nil {
@@ -210,9 +211,9 @@ func (f *federation) upgrade(name, program string) {
 	f.restartNode(name)
 }
 
-// TestLastRelease asks every question of the cookbook of federations in which the coordinator, or the nodes, are the
-// last release's: INTRAMUROS_OLD is its program. A hospital that cannot read a question says so with OLD_VERSION and no
-// other code, and what an older coordinator asks is answered.
+// TestLastRelease asks every question of the cookbook in federations whose coordinator, or whose nodes, are the last
+// release's: INTRAMUROS_OLD is its program. A hospital that cannot read a question answers OLD_VERSION and no other
+// code, and questions of an older coordinator are answered.
 func TestLastRelease(t *testing.T) {
 	old := os.Getenv("INTRAMUROS_OLD")
 	if old == "" {
@@ -220,7 +221,7 @@ func TestLastRelease(t *testing.T) {
 	}
 	recipes := readCookbook(t, "../docs/cookbook.md")
 	root := t.TempDir()
-	// The built-in catalog may be another in each release, and a federation keeps its own while it is upgraded.
+	// The built-in catalog may differ between releases, and a federation keeps its own during an upgrade.
 	shown, err := exec.CommandContext(t.Context(), old, "catalog", "show").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -263,7 +264,7 @@ func TestLastRelease(t *testing.T) {
 				case errors.As(err, &no):
 					absent = no.Hospitals
 					if len(absent) == 0 && way.programs["coordinator"] == "" {
-						t.Errorf("%s: %v", r.title, err) // an older coordinator may not know what the page asks
+						t.Errorf("%s: %v", r.title, err) // an older coordinator may not know the page's SQL
 					}
 				default:
 					t.Fatalf("%s: %v", r.title, err)

@@ -21,7 +21,7 @@ import (
 	"github.com/intramuros/intramuros/node/engine/postgres/postgrestest"
 )
 
-// warehouse is a hospital whose OMOP measurements are in PostgreSQL, and a federation of it alone.
+// warehouse is a hospital whose OMOP measurements are in PostgreSQL, in a federation of its own.
 type warehouse struct {
 	*federation
 	server *postgrestest.Server
@@ -31,9 +31,9 @@ type warehouse struct {
 
 const warehouseHospital = "lyon"
 
-// startWarehouse fills PostgreSQL with so many measurements, as OMOP's own script for PostgreSQL declares
-// them, of a fortieth as many patients, in the order of time and not of patients. The node logs in
-// over TCP with the role that hospitals make. engine are further keys of `engine.postgres`.
+// startWarehouse fills PostgreSQL with that many measurements, with the tables of OMOP's own script for PostgreSQL.
+// Each patient has 40, stored in the order of time and not of patients. The node logs in over TCP with the role that
+// hospitals create. engine are further keys of `engine.postgres`.
 func startWarehouse(t *testing.T, rows int, engine string) *warehouse {
 	t.Helper()
 	s := postgrestest.Start(t, "shared_buffers=1GB", "max_wal_size=8GB", "maintenance_work_mem=512MB", "autovacuum=off")
@@ -72,7 +72,7 @@ func startWarehouse(t *testing.T, rows int, engine string) *warehouse {
 	return w
 }
 
-// engine writes the part `engine` of the node's file.
+// engine writes the key `engine` of the node's file.
 func (w *warehouse) engine(more string) {
 	w.t.Helper()
 	file := warehouseHospital + ".yaml"
@@ -109,7 +109,7 @@ func (w *warehouse) active(t *testing.T) (n int) {
 	return n
 }
 
-// begins waits until a statement has run at the server for a while, longer than any but a fragment does.
+// begins waits until a statement has run at the server longer than any but a fragment does.
 func (w *warehouse) begins(t *testing.T) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
@@ -126,7 +126,7 @@ func (w *warehouse) begins(t *testing.T) {
 	}
 }
 
-// ends waits until nothing of the node runs at the server, and tells how long that took.
+// ends waits until nothing of the node runs at the server, and returns how long that took.
 func (w *warehouse) ends(t *testing.T, since time.Time) time.Duration {
 	t.Helper()
 	for w.active(t) > 0 {
@@ -138,13 +138,12 @@ func (w *warehouse) ends(t *testing.T, since time.Time) time.Duration {
 	return time.Since(since)
 }
 
-// endless is a query that takes hours: each patient's measurements with each other, four times over.
+// endless is a query that takes hours: each patient's measurements joined with each other, four times.
 const endless = `SELECT COUNT(*) FROM measurement a JOIN measurement b ON b.person_id = a.person_id JOIN measurement c ON c.person_id = a.person_id
 	JOIN measurement d ON d.person_id = a.person_id WHERE a.value_as_number + b.value_as_number + c.value_as_number + d.value_as_number > 10`
 
-// TestWarehouse: a hospital of 20 million measurements in PostgreSQL, 1 million without INTRAMUROS_FULL.
-// The node adds next to nothing to what the engine takes, copies nothing, and whatever ends a query
-// ends it at the server, too.
+// TestWarehouse tests a hospital with 20 million measurements in PostgreSQL, or 1 million without INTRAMUROS_FULL. The
+// node adds almost nothing to the engine's time and copies nothing. Whatever ends a query also ends it at the server.
 func TestWarehouse(t *testing.T) {
 	rows := 1_000_000
 	if os.Getenv("INTRAMUROS_FULL") != "" {
@@ -159,7 +158,7 @@ func TestWarehouse(t *testing.T) {
 
 const labs = "SELECT measurement_concept_id, COUNT(*), AVG(value_as_number) FROM measurement GROUP BY measurement_concept_id"
 
-// answers asks simple questions by the CLI, and types the same SQL into the server.
+// answers asks simple questions with the CLI, and runs the same SQL directly at the server.
 func (w *warehouse) answers(t *testing.T) {
 	before := memoryPeak(t, w.nodes[warehouseHospital])
 	t.Logf("the node's peak memory before: %d MB", before>>20)
@@ -177,7 +176,7 @@ func (w *warehouse) answers(t *testing.T) {
 		fragment := median(times, func(int) { w.typed(t, w.compiled(t, q.sql), w.keys(t, q.sql)...) })
 		var answer [][]string
 		whole := median(times, func(i int) {
-			// Another epsilon each time, so that nothing is stored.
+			// Another epsilon each time, so that no answer is stored.
 			answer = w.ask(t, q.sql, "--epsilon", fmt.Sprint(exactEpsilon+float64(i)), "--max-groups", "10")
 		})
 		t.Logf("%-28s %10.2f %12.2f %12.2f", q.name, plain.Seconds(), fragment.Seconds(), whole.Seconds())
@@ -188,7 +187,7 @@ func (w *warehouse) answers(t *testing.T) {
 			t.Errorf("%s: %s rows, want %d", q.name, answer[1][0], w.rows)
 		}
 	}
-	// What a node holds is a row a group, however many rows a table has.
+	// A node holds one row for each group, however many rows a table has.
 	peak := memoryPeak(t, w.nodes[warehouseHospital])
 	t.Logf("the node's peak memory: %d MB", peak>>20)
 	if grown := peak - before; grown > 64<<20 {
@@ -212,7 +211,7 @@ func (w *warehouse) ask(t *testing.T, sql string, flags ...string) [][]string {
 	return all
 }
 
-// typed runs SQL with the node's role, and its memory.
+// typed runs SQL with the node's role and its memory settings.
 func (w *warehouse) typed(t *testing.T, sql string, args ...any) (lines []string) {
 	t.Helper()
 	if _, err := w.reader.Exec(t.Context(), "SET work_mem = '512MB'"); err != nil {
@@ -249,7 +248,7 @@ func (w *warehouse) compiled(t *testing.T, sql string) string {
 	return e.SQL[0].SQL
 }
 
-// keys are any two numbers, where the fragment has the halves of the node's key.
+// keys are two arbitrary numbers in place of the halves of the node's key.
 func (w *warehouse) keys(t *testing.T, sql string) []any {
 	if strings.Contains(w.compiled(t, sql), "$1") {
 		return []any{int64(1), int64(2)}
@@ -257,7 +256,7 @@ func (w *warehouse) keys(t *testing.T, sql string) []any {
 	return nil
 }
 
-// parallel looks at how the server would run fragments.
+// parallel checks how the server would run fragments.
 func (w *warehouse) parallel(t *testing.T) {
 	for _, sql := range []string{labs, "SELECT COUNT(*), AVG(value_as_number) FROM measurement", `SELECT gender_concept_id, COUNT(DISTINCT person_id) FROM person JOIN measurement USING (person_id) WHERE value_as_number > 100 GROUP BY 1`} {
 		text := w.compiled(t, sql)
@@ -271,8 +270,8 @@ func (w *warehouse) parallel(t *testing.T) {
 	}
 }
 
-// freshness: the same question gets the stored answer for as long as the data stay the same, and
-// not a moment longer than the server's counters take.
+// freshness checks that the same question gets the stored answer while the data stay the same. After a change, the
+// stored answer ends when the server's counters notice it.
 func (w *warehouse) freshness(t *testing.T) {
 	ask := func() *answer {
 		t.Helper()
@@ -311,7 +310,7 @@ func (w *warehouse) freshness(t *testing.T) {
 	t.Logf("one measurement more: answered anew %v after it", time.Since(begun))
 }
 
-// stops ends a query in every way that there is, and looks at the server.
+// stops ends a query in every possible way, and checks the server.
 func (w *warehouse) stops(t *testing.T) {
 	ask := func(t *testing.T) (*exec.Cmd, *bytes.Buffer) {
 		t.Helper()
@@ -368,7 +367,7 @@ func (w *warehouse) stops(t *testing.T) {
 		w.begins(t)
 		begun := time.Now()
 		w.killNode(warehouseHospital)
-		// The server looks once a second, from version 14.
+		// From version 14 on, the server checks once a second.
 		took := w.ends(t, begun)
 		t.Logf("the statement ended at the server after %v", took)
 		if took > soon {
@@ -381,7 +380,7 @@ func (w *warehouse) stops(t *testing.T) {
 
 var peakLine = regexp.MustCompile(`(?m)^VmHWM:\s+(\d+) kB$`)
 
-// memoryPeak is the most resident memory that a process has had, in bytes; 0 where the system does not tell.
+// memoryPeak is the largest resident memory of a process so far, in bytes; 0 if the system does not tell.
 func memoryPeak(t *testing.T, p *process) int64 {
 	t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.command.Process.Pid))

@@ -75,7 +75,7 @@ func parseAnswer(t *testing.T, text string) *httpapi.Answer {
 	return a
 }
 
-// No answer breaks a chart, or makes it wider than the terminal.
+// No answer breaks a chart or makes it wider than the terminal.
 func FuzzChart(f *testing.F) {
 	f.Add(3.0, 1.0, 5.0, -7.0, 60, "line")
 	f.Add(0.0, 0.0, 0.0, 1e300, 1, "bar")
@@ -87,7 +87,7 @@ func FuzzChart(f *testing.F) {
 		n := func(x float64) any {
 			b, err := json.Marshal(x)
 			if err != nil {
-				return nil // no number
+				return nil // not a number
 			}
 			return json.Number(b)
 		}

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The search finds sums as they stand in memory, in a record of several groups or in cells, and as the ledger writes
+// The search finds sums as they are in memory, in a record of several groups or in cells, and as the ledger writes
 // them.
 func TestExactPairIsFound(t *testing.T) {
 	p := exactPair{men: 1_234_567, women: 2_345_678}

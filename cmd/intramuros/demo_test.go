@@ -17,8 +17,8 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// TestTourPlans plans every question of the tour, so that one that a change of the
-// planner refuses is found without starting a federation.
+// TestTourPlans plans every question of the tour. So a question that the planner no longer accepts is found without
+// starting a federation.
 func TestTourPlans(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "catalog.yaml")
 	if err := os.WriteFile(file, []byte(demoCatalog), 0o600); err != nil {
@@ -54,8 +54,8 @@ func TestTourPlans(t *testing.T) {
 	}
 }
 
-// TestTourExact asks each question of the tour without noise, of a small federation: each has as many columns as the
-// answer, and its keys are found again.
+// TestTourExact asks each question of the tour without noise, over a small federation. Each has as many columns as the
+// answer, and its keys are found.
 func TestTourExact(t *testing.T) {
 	d := demo{hospitals: []string{"lyon", "lille"}, folder: t.TempDir()}
 	conf := synth.Config{Seed: 1, Hospitals: d.hospitals, Patients: 400, Folder: filepath.Join(d.folder, "data")}
@@ -96,7 +96,7 @@ func TestTourExact(t *testing.T) {
 	}
 }
 
-// exactOrKey is a value of a database as the API would send it.
+// exactOrKey is a database's value as the API would send it.
 func exactOrKey(v any) any {
 	if text, ok := v.(string); ok {
 		return text
@@ -104,8 +104,8 @@ func exactOrKey(v any) any {
 	return exactNumber(v)
 }
 
-// TestBeside: a group that the exact answer has not is empty, a mean of nothing is unknown, and another shape is
-// refused.
+// TestBeside checks that a group that the exact answer lacks is empty, that a mean of nothing is unknown, and that
+// another shape is refused.
 func TestBeside(t *testing.T) {
 	a := &httpapi.Answer{
 		Columns: []httpapi.Column{{Name: "month", Type: "int"}, {Name: "n", Type: "int", Noisy: true}, {Name: "mean", Type: "float", Noisy: true}},

@@ -88,7 +88,7 @@ budget: {accounting: zcdp, epsilon: 10, delta: 1.0e-6}
 	}
 }
 
-// TestPatientByOwnName: --patient finds a column of a file by the name that it has there, as by the draft's.
+// TestPatientByOwnName checks that --patient finds a column by its name in the file and by its name in the draft.
 func TestPatientByOwnName(t *testing.T) {
 	folder := t.TempDir()
 	if err := os.WriteFile(filepath.Join(folder, "sejour.csv"), []byte("N° patient;Sexe;Poids\n00000001;F;60\n00000002;M;70\n"), 0o600); err != nil {

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// The device flow against a provider that lets one wait, and renewal of what it gave.
+// The device flow against a provider that makes the client wait, and the renewal of its token.
 func TestLogin(t *testing.T) {
 	var polls, renewals atomic.Int32
 	var p *httptest.Server

@@ -37,7 +37,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// Where numbers are covered, a connection is left for what is not a query.
+// If numbers are covered, one connection is kept for reads that are not queries.
 func TestNodeConnections(t *testing.T) {
 	for _, c := range []struct {
 		connections, concurrent int

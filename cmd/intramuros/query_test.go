@@ -21,8 +21,8 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// askServer runs one command line against a server that answers as told, over
-// HTTPS with a certificate of a federation's authority.
+// askServer runs one command line against a server with this handler, over HTTPS with a certificate of a federation's
+// authority.
 func askServer(t *testing.T, ctx context.Context, answer http.HandlerFunc, stdin string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	serve(t, answer, func(token string) {
@@ -34,7 +34,7 @@ func askServer(t *testing.T, ctx context.Context, answer http.HandlerFunc, stdin
 	return code, stdout, stderr
 }
 
-// serve has the server up, named in the environment, while do runs with the file of a token.
+// serve runs the server, named in the environment, while do runs with the file of a token.
 func serve(t *testing.T, answer http.HandlerFunc, do func(token string)) {
 	t.Helper()
 	dir := t.TempDir()
@@ -143,7 +143,7 @@ func TestQueryBreaksOff(t *testing.T) {
 	code, _, messages = askServer(t, ctx, func(w http.ResponseWriter, r *http.Request) {
 		cancel()
 		_, _ = io.Copy(io.Discard, r.Body)
-		<-r.Context().Done() // the server hears of it
+		<-r.Context().Done() // the server notices
 	}, "", "query", "SELECT 1")
 	if code != 1 || !strings.Contains(messages, "canceled") {
 		t.Errorf("exit %d, %s", code, messages)
@@ -163,7 +163,7 @@ func TestQueryUsage(t *testing.T) {
 	}
 }
 
-// A server that another authority vouches for is not believed.
+// A server with a certificate of another authority is not trusted.
 func TestQueryTrustsItsAuthority(t *testing.T) {
 	other := httptest.NewUnstartedServer(http.NotFoundHandler())
 	other.Config.ErrorLog = log.New(io.Discard, "", 0)

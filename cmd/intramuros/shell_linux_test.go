@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// terminal is the far end of a pseudo-terminal, with all that was shown on it.
+// terminal is the other end of a pseudo-terminal, with everything shown on it.
 type terminal struct {
 	t    *testing.T
 	far  *os.File
@@ -23,7 +23,7 @@ type terminal struct {
 	text strings.Builder
 }
 
-// startTerminal runs a program on a terminal of 80 columns.
+// startTerminal runs a program on a terminal with 80 columns.
 func startTerminal(t *testing.T, c *exec.Cmd) *terminal {
 	t.Helper()
 	far, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
@@ -53,7 +53,7 @@ func (x *terminal) Write(p []byte) (int, error) {
 	return x.text.Write(p)
 }
 
-// see waits until the text is on the screen, and wipes it.
+// see waits until the text is on the screen, and then clears it.
 func (x *terminal) see(text string) string {
 	x.t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
@@ -77,8 +77,8 @@ func (x *terminal) press(keys string) {
 	mustDo(x.t, err)
 }
 
-// TestShellTerminal is a person at a terminal: completion, an answer, a mistake, Ctrl-C during
-// a query, history, and the way out.
+// TestShellTerminal is a person at a terminal: completion, an answer, a mistake, Ctrl-C during a query, history, and
+// leaving.
 func TestShellTerminal(t *testing.T) {
 	d := &desk{studies: []string{"diabetes"}, hang: make(chan struct{}, 2)}
 	state := t.TempDir()
@@ -105,9 +105,9 @@ func TestShellTerminal(t *testing.T) {
 		x.press("\x03")
 		x.see("Ctrl-C again leaves")
 		x.see("canceled; what was charged by then stays charged")
-		<-d.hang // the coordinator heard of it
+		<-d.hang // the coordinator was told
 		x.see("diabetes=> ")
-		x.press("\x1b[A\r") // the line before, again
+		x.press("\x1b[A\r") // the previous line again
 		x.see("1 running")
 		<-d.hang
 		x.press("\x03")
@@ -128,7 +128,7 @@ func TestShellTerminal(t *testing.T) {
 	}
 }
 
-// A terminal that wants no colours gets none.
+// A terminal without colours gets none.
 func TestNoColor(t *testing.T) {
 	serve(t, (&desk{studies: []string{"s"}}).ServeHTTP, func(token string) {
 		for _, off := range []string{"NO_COLOR=1", "TERM=dumb"} {
@@ -138,7 +138,7 @@ func TestNoColor(t *testing.T) {
 			if shown := x.see("did you mean age?"); strings.Contains(shown, "\x1b[1") {
 				t.Errorf("%s: %q", off, shown)
 			}
-			_ = c.Wait() // refused
+			_ = c.Wait() // it is refused
 		}
 	})
 }

@@ -17,11 +17,11 @@ import (
 	"github.com/intramuros/intramuros/coordinator/httpapi"
 )
 
-// desk is a coordinator's API as the shell sees it, with answers made up beforehand.
+// desk is a coordinator's API as the shell sees it, with prepared answers.
 type desk struct {
 	studies []string
 	asked   []httpapi.Request
-	hang    chan struct{} // tells that a query waits, until it is canceled
+	hang    chan struct{} // signals that a query waits until it is canceled
 }
 
 func (d *desk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -85,8 +85,8 @@ func (d *desk) query(w http.ResponseWriter, r *http.Request, q httpapi.Request, 
 	}
 }
 
-// TestShell runs the sessions of testdata/shell: input, and what the shell says to it. What was
-// asked of the coordinator comes last.
+// TestShell runs the sessions of testdata/shell: input, and the shell's output. At the end comes what the coordinator
+// was asked.
 func TestShell(t *testing.T) {
 	datadriven.RunTest(t, "testdata/shell", func(t *testing.T, c *datadriven.TestData) string {
 		d := &desk{studies: []string{"diabetes"}}
@@ -110,7 +110,7 @@ func TestShell(t *testing.T) {
 	})
 }
 
-// A redirected answer is in the file and nowhere else.
+// A redirected answer is only in the file.
 func TestShellRedirects(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "answers.txt")
 	input := "\\o " + file + "\nSELECT 1;\n\\chart\n\\o\nSELECT 2;\n"
@@ -131,7 +131,7 @@ func TestShellTiming(t *testing.T) {
 	}
 }
 
-// The SQL is cut where a person would cut it.
+// The SQL is split where a person would split it.
 func TestShellStatements(t *testing.T) {
 	d := &desk{studies: []string{"s"}}
 	input := "-- a comment; not a statement\nSELECT ';' /* ; */, \"a;b\" -- ;\nFROM person; SELECT 2; SELECT\n\n 3\n;;\n"
@@ -203,7 +203,7 @@ func TestShellInterrupt(t *testing.T) {
 	}
 }
 
-// docs/shell.md tells every command that the shell knows.
+// docs/shell.md documents every command of the shell.
 func TestShellIsDocumented(t *testing.T) {
 	b, err := os.ReadFile("../../docs/shell.md")
 	if err != nil {
@@ -216,7 +216,7 @@ func TestShellIsDocumented(t *testing.T) {
 	}
 }
 
-// A statement comes back whole from the history, and says what it said.
+// A statement comes back whole from the history, with the same meaning.
 func TestRemembered(t *testing.T) {
 	for typed, want := range map[string]string{
 		"select 1;\n":  "select 1;",

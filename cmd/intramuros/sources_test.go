@@ -26,8 +26,8 @@ import (
 	"github.com/intramuros/intramuros/node/engine/trino/trinotest"
 )
 
-// TestSources drafts and checks catalogs over sources that a hospital maps by table, by a SELECT of its own
-// and by file, and changes the sources under the catalog. The commands of testdata/sources:
+// TestSources drafts and checks catalogs over sources that a hospital maps by table, by its own SELECT and by file. It
+// changes the sources after the catalog is made. The commands of testdata/sources:
 //
 //	sql       what the hospital does to its database, as its owner; to files, by COPY to FOLDER
 //	file      writes a file of the folder, with lines that end with a line feed, in UTF-8 or windows-1252
@@ -76,14 +76,14 @@ func TestSources(t *testing.T) {
 	})
 }
 
-// hospital is a database whose owner changes it, and a node's configuration over it.
+// hospital is a database that its owner changes, and a node's configuration over it.
 type hospital struct {
 	t       *testing.T
 	folder  string
 	server  *postgrestest.Server // nil: DuckDB, or
 	trino   *trinotest.Server
 	engine  string
-	running database // nil: none
+	running database // nil: no engine is open
 }
 
 func (h *hospital) stop() {
@@ -188,7 +188,7 @@ engine:
 `+text)
 }
 
-// start does what a node that starts does with its data.
+// start does with the data what a node does at its start.
 func (h *hospital) start() string {
 	h.stop()
 	f, err := loadNode(h.config())
@@ -218,7 +218,7 @@ func (h *hospital) start() string {
 	return fmt.Sprintf("%sstarted; no answers over: %v\n", log.String(), wrong)
 }
 
-// query counts rows by patient, one line a patient.
+// query counts rows by patient, one line for each.
 func (h *hospital) query(table string) string {
 	table, column, _ := strings.Cut(strings.TrimSpace(table), ".")
 	cat, err := loadCatalog(filepath.Join(h.folder, "catalog.yaml"))

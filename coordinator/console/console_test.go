@@ -26,7 +26,7 @@ func TestHandler(t *testing.T) {
 	}
 }
 
-// All files together are what the first paint takes.
+// All files together are loaded for the first paint.
 func TestSize(t *testing.T) {
 	site, err := newSite()
 	if err != nil {
@@ -37,7 +37,7 @@ func TestSize(t *testing.T) {
 	}
 }
 
-// The editor knows every function and word of the planner, and no other list of them is kept.
+// The editor knows every function and word of the planner, and keeps no list of its own.
 func TestVocabulary(t *testing.T) {
 	b, err := vocabulary()
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/intramuros/intramuros/planner/scalar"
 )
 
-// TestFunctions: clients are told of every function of the planner, once, where they look for it.
+// TestFunctions checks that clients are told every function of the planner, once, where they look for it.
 func TestFunctions(t *testing.T) {
 	told := map[string][]string{
 		"numbers": working(scalar.OnNumbers), "texts": working(scalar.OnTexts), "times": working(scalar.OnTimes), "system": functionNames(general), "aggregates": functionNames(aggregate),
@@ -16,7 +16,7 @@ func TestFunctions(t *testing.T) {
 	seen := map[string]string{}
 	for where, names := range told {
 		for _, name := range names {
-			if seen[name] != "" && where != "aggregates" && seen[name] != "aggregates" { // some names are of both kinds
+			if seen[name] != "" && where != "aggregates" && seen[name] != "aggregates" { // some names are both
 				t.Errorf("%s is of %s and of %s", name, where, seen[name])
 			}
 			seen[name] = where

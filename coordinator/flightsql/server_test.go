@@ -58,10 +58,10 @@ const (
 // fake is a coordinator with one answer.
 type fake struct {
 	mu       sync.Mutex
-	requests []coordinator.Request // that were run
+	requests []coordinator.Request // the requests that ran
 	outlines int
 	err      error
-	hang     chan struct{} // a query tells here that it waits, and that it was canceled
+	hang     chan struct{} // a query signals here that it waits, and that it was canceled
 	expired  bool          // alice's token
 }
 
@@ -131,7 +131,7 @@ func (f *fake) Catalog() *catalog.Catalog { return catalog.OMOP() }
 
 func (f *fake) Federation() coordinator.Federation { return coordinator.Federation{Name: "gironde"} }
 
-// client connects to a server of its own as the bearer of the token.
+// client connects to a server of its own with the token.
 func client(t *testing.T, f *fake) *flightsql.Client {
 	t.Helper()
 	dir := t.TempDir()
@@ -185,7 +185,7 @@ func as(token string, headers ...string) context.Context {
 	return metadata.AppendToOutgoingContext(context.Background(), append([]string{"authorization", "Bearer " + token}, headers...)...)
 }
 
-// read gives what a ticket streams.
+// read returns what a ticket streams.
 func read(ctx context.Context, c *flightsql.Client, ticket *flight.Ticket) (*arrow.Schema, []arrow.Record, error) {
 	r, err := c.DoGet(ctx, ticket)
 	if err != nil {
@@ -498,8 +498,8 @@ func TestWhoMayAsk(t *testing.T) {
 	}
 }
 
-// A token that expires while its connection is open is refused from then on, whatever is asked: a new question, a
-// ticket that was given before, the catalog. What was prepared stays its bearer's, for a new token.
+// A token that expires while its connection is open is refused from then on, for any request: a new question, an
+// earlier ticket, the catalog. What was prepared remains for its owner's new token.
 func TestTokenExpires(t *testing.T) {
 	f := &fake{}
 	c := client(t, f)
@@ -612,7 +612,7 @@ func TestMetadata(t *testing.T) {
 	}
 }
 
-// What no client sends must not end the coordinator.
+// Messages that no client sends must not end the coordinator.
 func TestBrokenCalls(t *testing.T) {
 	f := &fake{}
 	c := client(t, f)
@@ -629,7 +629,7 @@ func TestBrokenCalls(t *testing.T) {
 	if _, err := put.Recv(); err == nil || errors.Is(err, io.EOF) {
 		t.Errorf("a put without a command: %v", err)
 	}
-	// A command of a later Flight SQL, such as ADBC's ingestion of a table, is refused in words.
+	// A command of a later Flight SQL, such as ADBC's ingestion of a table, is refused with a message.
 	later, err := proto.Marshal(&anypb.Any{TypeUrl: "type.googleapis.com/arrow.flight.protocol.sql.CommandOfTomorrow"})
 	if err != nil {
 		t.Fatal(err)
@@ -656,8 +656,8 @@ func TestBrokenCalls(t *testing.T) {
 	}
 }
 
-// TestParametersThatClaimMemory: what a message of parameters says that it holds, and does not, is refused before room
-// is made for it: a compressed body, buffers beyond the body, lists of NULLs that take no bytes, lists of lists.
+// TestParametersThatClaimMemory checks that a message of parameters that claims more than it holds is refused before
+// memory is allocated: a compressed body, buffers beyond the body, lists of NULLs without bytes, lists of lists.
 func TestParametersThatClaimMemory(t *testing.T) {
 	c := client(t, &fake{})
 	ctx := as(aliceToken)
@@ -715,7 +715,7 @@ func TestParametersThatClaimMemory(t *testing.T) {
 	if err := put(record, asIs, ipc.WithZstd()); !strings.Contains(status.Convert(err).Message(), "compressed") {
 		t.Errorf("a compressed body: %v", err)
 	}
-	for _, at := range []int64{10_000, 10_001, -8} { // the lengths of buffers, and what they become
+	for _, at := range []int64{10_000, 10_001, -8} { // the lengths of buffers, and what replaces them
 		err := put(record, func(d *flight.FlightData) {
 			d.DataHeader = bytes.Replace(d.DataHeader, binary.LittleEndian.AppendUint64(nil, 10_000), binary.LittleEndian.AppendUint64(nil, uint64(at<<24)), 1) //nolint:gosec // any bits
 		})
@@ -788,7 +788,7 @@ func TestCacheIsBounded(t *testing.T) {
 	if _, ok := s.get("bob", ids[99]); ok {
 		t.Error("bob reads alice's things")
 	}
-	s.add(ids[99], 20*overhead) // more than all: only it stays
+	s.add(ids[99], 20*overhead) // more than the limit: only it stays
 	if _, ok := s.get("alice", ids[99]); !ok || len(s.items) != 2 {
 		t.Errorf("%d things are kept", len(s.items))
 	}

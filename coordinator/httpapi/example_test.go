@@ -7,7 +7,7 @@ import (
 	"github.com/intramuros/intramuros/coordinator/httpapi"
 )
 
-// The body of POST /v1/query. What it leaves out is as the study has it.
+// This is the body of POST /v1/query. What it leaves out has the study's default.
 func ExampleRequest() {
 	var r httpapi.Request
 	err := json.Unmarshal([]byte(`{"sql": "SELECT COUNT(*) FROM person WHERE age > :age", "study": "sepsis", "epsilon": 0.5,
@@ -16,7 +16,7 @@ func ExampleRequest() {
 	// Output: sepsis 0.5 0 1 <nil>
 }
 
-// A noisy number comes with its interval, and one with an open end has null there.
+// A noisy number comes with its interval. An open end is null.
 func ExampleCell() {
 	var c httpapi.Cell
 	err := json.Unmarshal([]byte(`{"value": 41, "low": 38, "high": null}`), &c)

@@ -15,8 +15,8 @@ import (
 	"github.com/intramuros/intramuros/planner/estimate"
 )
 
-// TestOpenAPI: the description of the API has the paths that are served, and each of its objects the members of the
-// type that is sent; those that may be absent are not required.
+// TestOpenAPI checks that the API's description has the paths that are served, and that each of its objects has the
+// members of the type that is sent. Members that may be missing are not required.
 func TestOpenAPI(t *testing.T) {
 	text, err := os.ReadFile("openapi.json")
 	if err != nil {
@@ -80,7 +80,7 @@ func TestOpenAPI(t *testing.T) {
 	}
 }
 
-// members lists the members of a type's JSON, and those that are always there.
+// members lists the members of a type's JSON, and those that are always present.
 func members(of reflect.Type) (all, required []string) {
 	for i := range of.NumField() {
 		f := of.Field(i)

@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
 }
 
-// desk is a coordinator that answers what it is told to.
+// desk is a coordinator with prepared answers.
 type desk struct {
 	answer   *coordinator.Answer
 	err      error
@@ -149,7 +149,7 @@ func newServer(t *testing.T) *server {
 	return s
 }
 
-// do gives status and body, and checks the body against the document.
+// do returns status and body, and checks the body against the API's description.
 func (s *server) do(t *testing.T, method, path, body string, header ...string) (*http.Response, []byte) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, strings.NewReader(body))
@@ -246,7 +246,7 @@ func TestAccuracyForms(t *testing.T) {
 	}
 }
 
-// A field is named as the body has it, wherever the code keeps it.
+// An error names a field as in the body, wherever the code keeps it.
 func TestFieldOfWrongType(t *testing.T) {
 	s := newServer(t)
 	response, b := s.do(t, "POST", "/v1/query", `{"sql": "SELECT 1", "study": "s", "max_rows": "three"}`)
@@ -419,12 +419,12 @@ func openDocument(t *testing.T) *document {
 	return &d
 }
 
-// conform checks that a response is one that the document tells of, and its JSON of the schema.
+// conform checks that the document describes a response, and that its JSON fits the schema.
 func conform(t *testing.T, method, path string, r *http.Response, body []byte) {
 	t.Helper()
 	d := openDocument(t)
 	if path == "/v2/query" || r.StatusCode == http.StatusMethodNotAllowed {
-		return // outside of the document
+		return // the document does not describe this path
 	}
 	operation, ok := d.Paths[path][strings.ToLower(method)]
 	if !ok {
@@ -457,8 +457,8 @@ func conform(t *testing.T, method, path string, r *http.Response, body []byte) {
 	}
 }
 
-// match checks a value against a schema: $ref, type, properties, required, items,
-// enum, const and oneOf, and that no property is missing from the schema.
+// match checks a value against a schema: $ref, type, properties, required, items, enum, const and oneOf, and that the
+// schema has every property.
 func (d *document) match(schema map[string]any, v any) error {
 	if name, ok := schema["$ref"].(string); ok {
 		target, ok := d.Components.Schemas[strings.TrimPrefix(name, "#/components/schemas/")]

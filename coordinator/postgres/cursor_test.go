@@ -33,13 +33,13 @@ func tell(t *testing.T, c *pgx.Conn, sql string) string {
 	return strings.Join(parts, "|")
 }
 
-// TestStatements is what tools send beside questions, and what they get.
+// TestStatements checks statements that tools send beside questions.
 func TestStatements(t *testing.T) {
 	h := start(t)
 	c := h.connect(t, nil)
 	for _, test := range []struct {
 		sql, want string
-		ran       int // questions that were paid for, since the start
+		ran       int // questions paid for since the start
 	}{
 		{"DECLARE c NO SCROLL CURSOR FOR SELECT … FROM person", "DECLARE CURSOR", 0},
 		{"FETCH FORWARD 0 FROM c", "FETCH 0", 1},
@@ -136,8 +136,8 @@ func TestBoundCursor(t *testing.T) {
 	}
 }
 
-// A token that expires, or is withdrawn, ends the connection at its next message: nothing is answered,
-// not even about the catalog.
+// A token that expires or is withdrawn ends the connection at its next message. Nothing is answered, not even about the
+// catalog.
 func TestTokenExpires(t *testing.T) {
 	h := start(t)
 	ctx := context.Background()
@@ -197,7 +197,7 @@ func TestStatementTimeout(t *testing.T) {
 	}
 }
 
-// Tools that send no cancel request ask for the connection's number, and stop it from another one.
+// Tools that cannot send a cancel request ask for the connection's number, and stop it from another connection.
 func TestStopFromAnotherConnection(t *testing.T) {
 	h := start(t)
 	h.hang = make(chan struct{})

@@ -17,7 +17,7 @@ import (
 	"github.com/intramuros/intramuros/internal/lobby"
 )
 
-// served connects, and asks; it must not take long.
+// served connects and asks. This must not take long.
 func (h *house) served(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
@@ -40,7 +40,7 @@ func wantState(t *testing.T, err error, state string) {
 	}
 }
 
-// Connections that never sign in shut nobody out, however many they are.
+// Connections that never sign in keep nobody out, however many there are.
 func TestIdleConnections(t *testing.T) {
 	h := start(t)
 	const flood = 5000
@@ -86,7 +86,7 @@ func TestConnectionsOfOnePerson(t *testing.T) {
 	c.Close(context.Background())
 }
 
-// Prepared statements are bounded in number and in bytes, and give back what they took.
+// Prepared statements are limited in number and in bytes, and free what they took.
 func TestPreparedStatementsAreBounded(t *testing.T) {
 	h := start(t)
 	ctx := context.Background()
@@ -132,8 +132,8 @@ func TestPreparedStatementsAreBounded(t *testing.T) {
 	}
 }
 
-// TestAnswersThatNobodyAsksToSend: a client that sends messages and neither Sync nor Flush is answered nevertheless, so
-// that its answers wait at its end of the line and not in the coordinator's memory.
+// TestAnswersThatNobodyAsksToSend checks a client that sends messages but neither Sync nor Flush. Its answers are sent
+// nevertheless, so they wait in the connection and not in the coordinator's memory.
 func TestAnswersThatNobodyAsksToSend(t *testing.T) {
 	c := start(t).connect(t, nil)
 	const asked = 10 * flushEvery
@@ -156,8 +156,8 @@ func TestAnswersThatNobodyAsksToSend(t *testing.T) {
 	}
 }
 
-// TestLongLists: a parameter that lists very many values is refused before each of them takes memory, and what a portal
-// holds of a list counts.
+// TestLongLists checks that a parameter with very many values is refused before each of them takes memory, and that the
+// list in a portal counts.
 func TestLongLists(t *testing.T) {
 	c := start(t).connect(t, nil)
 	ctx := context.Background()

@@ -51,12 +51,12 @@ const (
 // fake is a coordinator with one answer, to SELECT … FROM person.
 type fake struct {
 	mu       sync.Mutex
-	requests []coordinator.Request // that were run
+	requests []coordinator.Request // the requests that ran
 	outlined int                   // how often the door asked for an outline
-	hang     chan struct{}         // a query tells here that it waits, and that it was canceled
-	expired  bool                  // the token
-	others   bool                  // bob may come as well
-	book     *identity.Book        // nil: who comes shows a token
+	hang     chan struct{}         // a query signals here that it waits, and that it was canceled
+	expired  bool                  // the token has expired
+	others   bool                  // bob may sign in too
+	book     *identity.Book        // nil: clients show a token
 }
 
 var columns = []planner.Column{
@@ -115,7 +115,7 @@ func (f *fake) Forewarned(ctx context.Context, who coordinator.Researcher, req c
 		return nil, err
 	}
 	f.mu.Lock()
-	f.outlined-- // it is no question of the door's
+	f.outlined-- // this outline is not the door's
 	f.mu.Unlock()
 	before(o)
 	f.mu.Lock()
@@ -205,7 +205,7 @@ func start(t *testing.T) *house {
 	return h
 }
 
-// weary has no file descriptors for the first that comes; the door must stay open.
+// weary has no file descriptor for the first client. The door must stay open.
 type weary struct {
 	net.Listener
 	once sync.Once
@@ -272,8 +272,7 @@ func TestTypesAndNotices(t *testing.T) {
 	}
 }
 
-// TestForewarning: what to know before anything is spent is at the client before the query runs. Of a stored answer
-// there is nothing.
+// TestForewarning checks that the client gets the warnings before the query runs. For a stored answer there are none.
 func TestForewarning(t *testing.T) {
 	h := start(t)
 	notices := make(chan string, 10)
@@ -283,9 +282,9 @@ func TestForewarning(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_, _ = c.Exec(ctx, "SELECT village FROM person", pgx.QueryExecModeSimpleProtocol) // canceled
+		_, _ = c.Exec(ctx, "SELECT village FROM person", pgx.QueryExecModeSimpleProtocol) // it is canceled
 	}()
-	<-h.hang // the query runs, and has spent nothing yet
+	<-h.hang // the query runs and has spent nothing yet
 	if got := <-notices; got != "before epsilon 0.5 is spent: a village is small; lille is away" {
 		t.Error(got)
 	}
@@ -302,7 +301,7 @@ func TestForewarning(t *testing.T) {
 	}
 }
 
-// A question is planned once as it runs; before that, it is planned where its columns or parameters are asked for.
+// A question is planned once when it runs. It is also planned earlier if its columns or parameters are asked for.
 func TestPlannedOnce(t *testing.T) {
 	h := start(t)
 	c := h.connect(t, nil)
@@ -310,7 +309,7 @@ func TestPlannedOnce(t *testing.T) {
 		mode pgx.QueryExecMode
 		sql  string
 		args []any
-		want int // outlines, beside the question's own
+		want int // the number of outlines in addition to the question's own
 	}{
 		{pgx.QueryExecModeSimpleProtocol, "SELECT … FROM person", nil, 0},
 		{pgx.QueryExecModeSimpleProtocol, "COPY (SELECT … FROM person) TO STDOUT", nil, 0},
@@ -331,7 +330,7 @@ func TestPlannedOnce(t *testing.T) {
 	}
 }
 
-// A setting that is misspelled says so: what else is SET means nothing, as clients expect.
+// A misspelled setting is reported. Other variables of SET have no effect, as clients expect.
 func TestMisspelledSetting(t *testing.T) {
 	h := start(t)
 	var notices []string
@@ -351,7 +350,7 @@ func TestSettings(t *testing.T) {
 	h := start(t)
 	c := h.connect(t, nil)
 	ctx := context.Background()
-	// A prepared statement keeps the columns that it told.
+	// A prepared statement keeps the columns that it announced.
 	if _, err := c.Prepare(ctx, "before", "SELECT … FROM person"); err != nil {
 		t.Fatal(err)
 	}
@@ -431,7 +430,7 @@ func TestParameters(t *testing.T) {
 	}
 }
 
-// TestArrays: lists come as clients send them, in text and in binary, of whatever type they declare.
+// TestArrays checks lists as clients send them, in text and in binary, with any declared type.
 func TestArrays(t *testing.T) {
 	h := start(t)
 	c := h.connect(t, nil)
@@ -449,7 +448,7 @@ func TestArrays(t *testing.T) {
 			t.Errorf("%v: %v, %v", mode, got, rows.Err())
 		}
 	}
-	// A client that leaves the types open, or calls them text, sends what PostgreSQL writes.
+	// A client that leaves the types open, or says text, sends PostgreSQL's text form.
 	for _, oid := range []uint32{0, pgtype.TextOID, pgtype.Int4ArrayOID, pgtype.NumericArrayOID} {
 		result := c.PgConn().ExecParams(ctx, sql, [][]byte{[]byte("{1,NULL,-2}"), []byte(`{"a, b",c}`), nil}, []uint32{oid}, nil, nil).Read()
 		got := h.last().Parameters
@@ -466,7 +465,8 @@ func TestArrays(t *testing.T) {
 	}
 }
 
-// TestFormats: each type that drivers send, as text and in binary, is read as its value, and goes back as it came.
+// TestFormats checks that each type that drivers send, as text and in binary, is read as its value, and is returned as
+// it came.
 func TestFormats(t *testing.T) {
 	h := start(t)
 	c := h.connect(t, nil)
@@ -514,7 +514,7 @@ func TestFormats(t *testing.T) {
 	if echo.Err != nil || echo.FieldDescriptions[0].DataTypeOID != pgtype.TextOID || string(echo.Rows[0][0]) != "abc" || echo.FieldDescriptions[2].DataTypeOID != pgtype.TextOID {
 		t.Errorf("a parameter of no type is %+v, %v", echo, echo.Err)
 	}
-	// What has no type here is refused by its name, and does not pass for a NULL.
+	// A type that is not supported is refused by its name, and does not become a NULL.
 	for oid, raw := range map[uint32][]byte{pgtype.ByteaOID: {1, 2}, pgtype.IntervalOID: make([]byte, 16), pgtype.TimeOID: make([]byte, 8), pgtype.JSONBOID: []byte("\x01{}")} {
 		result := c.PgConn().ExecParams(ctx, "SELECT … FROM person WHERE a = $1 AND d = $2", [][]byte{raw, nil}, []uint32{oid}, []int16{pgtype.BinaryFormatCode, 0}, nil).Read()
 		name, _ := types.TypeForOID(oid)
@@ -522,7 +522,7 @@ func TestFormats(t *testing.T) {
 			t.Errorf("%s: %v", name.Name, result.Err)
 		}
 	}
-	// What is no number does not pass for a NULL either.
+	// A value that is no number does not become a NULL either.
 	for oid, v := range map[uint32]any{pgtype.NumericOID: pgtype.Numeric{NaN: true, Valid: true}, pgtype.Float8OID: math.NaN(), pgtype.Float4OID: float32(math.Inf(1)), pgtype.Float8ArrayOID: []float64{1, math.Inf(-1)}} {
 		for _, format := range []int16{pgtype.TextFormatCode, pgtype.BinaryFormatCode} {
 			raw, err := types.Encode(oid, format, v, nil)
@@ -561,7 +561,7 @@ func TestFormats(t *testing.T) {
 	}
 }
 
-// TestGivenBack: what pools send before another person's use of a connection, asyncpg's text as it is.
+// TestGivenBack checks what pools send before another person uses a connection; the text is asyncpg's.
 func TestGivenBack(t *testing.T) {
 	c := start(t).connect(t, nil)
 	for _, sql := range []string{"SELECT pg_advisory_unlock_all();\nCLOSE ALL;\nUNLISTEN *;\nRESET ALL;", "DISCARD ALL"} {
@@ -571,7 +571,7 @@ func TestGivenBack(t *testing.T) {
 	}
 }
 
-// TestCopy: an answer as COPY writes it, in text, CSV and binary; what is no query is refused.
+// TestCopy checks answers in COPY's forms: text, CSV and binary. Anything but a query is refused.
 func TestCopy(t *testing.T) {
 	h := start(t)
 	c := h.connect(t, nil)
@@ -598,7 +598,7 @@ func TestCopy(t *testing.T) {
 			t.Errorf("%s: %q, %s, %v", options, got, tag, err)
 		}
 	}
-	// A question is asked and paid for once, and its notices come before.
+	// A question is asked and paid for once, and its notices come first.
 	got, tag, err := copied("COPY (SELECT … FROM person) TO STDOUT (FORMAT csv, HEADER)")
 	if err != nil || !strings.HasPrefix(tag, "COPY ") || strings.Count(got, "\n") != 4 {
 		t.Errorf("%q, %s, %v", got, tag, err)
@@ -613,7 +613,7 @@ func TestCopy(t *testing.T) {
 			t.Errorf("%s gives %q", sql, got)
 		}
 	}
-	// An error points into the query.
+	// An error has its position in the query.
 	_, _, err = copied("COPY (SELECT é, wrong FROM person) TO STDOUT")
 	var e *pgconn.PgError
 	if !errors.As(err, &e) || e.Position != 17 {
@@ -621,7 +621,7 @@ func TestCopy(t *testing.T) {
 	}
 }
 
-// TestListsOfCatalog: questions about the catalog take lists, too, with and without a type.
+// TestListsOfCatalog checks that questions about the catalog take lists too, with and without a type.
 func TestListsOfCatalog(t *testing.T) {
 	c := start(t).connect(t, nil)
 	ctx := context.Background()
@@ -656,8 +656,7 @@ func TestReadTime(t *testing.T) {
 	}
 }
 
-// After an error in the extended protocol one ReadyForQuery comes, at Sync, and the
-// connection goes on.
+// After an error in the extended protocol, one ReadyForQuery comes, at Sync, and the connection continues.
 func TestErrors(t *testing.T) {
 	h := start(t)
 	c := h.connect(t, nil)
@@ -680,7 +679,8 @@ func TestErrors(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	// Of several statements in one text, the place is in the text, and those after it do not run.
+	// With several statements in one text, the position is that in the whole text, and the statements after the error do
+	// not run.
 	before := h.ran()
 	_, err := c.Exec(ctx, "SELECT 1; SELECT wrong FROM person; SELECT … FROM person", pgx.QueryExecModeSimpleProtocol)
 	var e *pgconn.PgError
@@ -761,7 +761,7 @@ func TestCancel(t *testing.T) {
 			<-h.hang
 			stopped := make(chan error, 1)
 			if cancel != nil {
-				// Somebody else's guess changes nothing.
+				// A wrong secret cancels nothing.
 				other := &pgproto3.CancelRequest{ProcessID: c.PgConn().PID(), SecretKey: binary.BigEndian.AppendUint32(nil, 12345)}
 				h.cancel(other.ProcessID, other.SecretKey)
 				select {
@@ -851,7 +851,7 @@ func TestWhoMayAsk(t *testing.T) {
 	}
 }
 
-// What no client sends must not end the coordinator.
+// Messages that no client sends must not end the coordinator.
 func TestBrokenMessages(t *testing.T) {
 	h := start(t)
 	for _, b := range []string{"", "\x00", "\x00\x00\x00\x08\x04\xd2\x16\x2f\x00", "\x16\x03\x01junk", "GET / HTTP/1.1\r\n\r\n", "\x00\x00\x00\x10\x04\xd2\x16\x2e\x00\x00\x00\x01\x00\x00\x00\x02", "\xff\xff\xff\xff\x00"} {
@@ -864,7 +864,7 @@ func TestBrokenMessages(t *testing.T) {
 		}
 		c.Close()
 	}
-	// Within a session: a message that is none, one too long, a bind of nothing.
+	// Within a session: something that is no message, a message that is too long, an empty bind.
 	for _, b := range []string{"?\x00\x00\x00\x04", "Q\x7f\xff\xff\xff", "B\x00\x00\x00\x05x", "P\x00\x00\x00\x04", "E\x00\x00\x00\x03"} {
 		c := h.connect(t, nil)
 		raw := c.PgConn().Conn()
@@ -887,7 +887,7 @@ func patients(t *testing.T) *catalog.Catalog {
 	return c
 }
 
-// Blanks around the elements of an array mean nothing, and those within do.
+// Blanks around the elements of an array have no meaning; blanks within them do.
 func TestUnspaced(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"p", "f"}`: `{"p","f"}`, `{ 1 , 2 }`: `{1,2}`, `{a b, " c "}`: `{a b," c "}`, `{"a\" , b" , c\ }`: `{"a\" , b",c\ }`, ``: ``, `{}`: `{}`, "{ \t}": "{}", `x  y`: `x  y`,

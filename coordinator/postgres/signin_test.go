@@ -20,7 +20,8 @@ import (
 	"github.com/intramuros/intramuros/internal/identity"
 )
 
-// Challenge and Proved are a coordinator's: who is in the book proves, and so does who is nowhere; bob shows his token.
+// Challenge and Proved behave like a coordinator's: an account in the book proves its token, and so does an unknown
+// name. bob shows his token.
 func (f *fake) Challenge(name string, certificate *x509.Certificate) *identity.Challenge {
 	if f.book == nil || name == "bob" {
 		return nil
@@ -65,7 +66,7 @@ func (t tap) Write(b []byte) (int, error) {
 	return t.Conn.Write(b)
 }
 
-// knock begins a connection up to what the server asks for.
+// knock starts a connection and stops when the server asks for authentication.
 func (h *house) knock(t *testing.T, user string) (*pgproto3.Frontend, *tls.Conn, *strings.Builder, []string) {
 	t.Helper()
 	conn, err := tls.Dial("tcp", h.address, &tls.Config{RootCAs: h.roots, ServerName: "localhost", NextProtos: []string{"postgresql"}})
@@ -93,7 +94,7 @@ func (h *house) knock(t *testing.T, user string) (*pgproto3.Frontend, *tls.Conn,
 	return nil, nil, nil, nil
 }
 
-// converse proves by a mechanism, and gives the server's last word.
+// converse runs a proof by a mechanism, and returns the server's last message.
 func converse(t *testing.T, front *pgproto3.Frontend, mechanism string, talk *scram.ClientConversation) pgproto3.BackendMessage {
 	t.Helper()
 	say := func(m pgproto3.FrontendMessage) pgproto3.BackendMessage {
@@ -129,8 +130,8 @@ func converse(t *testing.T, front *pgproto3.Frontend, mechanism string, talk *sc
 	return m
 }
 
-// A token is proved and never sent; the proof holds for this server's certificate, and the server proves that it knows
-// the account.
+// A token is proved and never sent. The proof is valid for this server's certificate only, and the server proves that
+// it knows the account.
 func TestProof(t *testing.T) {
 	h := proving(t)
 	client, err := scram.SHA256.NewClient("", adaToken, "")
@@ -158,20 +159,20 @@ func TestProof(t *testing.T) {
 		t.Errorf("sent was %q", sent)
 	}
 
-	// Bound to another server's certificate, as by somebody in between: refused.
+	// A proof bound to another server's certificate, as with somebody in between, is refused.
 	front, _, _, _ = h.knock(t, "ada")
 	binding.Data = append([]byte(nil), binding.Data...)
 	binding.Data[0] ^= 1
 	if e, ok := converse(t, front, identity.ScramPlus, client.NewConversationWithChannelBinding(binding)).(*pgproto3.ErrorResponse); !ok || e.Code != "28P01" {
 		t.Errorf("a proof for another certificate: %+v", e)
 	}
-	// A client that could bind, but was not offered it, by somebody in between.
+	// A client that could bind but was not offered it, because of somebody in between, is refused.
 	front, _, _, _ = h.knock(t, "ada")
 	if e, ok := converse(t, front, identity.Scram, client.NewConversationAdvertisingChannelBinding()).(*pgproto3.ErrorResponse); !ok || e.Code != "28P01" {
 		t.Errorf("a client that was told of no binding: %+v", e)
 	}
 
-	// pgx, and questions afterwards; an account that is gone ends its connections.
+	// pgx signs in and asks. If the account is removed, its connections end.
 	c := h.connect(t, nil)
 	if _, err := c.Exec(t.Context(), "SELECT … FROM person"); err != nil {
 		t.Error(err)
@@ -181,7 +182,7 @@ func TestProof(t *testing.T) {
 	wantState(t, err, "28P01")
 }
 
-// Who is nobody is asked, and refused, as who shows a wrong token, in the same words.
+// An unknown user is asked and refused with the same messages as somebody with a wrong token.
 func TestNobody(t *testing.T) {
 	h := proving(t)
 	told := map[string]string{}
@@ -213,7 +214,7 @@ func heldOff(err error) bool {
 	return errors.As(err, &e) && e.Code == stateTooMany
 }
 
-// Who fails too often must wait, and nobody else.
+// After too many failures a client must wait, and nobody else must.
 func TestFailuresAreFew(t *testing.T) {
 	h := proving(t)
 	wrong := func(user string) error {
@@ -239,8 +240,8 @@ func TestFailuresAreFew(t *testing.T) {
 			t.Errorf("%s may guess for ever", user)
 		}
 	}
-	// With the right token as well, else guessing would go on. Every two seconds an attempt is free again, which on a slow
-	// machine may be this one.
+	// This also holds with the right token; otherwise guessing could go on. Every two seconds one attempt is free again,
+	// which on a slow machine may be this one.
 	conf := h.config(t, nil)
 	refused := false
 	for n := 0; n < maxFailed+10 && !refused; n++ {

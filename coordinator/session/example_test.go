@@ -6,7 +6,7 @@ import (
 	"github.com/intramuros/intramuros/coordinator/session"
 )
 
-// A door keeps the settings of a connection, and makes each query a request with them.
+// A door keeps the settings of a connection, and adds them to each request.
 func ExampleSettings_Request() {
 	var s session.Settings
 	for name, value := range map[string]string{"study": "sepsis", "epsilon": "0.5"} {
@@ -19,7 +19,7 @@ func ExampleSettings_Request() {
 	// Output: sepsis 0.5
 }
 
-// A value that does not fit is refused, and what was set before stays.
+// A value that does not fit is refused, and the earlier value stays.
 func ExampleSettings_Set() {
 	var s session.Settings
 	fmt.Println(s.Set("max_rows", "10"))

@@ -58,7 +58,7 @@ func TestRequest(t *testing.T) {
 	}
 }
 
-// The quickstarts tell every setting by its name, as it is written.
+// The quickstarts name every setting as it is written.
 func TestQuickstartsNameTheSettings(t *testing.T) {
 	for _, document := range []string{"python", "r", "bi"} {
 		b, err := os.ReadFile("../../docs/quickstart-" + document + ".md")

@@ -23,11 +23,11 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// few is a limit that patients of a small world go beyond.
+// few is a limit that patients of a small world exceed.
 const few = 12
 
-// TestFewRows builds the program with a limit of few joined rows a patient, where the usual one is a million, and runs
-// in it what that limit must not change.
+// TestFewRows builds the program with a limit of few joined rows for each patient, instead of a million. It runs tests
+// in it whose results the limit must not change.
 func TestFewRows(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
@@ -74,7 +74,7 @@ var crowd = testcatalog.YAML("catalog: crowd",
 	testcatalog.Keyed("stay", "n: {type: int, bounds: [0, 9]}"),
 )
 
-// newCrowd makes patients of few and of many rows, who keep all promises.
+// newCrowd makes patients with few and with many rows, who keep all promises.
 func newCrowd(r *rand.Rand, c *catalog.Catalog) *world {
 	w := &world{Rand: r, catalog: c, ids: asInt, events: asInt}
 	for _, t := range c.Tables {
@@ -98,7 +98,7 @@ func newCrowd(r *rand.Rand, c *catalog.Catalog) *world {
 	return w
 }
 
-// memory is the rows of a table, all of whose columns are ints.
+// memory is the rows of a table whose columns are all ints.
 func (w *world) memory(name string) fragment.Rows {
 	t := w.table(name)
 	out := fragment.Rows{Names: t.columns}
@@ -113,8 +113,8 @@ func (w *world) memory(name string) fragment.Rows {
 	return out
 }
 
-// joins writes a join by the patient alone. How many rows it gives does not depend on which of a patient's rows are
-// cut. plain: there is no join within.
+// joins writes a join by the patient alone. The number of its rows does not depend on which of a patient's rows are
+// cut. plain: it contains no join.
 func (w *writer) joins() (from string, plain bool) {
 	plain = true
 	var optional []bool
@@ -125,7 +125,8 @@ func (w *writer) joins() (from string, plain bool) {
 		case 1:
 			if w.one(2) {
 				plain = false
-				return "(SELECT a.id, 4 AS n FROM event a JOIN event b ON a.id = b.id) " + name // a filter of n keeps all rows or none
+				// a filter on n keeps all rows or none
+				return "(SELECT a.id, 4 AS n FROM event a JOIN event b ON a.id = b.id) " + name
 			}
 			return "(SELECT DISTINCT id, n FROM event) " + name
 		case 2:
@@ -156,8 +157,8 @@ func (w *writer) joins() (from string, plain bool) {
 	return from, plain
 }
 
-// TestCut joins relations of one patient: engines leave as many rows as the reference does, at most
-// fragment.MaxPatientRows in each case of which left joins find a row, and all where there are no more.
+// TestCut joins relations of one patient. Engines keep as many rows as the reference: at most fragment.MaxPatientRows
+// for each combination of left joins that find a row, and all if there are no more.
 func TestCut(t *testing.T) {
 	for name, open := range openers {
 		t.Run(name, func(t *testing.T) { cut(t, open(t)) })
@@ -187,7 +188,7 @@ func cut(t *testing.T, open opener) {
 	t.Logf("%d joins, of which the limit cut %d", n/each*each, cut)
 }
 
-// compareCut tells how an engine's rows differ from the reference's, and whether any were cut.
+// compareCut says how an engine's rows differ from the reference's, and whether any were cut.
 func compareCut(t *testing.T, c *catalog.Catalog, w *world, h hospital, from string, plain bool) (why string, isCut bool) {
 	t.Helper()
 	program, err := planner.Compose(planner.Query{SQL: "SELECT COUNT(*) FROM " + from, Ask: planner.Ask{Epsilon: 1, Delta: 1e-6, MaxGroups: 1, MaxRows: 1_000_000}},
@@ -196,7 +197,7 @@ func compareCut(t *testing.T, c *catalog.Catalog, w *world, h hospital, from str
 		return err.Error(), false
 	}
 	f := *program.Releases[0].Fragment
-	f.Keys = []fragment.Key{{Expr: f.Patient}} // what no researcher may ask
+	f.Keys = []fragment.Key{{Expr: f.Patient}} // no researcher may ask this
 	p, err := fragment.Check(&f, c)
 	if err != nil {
 		return err.Error(), false

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// openers start an engine's server, or skip, and return how a world is opened in it.
+// openers start an engine's server, or skip the test, and return how a world is opened in it.
 var openers = map[string]func(*testing.T) opener{
 	"duckdb":   func(*testing.T) opener { return openDuckDB },
 	"postgres": openPostgres,
@@ -78,7 +78,7 @@ func openPostgres(t *testing.T) opener {
 		for _, table := range w.tables {
 			declaration := table.declaration(postgresType)
 			into := table.name
-			if table.inherited { // the key holds of the parent alone
+			if table.inherited { // the key holds for the parent only
 				declaration += ", PRIMARY KEY (id)"
 				into = table.name + "_old"
 			}
@@ -109,7 +109,7 @@ func trinoType(s storage) string {
 	return map[storage]string{asInt: "BIGINT", asFloat: "DOUBLE", asNumeric: "DECIMAL(38,10)", asText: "VARCHAR", asLoose: "VARCHAR", asDate: "DATE", asTimestamp: "TIMESTAMP(6)", asBool: "BOOLEAN"}[s]
 }
 
-// openTrino skips where no Trino is installed: see make test-trino.
+// openTrino skips the test if Trino is not installed: see make test-trino.
 func openTrino(t *testing.T) opener {
 	s := trinotest.Start(t)
 	return func(t *testing.T, w *world, without bool) hospital {
@@ -129,7 +129,7 @@ func openTrino(t *testing.T) opener {
 		}
 		t.Cleanup(func() {
 			e.Close()
-			for _, table := range w.tables { // which the server holds in memory
+			for _, table := range w.tables { // the server keeps it in memory
 				s.Exec(t, "DROP TABLE memory."+schema+"."+table.name)
 			}
 		})

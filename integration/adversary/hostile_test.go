@@ -18,14 +18,14 @@ import (
 
 // Limits of one statement.
 const (
-	mostPlanning = time.Second // of computing, which garbage collection is part of
-	mostMemory   = 256 << 20   // allocated in all while it is planned
-	every        = 4           // one statement in so many is run as well
+	mostPlanning = time.Second // of CPU time, with garbage collection
+	mostMemory   = 256 << 20   // allocated in total during planning
+	every        = 4           // one of so many statements is also run
 )
 
-// TestHostileStatements: statements from the whole grammar, most of them made to grow, are planned or refused within a
-// second of computing and 256 MiB; of what is planned, a sample is run on each engine over a few rows, and none ends at
-// its deadline.
+// TestHostileStatements checks statements from the whole grammar, most of them made to grow. Each is planned or refused
+// within a second of CPU time and 256 MiB. Of the planned ones, a sample runs on each engine over a few rows, and none
+// runs into its deadline.
 func TestHostileStatements(t *testing.T) {
 	c, seed, n := catalogs(t)[0], number(t, "INTRAMUROS_SEED", seed()), number(t, "INTRAMUROS_TRIPLES", 2000)
 	world := newWorld(rand.New(rand.NewPCG(7, 7)), c)
@@ -58,9 +58,9 @@ func TestHostileStatements(t *testing.T) {
 	}
 }
 
-// planWithin plans a statement, and tells which limit that breaks each of three times. What is counted is the time that
-// this process computes, so that a busy machine breaks none; but engines that it embeds may compute beside, and the
-// collector for others.
+// planWithin plans a statement, and returns a limit that it breaks three times in a row. It measures the CPU time of
+// this process, so a busy machine does not matter. But embedded engines, and the collector for other tests, may compute
+// at the same time.
 func planWithin(t *testing.T, c *catalog.Catalog, text string) (p *planner.Program, why string) {
 	t.Helper()
 	for range 3 {
@@ -88,8 +88,8 @@ func planOnce(t *testing.T, c *catalog.Catalog, text string) (p *planner.Program
 	return p, ""
 }
 
-// runWithin runs the releases of a statement, and tells how one ends that does not answer in time. One that meets its
-// deadline may have met a busy machine, and is run again with time enough for that to pass.
+// runWithin runs the releases of a statement, and returns how one ends that does not answer in time. A statement at its
+// deadline may have met a busy machine. It runs again with enough time for that to pass.
 func runWithin(t *testing.T, h hospital, p *planner.Program, text string) (why string) {
 	t.Helper()
 	for _, plan := range p.Releases[:min(2, len(p.Releases))] {
@@ -107,17 +107,17 @@ func runWithin(t *testing.T, h hospital, p *planner.Program, text string) (why s
 	return ""
 }
 
-// hostile writes a statement that is made to grow, or one of the whole grammar.
+// hostile writes a statement that is made to grow, or one from the whole grammar.
 func hostile(r *rand.Rand, c *catalog.Catalog) string {
 	w := &writer{Rand: r, catalog: c, hostile: true}
 	themes := []func() string{w.nested, w.chained, w.listed, w.grouped, w.formatted, w.joined, w.released, w.windowed, w.united, w.anything, w.anything}
 	return themes[w.IntN(len(themes))]()
 }
 
-// size is a number that is often small, and seldom large.
+// size is a number that is often small and seldom large.
 func (w *writer) size(most int) int { return 1 + w.IntN(1+w.IntN(most)) }
 
-// nested writes functions of functions.
+// nested writes nested functions.
 func (w *writer) nested() string {
 	p := w.table("person")
 	w.fields = p.fields
@@ -169,7 +169,7 @@ func (w *writer) nested() string {
 	return "SELECT COUNT(*) FROM person WHERE " + x
 }
 
-// chained writes WITH queries that read those before, each perhaps several times.
+// chained writes WITH queries that read earlier ones, perhaps several times.
 func (w *writer) chained() string {
 	column := w.pick("age", "k", "n", "CASE WHEN sex = 'F' THEN 1 ELSE 2 END", "CASE WHEN k = 7 THEN 'xxxxxxxx' ELSE '' END")
 	text := strings.Contains(column, "''")
@@ -253,7 +253,7 @@ func (w *writer) pick1(a, b int) int {
 	return b
 }
 
-// grouped writes many keys and sets of them.
+// grouped writes many keys and sets of keys.
 func (w *writer) grouped() string {
 	p := w.table("person")
 	w.fields = p.fields
@@ -324,7 +324,7 @@ func (w *writer) joined() string {
 	return "SELECT COUNT(*) FROM person WHERE id IN (" + q + ")"
 }
 
-// released writes what is computed from releases.
+// released writes computations over releases.
 func (w *writer) released() string {
 	one := func(i int) string {
 		return w.pick("SELECT sex AS g, COUNT(*) AS n FROM person GROUP BY sex", "SELECT grade AS g, COUNT(*) AS n FROM event GROUP BY grade", fmt.Sprintf("SELECT 'a%d' AS g, COUNT(*) AS n FROM person WHERE k > %d", i, i))
@@ -342,7 +342,7 @@ func (w *writer) released() string {
 	return inner
 }
 
-// united writes many queries, side by side, that read the same one, which is long or has many columns.
+// united writes many queries, side by side, over the same one, which is long or has many columns.
 func (w *writer) united() string {
 	columns := []string{"id", "k", "CASE " + repeat(w.size(900), " ", func(i int) string { return fmt.Sprintf("WHEN n = %d THEN 'c%d'", i, i) }) + " ELSE 'z' END AS g"}
 	for i := range w.size(120) {
@@ -362,7 +362,7 @@ func (w *writer) united() string {
 	return from + w.pick("SELECT COUNT(*) FROM ("+arms+") u", "SELECT g, AVG(k) FROM ("+arms+") u GROUP BY g")
 }
 
-// windowed writes windows, within windows and side by side.
+// windowed writes window functions, nested and side by side.
 func (w *writer) windowed() string {
 	q := "SELECT id, n, k, x FROM event"
 	for i := range w.size(10) {
@@ -379,7 +379,7 @@ func (w *writer) windowed() string {
 	return "SELECT COUNT(*), COUNT(n) FROM (" + q + ") z WHERE n > 1"
 }
 
-// anything writes a statement as the neighbours are asked, and what stands around it.
+// anything writes a statement like those for the neighbours, with something around it.
 func (w *writer) anything() string {
 	s := write(w.Rand, w.catalog, true)
 	text := s.String()

@@ -13,25 +13,25 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// mutant is a defect: edits of the code, and the test that must notice.
+// mutant is a defect: edits of the code, and the test that must notice it.
 type mutant struct {
 	Name  string `yaml:"name"`
 	Edits []edit `yaml:"edits"`
-	// Package and Test say what must fail, Environment with what: a small budget, and a seed.
+	// Package and Test say what must fail; Environment sets a small budget and a seed.
 	Package     string   `yaml:"package"`
 	Test        string   `yaml:"test"`
 	Environment []string `yaml:"environment"`
-	Always      bool     `yaml:"always"` // not with INTRAMUROS_FULL=1 alone
+	Always      bool     `yaml:"always"` // also without INTRAMUROS_FULL=1
 }
 
-// edit replaces a text that stands once in a file.
+// edit replaces a text that occurs once in a file.
 type edit struct {
 	File string `yaml:"file"`
 	Old  string `yaml:"old"`
 	New  string `yaml:"new"`
 }
 
-// TestMutants builds the code with one defect at a time, and runs the test that is there to see it.
+// TestMutants builds the code with one defect at a time, and runs the test that should notice it.
 func TestMutants(t *testing.T) {
 	text, err := os.ReadFile("testdata/mutants.yaml")
 	if err != nil {
@@ -49,11 +49,11 @@ func TestMutants(t *testing.T) {
 	}
 	for _, m := range all {
 		t.Run(m.Name, func(t *testing.T) {
-			overlay := m.overlay(t, root) // of all, so that no entry is stale
+			overlay := m.overlay(t, root) // for all mutants, so that stale entries are found
 			if !m.Always && os.Getenv("INTRAMUROS_FULL") == "" {
 				t.Skip("INTRAMUROS_FULL=1 runs it")
 			}
-			// Verbose, so that what fails is named.
+			// Verbose, so that the failing test is named.
 			c := exec.Command("go", "test", "-overlay", overlay, "-vet=off", "-count=1", "-timeout", "10m", "-v", "-run", "^"+strings.ReplaceAll(m.Test, "/", "$/^")+"$", m.Package)
 			c.Dir = root
 			c.Env = append(os.Environ(), m.Environment...)
@@ -69,7 +69,7 @@ func TestMutants(t *testing.T) {
 	}
 }
 
-// overlay writes the edited files, and what tells go of them.
+// overlay writes the edited files, and the overlay file for go.
 func (m mutant) overlay(t *testing.T, root string) string {
 	t.Helper()
 	folder := t.TempDir()

@@ -26,7 +26,7 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// hospital is one engine over data: node.Engine.
+// hospital is one engine over data: a node.Engine.
 type hospital interface {
 	Compile(f *fragment.Fragment, p *fragment.Proof) (string, []fragment.Caveat, error)
 	Run(ctx context.Context, f *fragment.Fragment, p *fragment.Proof, alloc memory.Allocator, send func(arrow.Record) error) error
@@ -39,22 +39,22 @@ type opener func(t *testing.T, w *world, without bool) hospital
 
 const (
 	perWorld = 80
-	patience = 20 * time.Second // with one statement
-	enduring = 10 * patience    // with one that, of two neighbours, one alone did not answer
+	patience = 20 * time.Second // for one statement
+	enduring = 10 * patience    // if only one of two neighbours did not answer
 )
 
-// How a statement ends.
+// Ways in which a statement ends.
 const (
 	answer     = "an answer"
 	notOffered = "not offered"              // it reads a table that a hospital does not have, or that is refused there
-	timedOut   = "its deadline"             // which the machine's load may bring about
-	tooLarge   = "too large for the engine" // by the fragment alone
+	timedOut   = "its deadline"             // may be caused by the machine's load
+	tooLarge   = "too large for the engine" // depends on the fragment alone
 )
 
-// secret is the node's.
+// secret is the node's secret.
 var secret = []byte("the key of the adversary's hospital")
 
-// usual is the seed of ordinary runs, which are to fail for what was changed and for nothing else; nights draw theirs.
+// usual is the seed of ordinary runs, so that they fail only because of a change. Nightly runs draw their own.
 const usual = 11
 
 func seed() uint64 {
@@ -64,7 +64,7 @@ func seed() uint64 {
 	return usual
 }
 
-// number is an environment variable's, or what there is without.
+// number is the value of an environment variable, or the default.
 func number[N uint64 | int](t testing.TB, name string, without N) N {
 	t.Helper()
 	text := os.Getenv(name)
@@ -78,9 +78,9 @@ func number[N uint64 | int](t testing.TB, name string, without N) N {
 	return N(n)
 }
 
-// plans are the releases of a statement; none where it is refused.
+// plans are the releases of a statement; none if it is refused.
 func plans(c *catalog.Catalog, s statement, maxGroups, maxRows int) []*planner.Plan {
-	accounting := []dp.Accounting{dp.ZCDP, dp.Pure}[maxGroups%2] // each has a norm of its own
+	accounting := []dp.Accounting{dp.ZCDP, dp.Pure}[maxGroups%2] // each has its own norm
 	p, err := planner.Compose(planner.Query{SQL: s.String(), Ask: planner.Ask{Epsilon: 1, Delta: 1e-6, MaxGroups: maxGroups, MaxRows: maxRows}},
 		planner.Federation{Catalog: c, Hospitals: []string{"h0"}, Accounting: accounting, Digest: "of the test"})
 	if err != nil {
@@ -89,8 +89,8 @@ func plans(c *catalog.Catalog, s statement, maxGroups, maxRows int) []*planner.P
 	return p.Releases
 }
 
-// vector is what a hospital computes within a time, by group; or how it ends else. Where it adds up rows beside its
-// database, the database's SQL gives the same.
+// vector is what a hospital computes within a time, by group, or how it ends otherwise. If it adds up rows beside its
+// database, the database's SQL must give the same.
 func vector(t *testing.T, h hospital, p *planner.Plan, within time.Duration) (map[string][]int64, string) {
 	t.Helper()
 	text, _, err := h.Compile(p.Fragment, p.Proof)
@@ -111,13 +111,13 @@ func vector(t *testing.T, h hospital, p *planner.Plan, within time.Duration) (ma
 	return out, end
 }
 
-// streamed counts the statements that were run both ways.
+// streamed counts the statements that ran in both ways.
 var streamed int
 
 // run is how a hospital runs a fragment.
 type run func(ctx context.Context, f *fragment.Fragment, p *fragment.Proof, alloc memory.Allocator, send func(arrow.Record) error) error
 
-// outcome is vector, by one way to run a fragment.
+// outcome is vector with one way to run a fragment.
 func outcome(t *testing.T, p *planner.Plan, run run, within time.Duration) (map[string][]int64, string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), within)
@@ -140,7 +140,7 @@ func outcome(t *testing.T, p *planner.Plan, run run, within time.Duration) (map[
 	case errors.Is(err, context.DeadlineExceeded):
 		return nil, timedOut
 	case errors.As(err, &fault):
-		t.Logf("%.300v", fault.Unwrap()) // which may name what the engine made for the statement, or a value
+		t.Logf("%.300v", fault.Unwrap()) // it may name something of the engine's, or a value
 		return nil, fault.Class()
 	case err != nil:
 		return nil, err.Error()
@@ -183,8 +183,8 @@ func exceeds(p *planner.Plan, with, without map[string][]int64) string {
 	return appears(p, with, without)
 }
 
-// appears looks at the undeclared groups that only one of the neighbours has: there the victim's part is not small,
-// which bounds how many they are.
+// appears checks the undeclared groups that only one of the neighbours has. The victim's part in them is not small,
+// which bounds their number.
 func appears(p *planner.Plan, with, without map[string][]int64) string {
 	at := 0
 	for i, partial := range p.Fragment.Partials {
@@ -252,8 +252,8 @@ func (p *pair) offered(plan *planner.Plan) bool {
 	return !slices.ContainsFunc(reads(plan.Fragment.Relations), func(t string) bool { return p.refused[t] })
 }
 
-// difference tells by what the victim is betrayed; "" if by nothing. Where one alone met its deadline, the machine may
-// have been busy with something else: both are asked again, with time enough for that to pass, and must then end alike.
+// difference returns what reveals the victim; "" if nothing does. If only one of the two ran into its deadline, the
+// machine may have been busy. Then both are asked again, with enough time for that to pass, and must end alike.
 func (p *pair) difference(t *testing.T, plan *planner.Plan) (text, end string) {
 	t.Helper()
 	with, end := vector(t, p.with, plan, patience)
@@ -271,9 +271,9 @@ func (p *pair) difference(t *testing.T, plan *planner.Plan) (text, end string) {
 	return exceeds(plan, with, without), end
 }
 
-// TestNeighbours: without one patient a hospital's exact partial aggregates change by no more than the plan declares,
-// in the norm to which patients are clipped; and a statement that ends with an answer, or with an error, ends so with
-// the patient as well.
+// TestNeighbours checks that leaving out one patient changes a hospital's exact partial aggregates by no more than the
+// plan declares, in the norm to which patients are clipped. A statement ends in the same way with the patient as
+// without: with an answer, or with the same error.
 func TestNeighbours(t *testing.T) {
 	for name, open := range openers {
 		t.Run(name, func(t *testing.T) { neighbours(t, open(t)) })
@@ -316,7 +316,7 @@ func neighbours(t *testing.T, open opener) {
 						case notOffered, tooLarge:
 							refused++
 						case timedOut:
-							slow++ // on both: the machine may be busy
+							slow++ // in both: the machine may be busy
 							t.Logf("%s: %s", end, s)
 						default:
 							faults++
@@ -324,7 +324,7 @@ func neighbours(t *testing.T, open opener) {
 						}
 						continue
 					}
-					t.Logf("INTRAMUROS_SEED=%d: world %d: %s\n%s", seed, i, text, s) // shrinking takes its time
+					t.Logf("INTRAMUROS_SEED=%d: world %d: %s\n%s", seed, i, text, s) // shrinking takes some time
 					s, text, plan = shrink(t, p, c, s, maxGroups, maxRows, text, plan)
 					compiled, _, _ := p.with.Compile(plan.Fragment, plan.Proof)
 					if len(compiled) > 6000 {
@@ -350,7 +350,7 @@ func neighbours(t *testing.T, open opener) {
 	}
 }
 
-// shrink leaves out of a statement what can go while it still betrays.
+// shrink removes parts of a statement as long as it still reveals the victim.
 func shrink(t *testing.T, p *pair, c *catalog.Catalog, s statement, maxGroups, maxRows int, text string, plan *planner.Plan) (statement, string, *planner.Plan) {
 	t.Helper()
 	attempt := func(smaller statement) bool {

@@ -10,7 +10,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// statement is a random query, in parts that can be left out one by one.
+// statement is a random query in parts that can be removed one by one.
 type statement struct {
 	from, where string
 	keys, items []string
@@ -27,7 +27,7 @@ func (s statement) String() string {
 	return text
 }
 
-// field is something that a statement can read: as it writes it, and whether the planner knows bounds of it.
+// field is something that a statement can read: its text, and whether the planner knows bounds for it.
 type field struct {
 	sql     string
 	of      value.Type
@@ -35,8 +35,8 @@ type field struct {
 	nonzero bool // by its bounds
 }
 
-// writer writes statements against the facts: what it computes has bounds by what the catalog, a filter or
-// arithmetic say, and data that break the promise do not.
+// writer writes statements that rely on known facts. Computed values have bounds by the catalog, a filter or
+// arithmetic, and data that break the promise do not keep them.
 type writer struct {
 	*rand.Rand
 	catalog *catalog.Catalog
@@ -52,10 +52,10 @@ func (w *writer) name(prefix string) string {
 	return fmt.Sprintf("%s%d", prefix, w.names)
 }
 
-// relation is what stands in FROM.
+// relation is an element of FROM.
 type relation struct {
 	sql    string
-	id     string // the column of the patient's id; "" where it has none
+	id     string // the column of the patient's id; "" if there is none
 	name   string
 	fields []field
 }
@@ -89,7 +89,7 @@ func (w *writer) source(depth int) relation {
 	return w.derived(depth)
 }
 
-// within writes with the fields of a relation.
+// within calls write with the fields of a relation.
 func within[T any](w *writer, fields []field, write func() T) T {
 	before := w.fields
 	w.fields = fields
@@ -97,7 +97,7 @@ func within[T any](w *writer, fields []field, write func() T) T {
 	return write()
 }
 
-// derived makes a relation of another.
+// derived makes a relation from another.
 func (w *writer) derived(depth int) relation {
 	inner := w.source(depth - 1)
 	alias := w.name("d")
@@ -118,7 +118,7 @@ func (w *writer) derived(depth int) relation {
 			return out
 		}
 		switch w.IntN(9) {
-		case 0: // a row a patient
+		case 0: // one row for each patient
 			for range 1 + w.IntN(3) {
 				switch w.IntN(7) {
 				case 5:
@@ -163,7 +163,7 @@ func (w *writer) derived(depth int) relation {
 			add("CAST("+w.bounded(1)+" AS float)", value.TypeFloat, true)
 			add(w.text(0), value.TypeText, false)
 			return finish(" " + w.pick("UNION ALL", "UNION", "EXCEPT", "INTERSECT") + " " + arm)
-		case 4: // a patient's id from an optional side
+		case 4: // the patient's id comes from an optional side
 			l, r := w.table(w.pick("event", "stay")), w.table("event")
 			cond := within(w, slices.Concat(l.fields, r.fields), func() string { return w.condition(1) })
 			out.sql = fmt.Sprintf("(SELECT %s AS id, %s AS other, COUNT(*) AS c0, MAX(%s) AS c1 FROM %s LEFT JOIN %s ON %s = %s AND %s GROUP BY %s, %s) %s",
@@ -171,7 +171,7 @@ func (w *writer) derived(depth int) relation {
 			out.fields = []field{{sql: alias + ".c0", of: value.TypeInt}, {sql: alias + ".c1", of: value.TypeInt, bounded: true}}
 			return out
 		}
-		// Columns whose bounds are the filter's.
+		// Columns with bounds from the filter.
 		f := w.any(value.TypeInt, value.TypeFloat, value.TypeDate)
 		low, high := "1", w.pick("1", "2", "7", "10", "100", "3000000000")
 		switch f.of {
@@ -182,7 +182,8 @@ func (w *writer) derived(depth int) relation {
 		}
 		narrow := f.sql + " BETWEEN " + low + " AND " + high
 		if f.of == value.TypeInt && w.one(2) {
-			narrow = f.sql + w.pick(" IN (1, 2, 3, 5, 7)", " IN (1, 3, 5, 7, 9, 11, 13, 15)", " IN (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)") // which some engines look at last
+			// some engines test these last
+			narrow = f.sql + w.pick(" IN (1, 2, 3, 5, 7)", " IN (1, 3, 5, 7, 9, 11, 13, 15)", " IN (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)")
 		}
 		add(f.sql, f.of, true)
 		out.fields[0].nonzero = low[0] != '-' && low[0] != '0'
@@ -200,7 +201,7 @@ func (w *writer) derived(depth int) relation {
 	})
 }
 
-// grown makes a relation of texts that grow from one derived relation to the next, on a condition.
+// grown makes a relation of texts that grow from one derived relation to the next, under a condition.
 func (w *writer) grown(inner relation) relation {
 	seed := within(w, inner.fields, func() string { return "CASE WHEN " + w.condition(1) + " THEN 'x' ELSE '' END" })
 	sql := "SELECT " + inner.id + " AS id, " + seed + " AS a FROM " + inner.sql
@@ -212,7 +213,7 @@ func (w *writer) grown(inner relation) relation {
 	return relation{sql: "(" + sql + ") " + alias, id: alias + ".id", name: alias, fields: []field{{sql: alias + ".a", of: value.TypeText}, {sql: "LENGTH(" + alias + ".a)", of: value.TypeInt}}}
 }
 
-// any is a field of one of the types; one that has bounds is likely.
+// any is a field of one of the types, likely one with bounds.
 func (w *writer) any(types ...value.Type) field {
 	var found []field
 	for _, f := range w.fields {
@@ -248,7 +249,7 @@ func (w *writer) constant() string {
 	return w.pick("0", "1", "2", "-1", "0.5", "3", "7", "100", "1e-160", "1e-155", "2e-151", "1e150", "1e154", "4e150", "1e300", "3037000500", "9007199254740993", "9223372036854775807")
 }
 
-// bounded writes a number of which the planner knows bounds, or seems to.
+// bounded writes a number with bounds that the planner knows, or seems to know.
 func (w *writer) bounded(depth int) string {
 	numbers := w.where(func(f field) bool { return f.bounded && (f.of == value.TypeInt || f.of == value.TypeFloat) })
 	if depth == 0 || w.one(6) {
@@ -305,7 +306,7 @@ func (w *writer) bounded(depth int) string {
 	return "CLAMP(" + w.number(depth-1) + ", " + w.pick("0, 1", "-5, 200", "0.5, 0.6", "1e-160, 1e-159", "1, 1000000") + ")"
 }
 
-// chosen writes a value that has bounds by the conditions under which CASE takes it, and what would fail beyond them.
+// chosen writes a value that has bounds by the conditions of a CASE, and an operation that would fail outside them.
 func (w *writer) chosen() string {
 	f := w.any(value.TypeInt, value.TypeFloat).sql
 	return strings.ReplaceAll(w.pick("CASE WHEN $ BETWEEN 1 AND 7 THEN $ END", "CASE WHEN $ > 2000000000 THEN 1 WHEN $ < -5 THEN 2 ELSE $ END",
@@ -388,7 +389,7 @@ func (w *writer) condition(depth int) string {
 		return "NOT (" + w.condition(sub) + ")"
 	case 9:
 		return w.any(value.TypeBool).sql
-	case 10: // what fits by a filter of elsewhere
+	case 10: // it fits by a filter elsewhere
 		f := w.any(value.TypeInt)
 		if narrowed := w.where(func(f field) bool { return f.bounded && f.of == value.TypeInt }); len(narrowed) > 0 {
 			f = narrowed[w.IntN(len(narrowed))]
@@ -398,7 +399,7 @@ func (w *writer) condition(depth int) string {
 	return w.bounded(sub) + " BETWEEN " + w.pick("0 AND 10", "1e-160 AND 1", "-1 AND 5")
 }
 
-// key writes something to group by.
+// key writes a grouping key.
 func (w *writer) key() string {
 	switch w.IntN(7) {
 	case 0, 1:
@@ -415,7 +416,7 @@ func (w *writer) key() string {
 	return w.bounded(1)
 }
 
-// known writes a text of few values.
+// known writes a text with few values.
 func (w *writer) known() string {
 	for _, f := range w.fields {
 		if (strings.HasSuffix(f.sql, ".grade") || strings.HasSuffix(f.sql, ".sex")) && w.one(2) {
@@ -425,7 +426,7 @@ func (w *writer) known() string {
 	return "CASE WHEN " + w.condition(2) + " THEN 'yes' " + w.pick("", "ELSE 'no' ") + "END"
 }
 
-// aggregate writes what is released.
+// aggregate writes a released aggregate.
 func (w *writer) aggregate() string {
 	b := func() string { return w.bounded(1 + w.IntN(3)) }
 	filter := ""
@@ -479,7 +480,7 @@ func (w *writer) beside(s *statement, all *relation) {
 	all.fields = append(slices.Clone(all.fields), number)
 }
 
-// pivoted writes a table of a column for each value.
+// pivoted writes a table with one column for each value.
 func (w *writer) pivoted() statement {
 	e := w.table("event")
 	of := within(w, e.fields, func() string {
@@ -505,7 +506,7 @@ func write(r *rand.Rand, c *catalog.Catalog, hostile bool) statement {
 			on += " AND " + within(w, fields, func() string { return w.condition(2) })
 		}
 		if !strings.Contains(more.sql, " JOIN ") || strings.HasPrefix(more.sql, "(") {
-			if w.one(4) { // whose columns are not to be read
+			if w.one(4) { // its columns are not to be read
 				s.from += w.pick(" LEFT SEMI JOIN ", " LEFT ANTI JOIN ") + more.sql + " ON " + on
 			} else {
 				s.from += w.pick(" JOIN ", " LEFT JOIN ") + more.sql + " ON " + on

@@ -82,7 +82,7 @@ tables:
       name: {type: text, domain: [north, south]}
 `
 
-// catalogs are the dictionary with numbers for ids, and with texts.
+// catalogs are the catalog with numbers as ids, and with texts.
 func catalogs(t testing.TB) []*catalog.Catalog {
 	t.Helper()
 	var all []*catalog.Catalog
@@ -96,7 +96,7 @@ func catalogs(t testing.TB) []*catalog.Catalog {
 	return all
 }
 
-// storage is how a database declares a column, whatever the catalog says of it.
+// storage is how a database declares a column, whatever the catalog says.
 type storage string
 
 const (
@@ -104,22 +104,22 @@ const (
 	asFloat     storage = "double"
 	asNumeric   storage = "numeric"
 	asText      storage = "text"
-	asLoose     storage = "loose" // texts under a collation by which several are equal
+	asLoose     storage = "loose" // texts with a collation in which several are equal
 	asDate      storage = "date"
 	asTimestamp storage = "timestamp"
 	asBool      storage = "bool"
-	missing     storage = "" // the hospital has no such column
+	missing     storage = "" // the hospital does not have the column
 )
 
-// row is one of a table. A cell is a text that the database casts to the column's storage, or null.
+// row is a row of a table. A cell is a text that the database casts to the column's storage, or null.
 type row struct {
 	cells  []string
-	victim bool // it is of the patient who is left out
+	victim bool // it belongs to the patient who is left out
 }
 
 const null = "\x00null"
 
-// table is one of a hospital.
+// table is one of a hospital's tables.
 type table struct {
 	name    string
 	columns []string
@@ -129,15 +129,16 @@ type table struct {
 	inherited, selected bool
 }
 
-// world is the data of one hospital, of which one patient may be left out. It breaks promises of the catalog.
+// world is the data of one hospital. One patient may be left out. It breaks promises of the catalog.
 type world struct {
 	*rand.Rand
 	catalog *catalog.Catalog
 	tables  []*table
-	// the storage of ids and of the keys of events, in all tables alike: who a patient is, the database says
+	// The storage of ids and of the keys of events, which is the same in all tables: the database decides who a patient
+	// is.
 	ids, events storage
 	texts       bool // ids are texts in the catalog
-	broken      int  // how likely a value is odd: one in so many
+	broken      int  // one of this many values is odd
 }
 
 func (w *world) pick(of ...string) string { return of[w.IntN(len(of))] }
@@ -146,7 +147,7 @@ func (w *world) one(in int) bool { return w.IntN(in) == 0 }
 
 func pickStorage(w *world, of ...storage) storage { return of[w.IntN(len(of))] }
 
-// newWorld makes data at random.
+// newWorld makes random data.
 func newWorld(r *rand.Rand, c *catalog.Catalog) *world {
 	w := &world{Rand: r, catalog: c, broken: 3 + r.IntN(10)}
 	person, _ := c.Table("person")
@@ -177,7 +178,7 @@ func newWorld(r *rand.Rand, c *catalog.Catalog) *world {
 			place.rows = append(place.rows, row{cells: []string{strconv.Itoa(p), w.pick("0.25", "0.5", "1"), w.pick("north", "south")}})
 		}
 	}
-	for _, t := range w.tables { // in no order that means anything
+	for _, t := range w.tables { // in random order
 		r.Shuffle(len(t.rows), func(i, j int) { t.rows[i], t.rows[j] = t.rows[j], t.rows[i] })
 	}
 	return w
@@ -222,7 +223,7 @@ func (w *world) storage(t *catalog.Table, c *catalog.Column) storage {
 	return natural
 }
 
-// identity spells the id of a patient. The victim's may be one that a careless conversion takes for another's.
+// identity writes the id of a patient. The victim's may be one that a careless conversion confuses with another.
 func (w *world) identity(p int, victim bool) string {
 	id := strconv.Itoa(100 + p)
 	if w.texts {
@@ -281,13 +282,13 @@ func (w *world) patient(p int, victim bool) {
 		fixed := map[string]string{"id": id, "event": key}
 		add("event", fixed)
 		if victim && w.one(60) {
-			add("event", fixed) // nor does this key
+			add("event", fixed) // this key does not hold either
 		}
 		for range w.IntN(4) {
 			add("lab", map[string]string{"event": key})
 		}
 	}
-	if p == 0 { // so that a case has two others' groups to fall into
+	if p == 0 { // so that a case has groups of two other patients to merge with
 		add("event", map[string]string{"id": id, "event": "999999"})
 	}
 	for range w.IntN(3) + 2*b2i(victim) {
@@ -309,7 +310,7 @@ func b2i(b bool) int {
 	return 0
 }
 
-// cell makes a value: the victim's are odd more often.
+// cell makes a value. The victim's values are odd more often.
 func (w *world) cell(c *catalog.Column, s storage, victim bool) string {
 	odd := w.one(4 * w.broken)
 	if victim {
@@ -339,7 +340,7 @@ func (w *world) cell(c *catalog.Column, s storage, victim bool) string {
 	return w.pick("a", "b", "x", "12", "3.5")
 }
 
-// odd makes a value that the catalog excludes, or at which arithmetic ends.
+// odd makes a value that the catalog excludes, or at which arithmetic fails.
 func (w *world) odd(c *catalog.Column, s storage) string {
 	if w.one(4) {
 		return null
@@ -373,7 +374,7 @@ func (w *world) odd(c *catalog.Column, s storage) string {
 	return null
 }
 
-// inserts writes the rows of a table as SQL, without the victim's or with. castTo writes a cell.
+// inserts writes the rows of a table as SQL, with or without the victim's. cast writes a cell.
 func (t *table) inserts(name string, without bool, types func(storage) string, cast string) []string {
 	var lines []string
 	for _, r := range t.rows {
@@ -410,7 +411,7 @@ func (t *table) declaration(types func(storage) string) string {
 	return strings.Join(columns, ", ")
 }
 
-// String tells the victim's rows and how all is stored.
+// String shows the victim's rows and how everything is stored.
 func (w *world) String() string {
 	var b strings.Builder
 	for _, t := range w.tables {

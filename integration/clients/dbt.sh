@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# dbt: a connection, a question shown, and tests that are questions, of which one holds and one does not.
+# dbt: a connection, a question shown, and two tests that ask questions. One passes and one fails.
 set -euo pipefail
 project=$(mktemp -d)
 trap 'rm -rf "$project"' EXIT

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Installs the clients of `make test-clients`, at pinned versions, into the folder that is given. What is there, whole and of
-# these versions, stays. What must be on the machine is looked for first, and all that is missing is named at once.
+# Installs the clients of `make test-clients`, at pinned versions, into the given folder. It keeps complete
+# installations of these versions. It first checks which tools the machine lacks and names all of them at once.
 set -euo pipefail
 into=$1
 here=$(cd "$(dirname "$0")" && pwd)
 
 missing=()
-need() { # what, Debian's package for it, and a command that succeeds where it is there
+need() { # tool, Debian's package for it, and a command that succeeds if the tool is installed
     local what=$1 package=$2
     shift 2
     "$@" >/dev/null 2>&1 || missing+=("$what (Debian: $package)")
@@ -29,7 +29,7 @@ Rscript -e 'q(status = !all(sapply(c("RPostgreSQL", "dbplyr"), requireNamespace,
 perl -MDBD::Pg -e 1 2>/dev/null || echo "DBD::Pg is not installed (Debian: libdbd-pg-perl): it will not be run" >&2
 grep -q "PostgreSQL Unicode" /etc/odbcinst.ini 2>/dev/null || echo "psqlODBC is not installed (Debian: odbc-postgresql): it will not be run" >&2
 
-try() { # a command, three times at most
+try() { # runs a command at most three times
     local n
     for n in 1 2 3; do
         if "$@"; then
@@ -41,15 +41,16 @@ try() { # a command, three times at most
     return 1
 }
 
-# What is installed goes on side by side, each into its own log, which is shown where it fails.
+# Installations run in parallel. Each has its own log, which is shown if the installation fails.
 mkdir -p "$into"
 names=() jobs=()
-install() { # a name, and the function that does it
+install() { # name, and the function that installs it
     ("${@:2}") >"$into/$1.log" 2>&1 &
     names+=("$1") jobs+=($!)
 }
 
-# uv, at the version below, installs what pip would, of the same registry and as pip is told to reach it, in a tenth of the time.
+# uv, at the version below, installs what pip would install, in a tenth of the time. It uses pip's registry and
+# certificate settings.
 uv=$into/uv/bin/uv
 if ! [[ -x $uv && $("$uv" --version) == "uv 0.13.9 "* ]]; then
     rm -rf "$into/uv"
@@ -61,8 +62,9 @@ if [[ $index ]]; then export UV_DEFAULT_INDEX=${UV_DEFAULT_INDEX:-$index}; fi
 if [[ ${PIP_CERT:-} ]]; then export SSL_CERT_FILE=${SSL_CERT_FILE:-$PIP_CERT}; fi
 export UV_HTTP_TIMEOUT=180 UV_NO_PROGRESS=1 UV_PYTHON_DOWNLOADS=never
 
-# The mark, written last, is the list of what an environment holds: one that broke off, or is of another list, is made anew.
-environment() { # folder, and its list
+# installed.txt, written last, lists the packages of an environment. An environment that is incomplete or has another
+# list is made again.
+environment() { # folder, package list
     local folder=$into/$1 list=$here/$2
     if ! cmp -s "$list" "$folder/installed.txt"; then
         rm -rf "$folder"
@@ -82,7 +84,7 @@ modules() {
     fi
 }
 
-# Each jar is told by its SHA-256, and takes its name once it is whole.
+# Each jar is identified by its SHA-256 and gets its name when it is complete.
 jars() {
     mkdir -p "$into/jars"
     while read -r digest artifact; do
@@ -101,7 +103,7 @@ jars() {
     done <"$here/jars.txt"
 }
 
-# In the order in which they take long; with the name of one alone, that and nothing else.
+# The slowest installation starts first. A name as second argument installs only that one.
 for one in ${2:-jars venv tools pgadmin node go}; do
     case $one in
     jars) install jars jars ;;

@@ -3,7 +3,7 @@
 set -euo pipefail
 export PGPASSWORD=$CLIENT_TOKEN PSQLRC=/dev/null PAGER=cat
 ask() { psql "host=${CLIENT_POSTGRES%:*} port=${CLIENT_POSTGRES#*:} user=ada dbname=trial sslmode=verify-full sslrootcert=$CLIENT_CA" "$@" 2>&1; }
-must() { # text, then what psql is asked
+must() { # expected text, then psql's arguments
     local text=$1 out
     shift
     out=$(ask "$@") || true
@@ -19,7 +19,7 @@ must "epsilon 1" -c "EXPLAIN $question"
 must "rennes" -c "SHOW HOSPITALS"
 must "PostgreSQL 15.0 (Intramuros" -c "SELECT version()"
 must "TLSv1.3" -c '\conninfo'
-# The token is proved, bound to the certificate, and never sent; of an account without keys it is asked for.
+# SCRAM proves the token, bound to the certificate, without sending it. An account without keys must send it.
 PGCHANNELBINDING=require PGREQUIREAUTH=scram-sha-256 must "Intramuros" -c "SELECT version()"
 out=$(PGPASSWORD=a-wrong-token-0123456789 ask -c "SELECT 1") && exit 1
 grep -qF "UNAUTHORIZED: the name or the token is not right" <<<"$out" || { echo "a wrong token: $out"; exit 1; }
@@ -43,6 +43,6 @@ for command in '\dv' '\dm' '\ds' '\df' '\dT' '\dx' '\dp' '\db' '\dA' '\dc' '\dC'
         exit 1
     fi
 done
-# What psql's completion asks.
+# The queries of psql's tab completion.
 must "person" -At -c "SELECT pg_catalog.quote_ident(c.relname) FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'S', 'v', 'm', 'f', 'p') AND substring(pg_catalog.quote_ident(c.relname),1,3)='per' AND pg_catalog.pg_table_is_visible(c.oid) LIMIT 1000"
 echo ok

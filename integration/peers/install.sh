@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the engines of `make bench-peers`, at pinned versions, into the folder that is given. What is there, whole and of
-# these versions, stays.
+# Installs the engines of `make bench-peers`, at pinned versions, into the given folder. It keeps a complete
+# installation of these versions.
 set -euo pipefail
 into=$1
 here=$(cd "$(dirname "$0")" && pwd)

@@ -67,8 +67,8 @@ var ada = Session{User: "ada", Database: "trial", Process: 7, Setting: func(name
 	return map[string]string{"epsilon": "0.5", "server_version_num": "150000", "search_path": "public"}[name]
 }}
 
-// TestQuestions reads testdata: a question (hollow: about patients, for its columns alone), and its columns with their
-// OIDs and rows, or why it is not covered: in this process, and in workers.
+// TestQuestions reads testdata: a question (hollow: about patients, only for its columns), with its columns, their OIDs
+// and rows, or why it is not covered. It runs in this process and in workers.
 func TestQuestions(t *testing.T) {
 	t.Run("here", func(t *testing.T) { testQuestions(t, open(t)) })
 	t.Run("apart", func(t *testing.T) { testQuestions(t, start(t, Memory)) })
@@ -123,7 +123,8 @@ func testQuestions(t *testing.T, d *Dictionary) {
 	})
 }
 
-// TestNobodySeesOthers: no catalog and no view shows a person, or a study, to another, though they share the database.
+// TestNobodySeesOthers checks that no catalog and no view shows a person or a study to others, although they share the
+// database.
 func TestNobodySeesOthers(t *testing.T) {
 	d := open(t)
 	other := ada
@@ -161,8 +162,8 @@ func TestNobodySeesOthers(t *testing.T) {
 	}
 }
 
-// TestEveryView: every catalog and view of PostgreSQL 15's pg_catalog and information_schema is there, with each of its
-// columns, as pg_catalog.txt and information_schema.txt list them.
+// TestEveryView checks that every catalog and view of PostgreSQL 15's pg_catalog and information_schema exists with
+// each of its columns, as pg_catalog.txt and information_schema.txt list them.
 func TestEveryView(t *testing.T) {
 	d := open(t)
 	for _, schema := range []string{"pg_catalog", "information_schema"} {
@@ -194,7 +195,7 @@ func TestEveryView(t *testing.T) {
 	}
 }
 
-// What a question could do beyond reading the catalog.
+// These questions try to do more than read the catalog.
 func TestHarmless(t *testing.T) {
 	d := open(t)
 	for _, sql := range []string{
@@ -214,7 +215,7 @@ func TestHarmless(t *testing.T) {
 			}
 		}
 	}
-	// A question that never ends, or fills the memory, ends.
+	// A question that never ends, or fills the memory, is ended.
 	q, err := d.Prepare(context.Background(), sqltoken.Statements("SELECT count(*) FROM generate_series(1, 3000000000000) a, pg_class")[0], ada)
 	if err != nil {
 		t.Fatal(err)
@@ -233,7 +234,7 @@ func TestHarmless(t *testing.T) {
 	}
 }
 
-// The worst that a question of the allowed length can do.
+// These are the worst questions of the allowed length.
 func TestLongQuestions(t *testing.T) {
 	d := open(t)
 	for _, unit := range []string{"a::regclass", "::regclass", "(a)::regtype", "'x'::regclass.", "CAST(", "(", "generate_series(", "~'a'", "$a$", "/*", "- ", "a COLLATE b.c", "SELECT ("} {
@@ -247,7 +248,7 @@ func TestLongQuestions(t *testing.T) {
 	}
 }
 
-// Sessions of different studies at once each see their own database.
+// Concurrent sessions of different studies each see their own database.
 func TestSessionsApart(t *testing.T) {
 	d := open(t)
 	var wait sync.WaitGroup
@@ -281,7 +282,7 @@ func FuzzRewrite(f *testing.F) {
 	})
 }
 
-// TestOtherTokens: what DuckDB reads as other tokens than we do never reaches it.
+// TestOtherTokens checks that text that DuckDB splits into other tokens than we do never reaches it.
 func TestOtherTokens(t *testing.T) {
 	d := open(t)
 	for _, sql := range []string{"SELECT `(SELECT 1)`", "SELECT * FROM pg_class \u200d ('x')", "SELECT ‘x’"} {
@@ -291,8 +292,7 @@ func TestOtherTokens(t *testing.T) {
 	}
 }
 
-// Where the catalog tells hospitals apart, the hospital's name is a column of each table with patients, as queries may
-// use it.
+// If the catalog has the hospital's name, it is a column of each table with patients, as in queries.
 func TestHospital(t *testing.T) {
 	c := testcatalog.Parse(t, strings.Replace(testCatalog, "tables:", "hospital_column: true\ntables:", 1))
 	d, err := Open(context.Background(), c)

@@ -7,7 +7,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// A client reads by the number of a type which text it is sent.
+// A client reads a value in the form of its type's number.
 func ExampleOIDOf() {
 	fmt.Println(dictionary.OIDOf(value.TypeBool), dictionary.OIDOf(value.TypeInt), dictionary.OIDOf(value.TypeDate))
 	// Output: 16 20 1082

@@ -31,11 +31,11 @@ func question(ctx context.Context, d *Dictionary, text string) ([][]any, error) 
 	return q.Run(ctx, nil)
 }
 
-// TestWorkersKill: a question that takes all memory, or that never ends and heeds no interrupt, is not covered, soon,
-// and says so; others are answered beside it.
+// TestWorkersKill checks that a question that takes all memory, or that never ends and ignores interrupts, soon fails
+// as not covered. Others are answered meanwhile.
 func TestWorkersKill(t *testing.T) {
 	d := start(t, Memory)
-	// A text of a gigabyte, which DuckDB makes while it prepares.
+	// DuckDB makes a text of a gigabyte while it prepares this.
 	longer := ", 'a', '" + strings.Repeat("a", 10_000) + "')"
 	long := "SELECT length(replace(replace('aaaaaaaaaa'" + longer + longer + ")"
 	for _, test := range []struct {
@@ -71,7 +71,7 @@ func TestWorkersKill(t *testing.T) {
 	}
 }
 
-// TestNobodyTakesAll: however many questions without end one person asks, others are answered at once.
+// TestNobodyTakesAll checks that others are answered at once, however many endless questions one person asks.
 func TestNobodyTakesAll(t *testing.T) {
 	d := start(t, Memory)
 	eve := ada

@@ -53,7 +53,7 @@ func run(ctx context.Context) error {
 	return nil
 }
 
-// arrow asks by ADBC itself: batches of Arrow, a question with a parameter, an error, the tables.
+// arrow asks by ADBC itself: Arrow batches, a question with a parameter, an error, the tables.
 func arrow(ctx context.Context, driver adbc.Driver, options map[string]string) (err error) {
 	database, err := driver.NewDatabase(options)
 	if err != nil {
@@ -88,7 +88,7 @@ func arrow(ctx context.Context, driver adbc.Driver, options map[string]string) (
 	return nil
 }
 
-// ask gives the rows of an answer as JSON.
+// ask returns the rows of an answer as JSON.
 func ask(ctx context.Context, connection adbc.Connection, text string) (string, error) {
 	statement, err := connection.NewStatement()
 	if err != nil {
@@ -121,7 +121,7 @@ func ask(ctx context.Context, connection adbc.Connection, text string) (string, 
 	return string(b), err
 }
 
-// standard asks as any Go program asks any database.
+// standard asks like any Go program asks any database.
 func standard(ctx context.Context, driver adbc.Driver, options map[string]string) error {
 	var dsn []string
 	for k, v := range options {
@@ -163,7 +163,7 @@ func standard(ctx context.Context, driver adbc.Driver, options map[string]string
 	if err := db.QueryRowContext(ctx, bound+"1970").Scan(&written, &low, &high); err != nil {
 		return err
 	}
-	prepared, err := db.PrepareContext(ctx, bound+"?") // the driver binds to what is prepared, and to nothing else
+	prepared, err := db.PrepareContext(ctx, bound+"?") // the driver binds parameters only to prepared statements
 	if err != nil {
 		return err
 	}
@@ -171,13 +171,13 @@ func standard(ctx context.Context, driver adbc.Driver, options map[string]string
 	if err := prepared.QueryRowContext(ctx, int64(1970)).Scan(&asked, &low, &high); err != nil {
 		return err
 	}
-	if written != asked { // the second is the first, whose answer is kept
+	if written != asked { // the second is the first, whose answer is stored
 		return fmt.Errorf("with a parameter %d, without %d", asked, written)
 	}
 	return nil
 }
 
-// same compares JSON by its text without space.
+// same compares JSON texts without white space.
 func same(what, got, want string) error {
 	var b bytes.Buffer
 	if err := json.Compact(&b, []byte(want)); err != nil {

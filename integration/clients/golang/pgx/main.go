@@ -1,5 +1,5 @@
-// pgx, and its pool: see drivers.py. It begins to wait for a word on standard input where CLIENT_SLOW has a question
-// that never ends, which it cancels then.
+// This program uses pgx and its pool: see drivers.py. If CLIENT_SLOW is a question that never ends, it waits for a word
+// on standard input, starts the question, and cancels it.
 package main
 
 import (
@@ -59,7 +59,7 @@ func run(ctx context.Context) error {
 	if err != nil || dated != again || weighed != written {
 		return fmt.Errorf("%d %d, %d %d: %w", dated, again, weighed, written, err)
 	}
-	// Many at once, without waiting for each.
+	// Many statements at once, without waiting for each.
 	batch, piped := &pgx.Batch{}, []int64{0, 0}
 	for i, year := range []int{1950, 1960} {
 		batch.Queue("SELECT COUNT(*) AS n FROM person WHERE year_of_birth >= $1", year).QueryRow(func(row pgx.Row) error { return row.Scan(&piped[i]) })
@@ -80,7 +80,7 @@ func run(ctx context.Context) error {
 	return nil
 }
 
-// mixed asks what drivers.py asks, and compares it with what every client is told.
+// mixed asks what drivers.py asks, and compares the answer with the one that every client gets.
 func mixed(ctx context.Context, pool *pgxpool.Pool, mode pgx.QueryExecMode, sql string) error {
 	rows, err := pool.Query(ctx, sql, mode, []int64{8507, 8532}, 1950)
 	if err != nil {
@@ -108,7 +108,7 @@ func mixed(ctx context.Context, pool *pgxpool.Pool, mode pgx.QueryExecMode, sql 
 	return err
 }
 
-// cancel ends a question by its context, which pgx does with a request of its own, and asks another one.
+// cancel ends a question by its context, for which pgx sends a cancel request, and asks another one.
 func cancel(ctx context.Context, pool *pgxpool.Pool, slow string) error {
 	within, stop := context.WithCancel(ctx)
 	go func() {
