@@ -24,6 +24,10 @@ func (r *Resolver) Derive(q *syntax.Query, within *Scope, at syntax.Position) *D
 		if r.Catalog.ReadsPublic(q, within) {
 			return (&Resolver{Catalog: r.Catalog, Depth: r.Depth + 1}).LimitedRows(q, within)
 		}
+		if q.Select != nil && q.Select.IsGrouped() {
+			syntax.Refuse(syntax.CodeNested, limit.At, "ask for the groups in a query of their own, and write them here: x IN (1, 2)",
+				"LIMIT in a query within a query would choose among groups of patients, whose noisy counts are needed first")
+		}
 		syntax.Refuse(syntax.CodePatientsMixed, limit.At, "number the rows of each patient with ROW_NUMBER() OVER (PARTITION BY patient ORDER BY …) and keep those you want",
 			"LIMIT in a query within a query would choose among patients")
 	}

@@ -29,6 +29,7 @@ type Columns func(table string) []string
 var (
 	groups  = syntax.Internal("groups")  // the release
 	present = syntax.Internal("present") // the groups of the public rows
+	largest = syntax.Internal("largest") // the largest groups
 )
 
 // joining is a SELECT that is asked as a release and then joined.
@@ -51,6 +52,7 @@ func PublicFirst(q *syntax.Query, columns Columns) (*syntax.Query, bool) {
 
 // LargestGroups moves joins of patients with their largest groups after the release. It reports whether it found one.
 func LargestGroups(q *syntax.Query, columns Columns) (*syntax.Query, bool) {
+	q, _ = each(q, nil, largestJoined)
 	return apart(q, nil, columns, (*joining).largestGroups)
 }
 
@@ -178,7 +180,7 @@ func (j *joining) owner(t *syntax.Expr) int {
 	for i, f := range j.s.From {
 		var names []string
 		switch {
-		case t.Qualifier != "" && t.Qualifier != f.Alias:
+		case t.Qualifier != "" && t.Qualifier != f.Alias, t.Qualifier == "" && f.Alias == largest:
 			continue
 		case t.Qualifier != "":
 			return i
@@ -349,6 +351,51 @@ func (j *joining) publicFirst() []syntax.From {
 	j.padded = true
 	release.Join, release.On = syntax.LeftJoin, on
 	return []syntax.From{{At: s.At, Query: &syntax.Query{At: s.At, Select: all}, Alias: present}, release}
+}
+
+// largestJoined writes k IN (SELECT k … GROUP BY k … LIMIT 5) in WHERE as a join; nil where there is none. No row is
+// joined twice: the query has each k once.
+func largestJoined(q *syntax.Query, names []syntax.With) *syntax.Query {
+	s := q.Select
+	if len(s.GroupBy) != 1 || len(s.From) == 0 {
+		return nil
+	}
+	one := *s
+	one.Where = nil
+	found := false
+	for _, t := range conjuncts(s.Where) {
+		if t.Kind == syntax.InSubquery && len(t.Args) == 1 && !found {
+			if top := passed(t.Query, names); top.Limit != nil && top.Select != nil && len(top.Select.GroupBy) == 1 && len(t.Query.Select.Items) == 1 {
+				on := syntax.NewOperator("=", t.Args[0], column(largest, t.Query.Select.Items[0].Name(), t.At))
+				one.From = append(slices.Clone(s.From), syntax.From{At: t.At, Query: top, Alias: largest, Join: syntax.InnerJoin, On: on, Written: len(s.From)})
+				found = true
+				continue
+			}
+		}
+		if one.Where != nil {
+			t = syntax.NewOperator("and", one.Where, t)
+		}
+		one.Where = t
+	}
+	if !found {
+		return nil
+	}
+	out := *q
+	out.Select = &one
+	return &out
+}
+
+// passed is the query of WITH whose rows a query passes on, by the same names; else the query itself.
+func passed(q *syntax.Query, names []syntax.With) *syntax.Query {
+	s := q.Select
+	if s == nil || !q.Bare() || len(s.From) != 1 || s.Where != nil || s.IsGrouped() || s.Distinct || s.Qualify != nil {
+		return q
+	}
+	of := named(s.From[0], names)
+	if of == nil || slices.ContainsFunc(s.Items, func(i syntax.Item) bool { return i.Term.Kind != syntax.Column || i.Name() != i.Term.Name }) {
+		return q
+	}
+	return of
 }
 
 func (j *joining) largestGroups() []syntax.From {

@@ -189,7 +189,11 @@ func conjuncts(t *syntax.Expr) []*syntax.Expr {
 	case t == nil || t.Kind == syntax.Literal && t.Literal == value.Bool(true):
 		return nil
 	case t.Kind == syntax.Operator && t.Name == "and":
-		return append(conjuncts(t.Args[0]), conjuncts(t.Args[1])...)
+		var all []*syntax.Expr
+		for _, a := range t.Args {
+			all = append(all, conjuncts(a)...)
+		}
+		return all
 	}
 	return []*syntax.Expr{t}
 }

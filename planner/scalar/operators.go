@@ -149,7 +149,7 @@ func buildOperator(t *syntax.Expr, resolve func(*syntax.Expr) *expr.Expr) *expr.
 	}
 	if t.Name == "like" {
 		if args[1] = Fold(args[1]); args[1].Op != expr.OpLiteral {
-			syntax.Refuse(syntax.CodeNotSupported, t.Args[1].At, "write the pattern as a string", "LIKE takes a constant pattern")
+			syntax.Refuse(syntax.CodeNotSupported, t.Args[1].At, "write the pattern as a string; of a column, STARTS_WITH(x, y) or CONTAINS(x, y)", "LIKE takes a constant pattern")
 		}
 	}
 	return Apply(t.At, operators[t.Name], args...)
