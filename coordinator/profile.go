@@ -431,8 +431,8 @@ func (k *profiles) take(p Profile) {
 
 // profiled is what planning under a study knows from profiles: how many rows a patient has, if the catalog does not
 // say; which bounds a column may need; and by table how many patients have how many rows.
-func (c *Coordinator) profiled(name string) (*catalog.Catalog, map[string]planner.Likely, map[string]estimate.Ladder) {
-	copied, likely, ladders := *c.catalog, map[string]planner.Likely{}, map[string]estimate.Ladder{}
+func (c *Coordinator) profiled(name string) (*catalog.Catalog, map[planner.ColumnOf]planner.Likely, map[planner.LadderOf]estimate.Ladder) {
+	copied, likely, ladders := *c.catalog, map[planner.ColumnOf]planner.Likely{}, map[planner.LadderOf]estimate.Ladder{}
 	copied.Tables = slices.Clone(c.catalog.Tables)
 	for i, t := range copied.Tables {
 		p, ok := c.profiles.of(name, t.Name)
@@ -448,23 +448,23 @@ func (c *Coordinator) profiled(name string) (*catalog.Catalog, map[string]planne
 		}
 		copied.Tables[i] = &table
 		if len(p.Steps) > 0 {
-			ladders[t.Name] = p.Steps.With(p.Hidden)
+			ladders[planner.LadderOf{Table: t.Name}] = p.Steps.With(p.Hidden)
 		}
 		p.addLadders(ladders)
 		for column, b := range p.Bounds {
-			likely[t.Name+"."+column] = planner.Likely{Lower: b[0], Upper: b[1], Taken: p.Taken.Format(time.DateOnly)}
+			likely[planner.ColumnOf{Table: t.Name, Column: column}] = planner.Likely{Lower: b[0], Upper: b[1], Taken: p.Taken.Format(time.DateOnly)}
 		}
 	}
 	return &copied, likely, ladders
 }
 
 // addLadders adds what is known by the table's usual key, under the names of planner.Federation.
-func (p Profile) addLadders(ladders map[string]estimate.Ladder) {
+func (p Profile) addLadders(ladders map[planner.LadderOf]estimate.Ladder) {
 	if len(p.Groups) > 0 {
-		ladders[planner.LadderOfGroups(p.Table, p.Key)] = p.Groups
+		ladders[planner.LadderOf{Table: p.Table, Column: p.Key, Groups: true}] = p.Groups
 	}
 	for k, l := range p.OfGroup {
-		ladders[planner.LadderOfRows(p.Table, p.Key, k)] = l
+		ladders[planner.LadderOf{Table: p.Table, Column: p.Key, Value: k}] = l
 	}
 }
 

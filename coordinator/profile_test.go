@@ -120,9 +120,9 @@ func TestProfileByKey(t *testing.T) {
 		return []planner.Estimate{{Value: value.Int(step)}, {Value: value.Int(patients), Low: value.Int(patients - 20), High: value.Int(patients + 20)}, {Value: value.Int(key)}}
 	}
 	p.byKey([][]planner.Estimate{row(1, 900, 7), row(2, 10, 7), row(4, 500, 8)})
-	ladders := map[string]estimate.Ladder{}
+	ladders := map[planner.LadderOf]estimate.Ladder{}
 	p.addLadders(ladders)
-	if l := ladders[planner.LadderOfRows("finding", "term", "7")]; len(l) == 0 || l[0] != (estimate.Step{Rows: 1, Patients: 900}) || len(ladders) != 3 {
+	if l := ladders[planner.LadderOf{Table: "finding", Column: "term", Value: "7"}]; len(l) == 0 || l[0] != (estimate.Step{Rows: 1, Patients: 900}) || len(ladders) != 3 {
 		t.Errorf("known are %v", ladders)
 	}
 }

@@ -178,7 +178,7 @@ func askAll(t *testing.T, size utilitySize, draws int) []utilityResult {
 // 0.1. For five tables that is about 2 % of a budget of (10, 1e-6).
 func (w *utilityWorld) profile() {
 	w.t.Helper()
-	ladders := map[string]estimate.Ladder{}
+	ladders := map[planner.LadderOf]estimate.Ladder{}
 	honest := &Coordinator{noise: drawn}
 	for _, table := range w.federation.Catalog.Tables {
 		if table.Public || table.OneRowPerPatient || !w.offers(table.Name) {
@@ -195,7 +195,7 @@ func (w *utilityWorld) profile() {
 			must(w.t, err)
 			q.read(&p, answer.Rows)
 		}
-		if ladders[table.Name] = p.Steps.With(p.Hidden); len(p.Steps) > 0 {
+		if ladders[planner.LadderOf{Table: table.Name}] = p.Steps.With(p.Hidden); len(p.Steps) > 0 {
 			w.t.Logf("%s: %+v; %s: %+v, %+v", table.Name, p.Steps, p.Key, p.Groups, p.OfGroup)
 		}
 		p.addLadders(ladders)

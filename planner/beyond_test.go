@@ -255,9 +255,9 @@ func exactCell(p *Plan, patients [][]map[string]value.Value) (exact []int64) {
 // query takes precedence. With other tables in the query, the catalog's limit applies.
 func TestProfiledRows(t *testing.T) {
 	fed := federation(t, "eicu")
-	fed.Ladders = map[string]estimate.Ladder{"patient": {{Rows: 1, Patients: 700}, {Rows: 2, Patients: 200}, {Rows: 4, Patients: 90}, {Rows: 8, Patients: 10}}, "vitalaperiodic": {{Rows: 64, Patients: 100}, {Rows: 128, Patients: 200}}}
-	fed.Ladders[LadderOfRows("patient", "hospitalid", "7")] = estimate.Ladder{{Rows: 1, Patients: 700}, {Rows: 2, Patients: 200}}
-	fed.Ladders[LadderOfGroups("patient", "hospitalid")] = estimate.Ladder{{Rows: 1, Patients: 900}}
+	fed.Ladders = map[LadderOf]estimate.Ladder{{Table: "patient"}: {{Rows: 1, Patients: 700}, {Rows: 2, Patients: 200}, {Rows: 4, Patients: 90}, {Rows: 8, Patients: 10}}, {Table: "vitalaperiodic"}: {{Rows: 64, Patients: 100}, {Rows: 128, Patients: 200}}}
+	fed.Ladders[LadderOf{Table: "patient", Column: "hospitalid", Value: "7"}] = estimate.Ladder{{Rows: 1, Patients: 700}, {Rows: 2, Patients: 200}}
+	fed.Ladders[LadderOf{Table: "patient", Column: "hospitalid", Groups: true}] = estimate.Ladder{{Rows: 1, Patients: 900}}
 	for sql, want := range map[string]int{
 		"SELECT AVG(admissionweight) FROM patient":                                                     2,
 		"SELECT 100.0 * SUM(CASE WHEN admissionweight > 80 THEN 1 ELSE 0 END) / COUNT(*) FROM patient": 4,

@@ -31,7 +31,7 @@ func TestExpectedIsWhatComes(t *testing.T) {
 	sort.Float64s(weights)
 	under := func(x float64) float64 { return float64(sort.SearchFloat64s(weights, x)) / patients }
 	fed := federation(t, "eicu")
-	fed.Ladders = map[string]estimate.Ladder{"patient": {{Rows: 1, Patients: patients}}}
+	fed.Ladders = map[LadderOf]estimate.Ladder{{Table: "patient"}: {{Rows: 1, Patients: patients}}}
 	for _, c := range []struct {
 		sql  string
 		data [][]map[string]value.Value

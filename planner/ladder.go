@@ -138,11 +138,12 @@ const (
 	maxProfiledGroups = 1000
 )
 
-// LadderOfRows is the key in Federation.Ladders for a table's rows with one value of a column, in its written form.
-func LadderOfRows(table, column, value string) string { return table + "." + column + " = " + value }
-
-// LadderOfGroups is the key in Federation.Ladders for how many values of a column patients have.
-func LadderOfGroups(table, column string) string { return table + "." + column }
+// LadderOf says what a ladder counts for each patient: the rows of a table; the rows with one value of a column, in its
+// written form; or, with Groups, the values of the column.
+type LadderOf struct {
+	Table, Column, Value string
+	Groups               bool
+}
 
 // ladder is the profile of the only table with patients that the query reads. The query may also read a relation with
 // at most as many rows for each patient.
@@ -156,7 +157,7 @@ func (b *builder) ladder() estimate.Ladder {
 		if base == nil || l != nil {
 			return nil
 		}
-		if l = b.federation.Ladders[base.Name]; l == nil {
+		if l = b.federation.Ladders[LadderOf{Table: base.Name}]; l == nil {
 			return nil
 		}
 		if s.Query == nil {
@@ -171,8 +172,8 @@ func (b *builder) ladderSubject(l estimate.Ladder) string {
 	for _, s := range b.Sources {
 		base, _ := b.BaseTable(s.Relation, s.Schema)
 		switch {
-		case base == nil || b.federation.Ladders[base.Name] == nil || b.Filter == nil && s.Query == nil:
-		case slices.Equal(b.federation.Ladders[base.Name], l):
+		case base == nil || b.federation.Ladders[LadderOf{Table: base.Name}] == nil || b.Filter == nil && s.Query == nil:
+		case slices.Equal(b.federation.Ladders[LadderOf{Table: base.Name}], l):
 			return fmt.Sprintf("all rows of %s (of those that the query keeps it may be far more or less)", base.Name)
 		default:
 			return "the rows of this kind"
@@ -190,7 +191,7 @@ func (b *builder) ladderWhere(s *relational.Source, all estimate.Ladder) estimat
 		}
 		for i, x := range e.Args {
 			if constant := e.Args[1-i]; x.Op == expr.OpColumn && x.Relation == s.Name && constant.Op == expr.OpLiteral {
-				if l := b.federation.Ladders[LadderOfRows(s.Schema.Name, x.Column, constant.Value.String())]; l != nil {
+				if l := b.federation.Ladders[LadderOf{Table: s.Schema.Name, Column: x.Column, Value: constant.Value.String()}]; l != nil {
 					return l
 				}
 			}
@@ -202,7 +203,7 @@ func (b *builder) ladderWhere(s *relational.Source, all estimate.Ladder) estimat
 // ladderOfKeys is how many groups patients are in. It is known if one column of a table with patients decides all keys,
 // itself or through a public table that it refers to, and a profile tells how many values of it patients have.
 func (b *builder) ladderOfKeys() estimate.Ladder {
-	var of []string // names in Federation.Ladders
+	var of []LadderOf
 	for _, k := range b.fragment.Keys {
 		k.Expr.Columns(func(relation, column string) {
 			if name := b.keyedBy(relation, column); !slices.Contains(of, name) {
@@ -216,15 +217,14 @@ func (b *builder) ladderOfKeys() estimate.Ladder {
 	return b.federation.Ladders[of[0]]
 }
 
-// keyedBy returns the column of a table with patients that decides a key's column, named as LadderOfGroups does; "" if
-// unknown.
-func (b *builder) keyedBy(relation, column string) string {
+// keyedBy names the ladder of the values of the patients' column that decides a key's column; empty if unknown.
+func (b *builder) keyedBy(relation, column string) LadderOf {
 	s := b.Of(relation)
 	if s.Query != nil {
-		return ""
+		return LadderOf{}
 	}
 	if !s.Schema.Public {
-		return LadderOfGroups(s.Schema.Name, column)
+		return LadderOf{Table: s.Schema.Name, Column: column, Groups: true}
 	}
 	for _, e := range expr.Conjuncts(s.On) {
 		for _, x := range e.Args {
@@ -232,9 +232,9 @@ func (b *builder) keyedBy(relation, column string) string {
 				continue
 			}
 			if other := b.Of(x.Relation); other.Query == nil && !other.Schema.Public {
-				return LadderOfGroups(other.Schema.Name, x.Column)
+				return LadderOf{Table: other.Schema.Name, Column: x.Column, Groups: true}
 			}
 		}
 	}
-	return ""
+	return LadderOf{}
 }

@@ -92,7 +92,7 @@ func (b *builder) likely(e *expr.Expr) *Likely {
 	}
 	for _, s := range b.Sources {
 		if s.Name == e.Relation && s.Query == nil {
-			if l, ok := b.federation.Likely[s.Table+"."+e.Column]; ok {
+			if l, ok := b.federation.Likely[ColumnOf{s.Table, e.Column}]; ok {
 				return &l
 			}
 		}

@@ -51,16 +51,18 @@ type Federation struct {
 	// Digest is the catalog's digest, for callers that plan while somebody types: computing it takes as long as planning.
 	// If empty, it is computed.
 	Digest string
-	// Likely tells, by "table.column", where the values of a column without bounds lie, if an earlier release told it. A
+	// Likely tells where the values of a column without bounds lie, if an earlier release told it. A
 	// refusal for missing bounds proposes them. No answer depends on them.
-	Likely map[string]Likely
-	// Ladders tell, by table, how many rows patients have, if an earlier release told it. They set the row limit if a
-	// query gives none. A key of LadderOfRows is for the rows with one value of a column; a key of LadderOfGroups tells
-	// how many values of a column patients have.
-	Ladders map[string]estimate.Ladder
+	Likely map[ColumnOf]Likely
+	// Ladders tell how many rows, or groups, patients have, if an earlier release told it. They set the row limit if a
+	// query gives none.
+	Ladders map[LadderOf]estimate.Ladder
 	// memo keeps what was derived about the statement's queries.
 	memo *fragment.Memo
 }
+
+// ColumnOf names a table's column.
+type ColumnOf struct{ Table, Column string }
 
 // Likely is the range, up to powers of two, in which nearly all values of a column lie. It was released on a certain
 // day.

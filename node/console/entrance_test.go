@@ -54,7 +54,7 @@ func TestEntrance(t *testing.T) {
 	const idp, own = "https://idp.example", "claire's own token"
 	j := &journal{}
 	s := newServer(t)
-	h, err := newHandler(s.desk, s.book, Admission{
+	h, err := newHandler(s.custodian, s.book, Admission{
 		Token: []byte(token), People: map[string][]byte{"claire": []byte(own), "dora@chu": nil},
 		Issuers: []identity.Issuer{{Issuer: idp, Audience: "custodians", Keys: pinned, Suffix: "@chu", RolesClaim: "roles"}},
 	}, slog.New(slog.NewTextHandler(j, nil)))
@@ -107,7 +107,7 @@ func TestEntrance(t *testing.T) {
 		"nobody": {}, "a short token of a person": {People: map[string][]byte{"claire": []byte("short")}},
 		"one token of two": {People: map[string][]byte{"claire": []byte(own), "bert": []byte(own)}},
 	} {
-		if _, err := newHandler(s.desk, s.book, e, slog.New(slog.DiscardHandler)); err == nil {
+		if _, err := newHandler(s.custodian, s.book, e, slog.New(slog.DiscardHandler)); err == nil {
 			t.Errorf("%s is taken", name)
 		}
 	}

@@ -58,8 +58,8 @@ const (
 )
 
 // NewServer returns the page's server: HTTPS with conf, or plain HTTP if conf is nil.
-func NewServer(desk Custodian, book Ledger, who Admission, conf *tls.Config, log *slog.Logger) (*http.Server, error) {
-	handler, err := newHandler(desk, book, who, log)
+func NewServer(custodian Custodian, l Ledger, who Admission, conf *tls.Config, log *slog.Logger) (*http.Server, error) {
+	handler, err := newHandler(custodian, l, who, log)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func NewServer(desk Custodian, book Ledger, who Admission, conf *tls.Config, log
 	}, nil
 }
 
-func newHandler(desk Custodian, book Ledger, who Admission, log *slog.Logger) (http.Handler, error) {
+func newHandler(custodian Custodian, l Ledger, who Admission, log *slog.Logger) (http.Handler, error) {
 	site, err := web.NewSite(assets)
 	if err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func newHandler(desk Custodian, book Ledger, who Admission, log *slog.Logger) (h
 	if err != nil {
 		return nil, err
 	}
-	p := &page{desk, book, log}
+	p := &page{custodian, l, log}
 	api := http.NewServeMux()
 	api.HandleFunc("GET /v1/standing", p.standing)
 	api.HandleFunc("GET /v1/entries", p.entries)

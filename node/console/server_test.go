@@ -27,42 +27,42 @@ func TestMain(m *testing.M) {
 
 const token = "a token that is long enough"
 
-// desk records what it was told.
-type desk struct {
+// custodian records what it was told.
+type custodian struct {
 	hold  node.Hold
 	taken *study.Record
 	err   error
 }
 
-func (d *desk) Standing(context.Context) (*node.Standing, error) {
+func (d *custodian) Standing(context.Context) (*node.Standing, error) {
 	return &node.Standing{Hospital: "lyon", Hold: d.hold}, d.err
 }
 
-func (d *desk) SetHold(_ context.Context, h node.Hold) error {
+func (d *custodian) SetHold(_ context.Context, h node.Hold) error {
 	d.hold = h
 	return d.err
 }
 
-func (d *desk) Draft(x node.Decision) (*study.Record, error) {
+func (d *custodian) Draft(x node.Decision) (*study.Record, error) {
 	if x.Study != "s" {
 		return nil, fmt.Errorf("%w: no such study", study.ErrRecord)
 	}
 	return &study.Record{Act: x.Act, Study: x.Study, Federation: "f", Hospital: "lyon", Number: 1, By: x.By, Time: time.Now(), Reason: x.Reason}, nil
 }
 
-func (d *desk) Take(_ context.Context, r *study.Record) error {
+func (d *custodian) Take(_ context.Context, r *study.Record) error {
 	d.taken = r
 	return d.err
 }
 
-func (d *desk) DraftRelease(by, reason string) (*node.Release, error) {
+func (d *custodian) DraftRelease(by, reason string) (*node.Release, error) {
 	if !d.hold.On {
 		return nil, fmt.Errorf("%w: the hospital is not stopped", study.ErrRecord)
 	}
 	return &node.Release{Hospital: "lyon", By: by, Reason: reason, Since: d.hold.Since}, nil
 }
 
-func (d *desk) TakeRelease(_ context.Context, r *node.Release) error {
+func (d *custodian) TakeRelease(_ context.Context, r *node.Release) error {
 	if len(r.Signature) == 0 {
 		return fmt.Errorf("%w: it is not signed", study.ErrRecord)
 	}
@@ -71,7 +71,7 @@ func (d *desk) TakeRelease(_ context.Context, r *node.Release) error {
 }
 
 type server struct {
-	*desk
+	*custodian
 	*httptest.Server
 	book *ledger.Ledger
 }
@@ -81,8 +81,8 @@ func newServer(t *testing.T) *server {
 	book, err := ledger.Open(t.Context(), filepath.Join(t.TempDir(), "ledger"), "node lyon", time.Now)
 	must(t, err)
 	t.Cleanup(func() { must(t, book.Close()) })
-	s := &server{desk: &desk{}, book: book}
-	h, err := newHandler(s.desk, book, Admission{Token: []byte(token)}, slog.New(slog.DiscardHandler))
+	s := &server{custodian: &custodian{}, book: book}
+	h, err := newHandler(s.custodian, book, Admission{Token: []byte(token)}, slog.New(slog.DiscardHandler))
 	must(t, err)
 	s.Server = httptest.NewServer(h)
 	t.Cleanup(s.Close)
@@ -137,7 +137,7 @@ func TestToken(t *testing.T) {
 			t.Errorf("%s: %d", path, status)
 		}
 	}
-	if _, err := newHandler(s.desk, s.book, Admission{Token: []byte("short")}, slog.New(slog.DiscardHandler)); err == nil {
+	if _, err := newHandler(s.custodian, s.book, Admission{Token: []byte("short")}, slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("a short token is taken")
 	}
 }
