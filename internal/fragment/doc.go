@@ -84,25 +84,26 @@
 //
 // # Functional dependencies
 //
-// What depends on keys is one closure over the functional dependencies of a select (dependencies.go). They are among
-// the patient, the row that is read of each relation (or that there is none), and columns:
+// The facts that depend on keys come from one closure over the functional dependencies of a select (dependencies.go).
+// The attributes are the patient, the row that is read of each relation (or that there is none), and columns:
 //
-//   - the key of a relation determines its row, and a row its columns and its patient
-//   - an equality of two columns of one type determines each by the other, and one with a constant by nothing; not of
-//     floats
-//   - a dependency is strict if it holds in all joined rows. The ON of a left join gives lax ones: they hold where it
-//     found a row, and that it found one is determined by all that ON reads
+//   - The key of a relation determines its row. A row determines its columns and its patient.
+//   - If two columns of one type are equal, each determines the other; a column that equals a constant is determined by
+//     nothing. This does not hold for floats.
+//   - A dependency is strict if it holds in all joined rows. The ON of a left join gives lax dependencies: they hold if
+//     it found a row. Whether it found one is determined by everything that ON reads.
 //
-// A question compares rows that agree in some attributes: those of a patient, of another row, or given expressions.
-// Strict dependencies say what has one value, and so what proofs may use. Those among rows of which it is assumed which
-// left joins found one say how many there can be (Cap, MostRows, Base).
+// A question compares rows that agree in some attributes: rows of a patient, of another row, or with given expressions.
+// Strict dependencies say what has one value, so proofs may use them. Dependencies under the assumption that certain
+// left joins found a row say how many rows there can be (Cap, MostRows, Base).
 //
-// Whose a row is follows from equal patients' ids, and from the foreign key by which a table reaches its patient, which
-// defines it (patient.go). No other foreign key gives a dependency, because no node verifies it: the planner makes the
-// equality of patients' ids, which it implies, a condition (relational.Resolver.LinkByForeignKeys).
+// The patient of a row follows from equal patients' ids, and from the foreign key by which a table reaches its patient,
+// which defines it (patient.go). No other foreign key gives a dependency, because no node verifies it. The planner adds
+// the equality of patients' ids that it implies as a condition (relational.Resolver.LinkByForeignKeys).
 //
-// Not dependencies, though they speak of keys or of single values: Apart (which of two inputs has a patient's rows),
-// spread (how many rows of a public table agree, which the node counts), and a catalog's `steady` (what is usual).
+// These are not dependencies, though they are about keys or single values: DisjointPatients (which of two inputs has a
+// patient's rows), spread (how many rows of a public table agree, which the node counts), and a catalog's `steady`
+// (what is usual).
 //
 // # Ranges
 //
