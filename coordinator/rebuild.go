@@ -87,8 +87,8 @@ func (c *Coordinator) waitForHospitals(ctx context.Context, without []string) (h
 	}
 }
 
-// checkpointAt returns the checkpoint of this ledger that a hospital keeps, or nil if there is none that this coordinator
-// signed.
+// checkpointAt returns the checkpoint of this ledger that a hospital keeps, or nil if there is none that this
+// coordinator signed.
 func (c *Coordinator) checkpointAt(ctx context.Context, h Hospital) (*ledger.Checkpoint, error) {
 	body, err := json.Marshal(study.Offer{Known: c.keptCheckpoint(ctx, h.Name)})
 	if err != nil {

@@ -80,8 +80,8 @@ func (c *Coordinator) Federation() Federation {
 	return f
 }
 
-// wireVersion returns the wire version in which a request that needs at least version least is written for the hospital, or
-// why the hospital cannot be asked.
+// wireVersion returns the wire version in which a request that needs at least version least is written for the
+// hospital, or why the hospital cannot be asked.
 func (h Hospital) wireVersion(least int) (version int, a *Absence) {
 	if h.wire.Most < least {
 		return 0, &Absence{

@@ -92,8 +92,8 @@ func openStudies(ctx context.Context, c Config, place study.Place, book *ledger.
 	return studies, studies.Collect(ctx, study.Inbox(c.Ledger))
 }
 
-// checkComplete refuses if a checkpoint that this node has signed shows that a part of its ledger is missing. known is the
-// checkpoint that the coordinator keeps; nil: none.
+// checkComplete refuses if a checkpoint that this node has signed shows that a part of its ledger is missing. known is
+// the checkpoint that the coordinator keeps; nil: none.
 func (c *custody) checkComplete(ctx context.Context, book *ledger.Ledger, known *ledger.Checkpoint) error {
 	c.state.mu.Lock()
 	defer c.state.mu.Unlock()

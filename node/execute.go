@@ -137,8 +137,8 @@ func (s *service) execute(ctx context.Context, id pki.Identity, reserved string,
 	return nil
 }
 
-// acquireSlot waits until the study's allowance has room for a failure, and then for its turn to run. The caller must end
-// both.
+// acquireSlot waits until the study's allowance has room for a failure, and then for its turn to run. The caller must
+// end both.
 func (s *service) acquireSlot(ctx context.Context, id string) (approval int, rest func(), err error) {
 	if approval, err = s.studies.Begin(ctx, id, s.limits.FailuresAllowed); errors.Is(err, study.ErrFailures) {
 		return 0, nil, refuse(CodeFailures, err)
@@ -165,7 +165,8 @@ func (t slots) take(ctx context.Context) (rest func(), err error) {
 	}
 }
 
-// recheck refuses a prepared query that may no longer run: its study may have been closed, or its terms may have changed.
+// recheck refuses a prepared query that may no longer run: its study may have been closed, or its terms may have
+// changed.
 func (s *service) recheck(ctx context.Context, r reservation) error {
 	version, err := s.version(ctx)
 	if err != nil {
@@ -187,8 +188,9 @@ func (s *service) recheck(ctx context.Context, r reservation) error {
 	return err
 }
 
-// checkUnchanged refuses if the data changed during the computation. What left may then come from data that was never compared
-// with the catalog, which the proofs use. A coordinator releases nothing from a hospital that ends with an error.
+// checkUnchanged refuses if the data changed during the computation. What left may then come from data that was never
+// compared with the catalog, which the proofs use. A coordinator releases nothing from a hospital that ends with an
+// error.
 func (s *service) checkUnchanged(ctx context.Context, version string, out *countingWriter) error {
 	now, err := s.version(ctx)
 	if err == nil && now != version {
@@ -206,8 +208,8 @@ func (s *service) requestVerification() {
 	}
 }
 
-// requireVerification asks Serve to compare the data with the catalog although its version is the same. The version may be a label
-// that nobody changed. Until then nothing is prepared.
+// requireVerification asks Serve to compare the data with the catalog although its version is the same. The version may
+// be a label that nobody changed. Until then nothing is prepared.
 func (s *service) requireVerification() {
 	old := s.verified.Load()
 	// if this fails, somebody else has just verified or distrusted
@@ -215,8 +217,9 @@ func (s *service) requireVerification() {
 	s.requestVerification()
 }
 
-// verifyAtTick requests a new verification of the data if an execution found it necessary. Others notice at once, because their
-// requests are refused. So for covered answers it is done at a tick, even if nobody waits for the answer any more.
+// verifyAtTick requests a new verification of the data if an execution found it necessary. Others notice at once,
+// because their requests are refused. So for covered answers it is done at a tick, even if nobody waits for the answer
+// any more.
 func (s *service) verifyAtTick(ctx context.Context, out *countingWriter, ticks grid.Ticks) {
 	if out.then == nil {
 		return

@@ -43,7 +43,8 @@ func (b *builder) measure() {
 	}
 }
 
-// addMeasuring adds the measuring partial aggregates; of is -1 if clipping is not measured. An error comes from the proof.
+// addMeasuring adds the measuring partial aggregates; of is -1 if clipping is not measured. An error comes from the
+// proof.
 func (b *builder) addMeasuring(of int, alone bool, clamps []clampCount) error {
 	p, f := b.plan, b.fragment
 	p.measured, p.clamped = nil, nil

@@ -71,7 +71,8 @@ func Compose(q Query, fed Federation) (program *Program, err error) {
 	return program, err
 }
 
-// joinAfterRelease lists other ways to write a query that was refused for how it joins patients, or for rows of patients.
+// joinAfterRelease lists other ways to write a query that was refused for how it joins patients, or for rows of
+// patients.
 func (f Federation) joinAfterRelease(refused *Error, q *syntax.Query) (all []*syntax.Query) {
 	if refused == nil {
 		return nil

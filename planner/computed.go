@@ -16,9 +16,9 @@ import (
 	"github.com/intramuros/intramuros/planner/scalar"
 )
 
-// derivedIntervals gives intervals for numbers that are computed from released ones. fragment.Trace tells, for each number that
-// the answer shows, which released numbers it was computed from. With its confidence, an interval covers the result of
-// the same computation over the same rows, but with exact numbers:
+// derivedIntervals gives intervals for numbers that are computed from released ones. fragment.Trace tells, for each
+// number that the answer shows, which released numbers it was computed from. With its confidence, an interval covers
+// the result of the same computation over the same rows, but with exact numbers:
 //
 //   - A quotient of sums of partial aggregates, such as a percentage of a total or a running sum, has Fieller's
 //     interval, as within one release. The noise on each partial aggregate of each group is independent, unless two

@@ -7,8 +7,9 @@ import (
 	"github.com/intramuros/intramuros/planner/estimate"
 )
 
-// enforceLeastPrice makes sure that a release costs at least the least price. If the epsilon follows from an accuracy, it is raised.
-// If the researcher gave the epsilon, the query is refused, and the hint tells an epsilon that costs enough.
+// enforceLeastPrice makes sure that a release costs at least the least price. If the epsilon follows from an accuracy,
+// it is raised. If the researcher gave the epsilon, the query is refused, and the hint tells an epsilon that costs
+// enough.
 //
 // The price is checked for each release, not for the query. Each release is executed by itself, so each of them reveals
 // whether it failed.

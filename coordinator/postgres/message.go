@@ -55,8 +55,8 @@ func (c *conn) handle(m pgproto3.FrontendMessage) bool {
 	return c.answered() == nil
 }
 
-// checkCredential checks that the connection's credential is still valid: a token may have expired or been revoked. If it is not,
-// or if that is unknown, the connection ends.
+// checkCredential checks that the connection's credential is still valid: a token may have expired or been revoked. If
+// it is not, or if that is unknown, the connection ends.
 func (c *conn) checkCredential(m pgproto3.FrontendMessage) error {
 	switch m.(type) {
 	case *pgproto3.Query, *pgproto3.Parse, *pgproto3.Bind, *pgproto3.Execute:

@@ -164,8 +164,8 @@ func (s *Scope) links(conditions []condition, given ...*expr.Expr) []link {
 }
 
 // joinDependencies are the dependencies among the patient, the rows of the relations and the values of their columns,
-// in the rows that a select joins. They follow from keys, which the node verifies, and from conditions; of the catalog's
-// other promises none is among them, since proofs rest on these.
+// in the rows that a select joins. They follow from keys, which the node verifies, and from conditions; of the
+// catalog's other promises none is among them, since proofs rest on these.
 type joinDependencies struct {
 	*Scope
 	dependencies

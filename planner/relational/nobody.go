@@ -11,8 +11,8 @@ import (
 )
 
 // refuseNobody refuses conditions of WHERE that no row fulfils, whatever the tables hold: a budget would be spent on
-// nothing, and an answer near 0 would say more than is known. The text and the catalog's bounds alone decide. A declared
-// domain does not, since rows may hold other values.
+// nothing, and an answer near 0 would say more than is known. The text and the catalog's bounds alone decide. A
+// declared domain does not, since rows may hold other values.
 func (r *Resolver) refuseNobody(where *syntax.Expr) {
 	type asked struct {
 		of *expr.Expr

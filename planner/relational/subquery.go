@@ -260,10 +260,10 @@ func (r *Resolver) splitCorrelation(around *Resolver, known []correlation, at sy
 	return pairs
 }
 
-// rewriteDistantReferences rewrites a condition that reads a query further out than the directly outer one. A patient's id is replaced by
-// that of the directly outer query, since both belong to one patient or are refused. A table with a key is read again
-// by the directly outer query and linked by its key to the row further out. Exactly one row matches, so the outer query
-// keeps its rows.
+// rewriteDistantReferences rewrites a condition that reads a query further out than the directly outer one. A patient's
+// id is replaced by that of the directly outer query, since both belong to one patient or are refused. A table with a
+// key is read again by the directly outer query and linked by its key to the row further out. Exactly one row matches,
+// so the outer query keeps its rows.
 func (r *Resolver) rewriteDistantReferences(around *Resolver, c *expr.Expr, known map[string]*Source, at syntax.Position) *expr.Expr {
 	return c.Replace(func(e *expr.Expr) *expr.Expr {
 		if e.Op != expr.OpColumn || r.Has(e.Relation) || around.Has(e.Relation) {

@@ -158,7 +158,8 @@ func asValue(q *syntax.Query) *syntax.Query {
 	return &out
 }
 
-// Distinct returns the query with SELECT DISTINCT of rows as GROUP BY all that it selects, and whether it has found one.
+// Distinct returns the query with SELECT DISTINCT of rows as GROUP BY all that it selects, and whether it has found
+// one.
 func Distinct(q *syntax.Query, _ Columns) (*syntax.Query, bool) {
 	return each(q, nil, func(q *syntax.Query, _ []syntax.With) *syntax.Query {
 		s := q.Select

@@ -52,8 +52,8 @@ func (c *compiler) join(relations []fragment.Relation, filter *expr.Expr, column
 	return j
 }
 
-// moveIntoUnnest moves long expressions of the joins into the UNNEST. The condition of a left join says which rows match,
-// so it cannot move.
+// moveIntoUnnest moves long expressions of the joins into the UNNEST. The condition of a left join says which rows
+// match, so it cannot move.
 func (c *compiler) moveIntoUnnest(j *joined, relations []fragment.Relation, filter *expr.Expr) {
 	moved := func(sql string) string {
 		if len(sql) <= short {

@@ -78,8 +78,8 @@ func (c *compiler) derivedSelect(d *fragment.Query) (sql string, sizes []int) {
 	return s, sizes
 }
 
-// inlinedLength returns the length of the SQL after the optimizer has replaced the columns of derived relations by their
-// definitions.
+// inlinedLength returns the length of the SQL after the optimizer has replaced the columns of derived relations by
+// their definitions.
 func (c *compiler) inlinedLength(sql string) int {
 	n := len(sql)
 	for name, size := range c.sizes {

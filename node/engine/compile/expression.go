@@ -225,7 +225,8 @@ func (c *compiler) column(e *expr.Expr) code {
 
 func isText(e *expr.Expr) bool { return e.Type == value.TypeText }
 
-// comparable writes an expression that is compared, sorted, grouped or passed on. The text of a stored column is not cut.
+// comparable writes an expression that is compared, sorted, grouped or passed on. The text of a stored column is not
+// cut.
 func (c *compiler) comparable(e *expr.Expr) string {
 	if e.Op != expr.OpColumn || !isText(e) {
 		return c.finiteOrNull(e)
