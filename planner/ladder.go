@@ -138,13 +138,6 @@ const (
 	maxProfiledGroups = 1000
 )
 
-// LadderOf says what a ladder counts for each patient: the rows of a table; the rows with one value of a column, in its
-// written form; or, with Groups, the values of the column.
-type LadderOf struct {
-	Table, Column, Value string
-	Groups               bool
-}
-
 // ladder is the profile of the only table with patients that the query reads. The query may also read a relation with
 // at most as many rows for each patient.
 func (b *builder) ladder() estimate.Ladder {

@@ -61,6 +61,13 @@ type Federation struct {
 	memo *fragment.Memo
 }
 
+// LadderOf says what a ladder counts for each patient: the rows of a table; the rows with one value of a column, in its
+// written form; or, with Groups, the values of the column.
+type LadderOf struct {
+	Table, Column, Value string
+	Groups               bool
+}
+
 // ColumnOf names a table's column.
 type ColumnOf struct{ Table, Column string }
 
