@@ -13,8 +13,8 @@ import (
 	"github.com/intramuros/intramuros/internal/ledger"
 )
 
-// Two answers of a hospital can arrive in another order than they left. What was overtaken is not
-// taken for a lost ledger; what is behind that which was known when the hospital was asked, is.
+// Two answers of a hospital can arrive in another order than they left. An answer that was overtaken does not count as
+// a lost ledger. A checkpoint behind the one known when the hospital was asked does.
 func TestOvertakenCheckpoints(t *testing.T) {
 	d := newFederation(t, nil)
 	book, err := ledger.Open(t.Context(), filepath.Join(t.TempDir(), "node.ledger"), "node a", time.Now)
@@ -63,14 +63,14 @@ func TestOvertakenCheckpoints(t *testing.T) {
 	}
 }
 
-// TestWhatVouchesIsKept: the checkpoint of a hospital that has computed is on the disk with the answer, and also where
-// none is released, since the asker left before the tick or another hospital failed.
+// TestWhatVouchesIsKept checks that the checkpoint of a hospital that has computed is stored with the answer. It is
+// also stored if no answer is released, because the client left before the tick or another hospital failed.
 func TestWhatVouchesIsKept(t *testing.T) {
 	for _, x := range []struct {
 		name  string
-		leave time.Duration // when the asker leaves; 0: never
-		fail  bool          // hospital b fails, later than a answers
-		want  Code          // empty: it is answered
+		leave time.Duration // when the client leaves; 0: never
+		fail  bool          // hospital b fails after a answers
+		want  Code          // empty: there is an answer
 	}{{"answered", 0, false, ""}, {"left", 300 * time.Millisecond, false, CodeCanceled}, {"failed", 0, true, CodeHospitalFailed}} {
 		t.Run(x.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -99,7 +99,7 @@ func TestWhatVouchesIsKept(t *testing.T) {
 	}
 }
 
-// vouching is a checkpoint of a hospital's ledger, as it is shown.
+// vouching returns a checkpoint of a hospital's ledger as the hospital shows it.
 func vouching(t *testing.T, hospital string) []byte {
 	t.Helper()
 	book, err := ledger.Open(t.Context(), filepath.Join(t.TempDir(), "node.ledger"), nodeOwner(hospital), time.Now)

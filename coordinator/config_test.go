@@ -88,7 +88,7 @@ func TestConfigProblems(t *testing.T) {
 	}
 }
 
-// Gossip may be left out where hospitals dial out, and not where none could.
+// Gossip may be left out if hospitals dial out, but not if no hospital could connect.
 func TestGossipIsOptional(t *testing.T) {
 	b, err := os.ReadFile("../docs/coordinator.yaml")
 	must(t, err)

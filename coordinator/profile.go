@@ -217,7 +217,7 @@ func epsilonOfShare(d *study.Document, share float64, n int) float64 {
 	return min(d.MaxEpsilon, dp.ShareEpsilon(whole*share, max(n, 1), d.Budget.Accounting))
 }
 
-// profiling says what is asked about a table.
+// profiling describes the questions of a profile about one table.
 type profiling struct {
 	table   *catalog.Table
 	columns []string // those whose bounds are searched

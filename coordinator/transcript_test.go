@@ -15,8 +15,8 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// histograms count bytes of each vector that the coordinator receives, and of each sum of fewer than all: the lowest,
-// one in the middle, which exact numbers and noise reach, and the highest.
+// histograms count three bytes of each vector that the coordinator receives, and of each sum of some of the vectors:
+// the lowest byte, one in the middle, which exact numbers and noise reach, and the highest.
 type histograms map[string]*[256]float64
 
 func (h histograms) add(vectors [][]int64) {
@@ -39,8 +39,8 @@ func (h histograms) add(vectors [][]int64) {
 	}
 }
 
-// differs is the name of a histogram that is not of the distribution of the other, by a two-sample chi squared of 255
-// degrees of freedom beyond 6.5 deviations; empty: none.
+// differs returns the name of a histogram whose distribution differs from the other's. The test is a two-sample chi
+// squared with 255 degrees of freedom, beyond 6.5 deviations. It returns an empty text if there is none.
 func (h histograms) differs(other histograms) string {
 	for name, a := range h {
 		b, x := other[name], 0.0
@@ -56,10 +56,10 @@ func (h histograms) differs(other histograms) string {
 	return ""
 }
 
-// All that a coordinator receives of a masked query is what a simulator makes up that knows the answer alone: two
-// vectors of random bits, and a third that the sum makes. Vectors that are covered and not masked are told apart from
-// that at once. Whatever the data is, as many bytes come. (What tells the answer's noise from other noise is package
-// dp's.)
+// All messages of a masked query that a coordinator receives can be simulated from the answer alone: two vectors of
+// random bits, and a third that makes the sum right. The same test tells vectors that have noise but no masks apart at
+// once. The number of bytes does not depend on the data. (Package dp tests whether the answer's noise has the right
+// distribution.)
 func TestTranscriptIsSimulated(t *testing.T) {
 	sessions := 20 // of 1,000 numbers
 	if os.Getenv("INTRAMUROS_FULL") != "" {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// screen keeps what a program prints, for one who reads while it prints.
+// screen keeps the output of a program, for reading while the program still writes.
 type screen struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -31,14 +31,14 @@ func (s *screen) text() string {
 	return strings.ReplaceAll(s.b.String(), "\r", "")
 }
 
-// TestClientsDemo does as the demonstration tells those who watch it on a terminal: it pastes each of the commands.
+// TestClientsDemo does what the demonstration asks of people at a terminal: it pastes each of the commands.
 func TestClientsDemo(t *testing.T) {
 	installed := clients(t)
 	if _, err := exec.LookPath("script"); err != nil {
 		t.Skip("script, which gives a program a terminal, is not installed (Debian: bsdutils)")
 	}
 	folder := filepath.Join(t.TempDir(), "demo")
-	// exec, since a shell that stays in between dies of Ctrl-C itself, and tells of that.
+	// exec replaces the shell, because a shell in between would die of Ctrl-C itself and report it.
 	c := exec.Command("script", "-qefc", "exec '"+binary+"' demo --patients 1000 --keep '"+folder+"'", "/dev/null")
 	c.SysProcAttr = ownGroup()
 	var out screen

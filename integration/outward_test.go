@@ -255,7 +255,7 @@ func TestOutwardAlone(t *testing.T) {
 	f.anew(1, 0.1)
 }
 
-// anew asks the n-th question that nobody asked before. Every hospital must answer.
+// anew asks a new question, the n-th. Every hospital must answer.
 func (f *federation) anew(n int, epsilon float64) *answer {
 	f.t.Helper()
 	a, err := f.query(request{SQL: fmt.Sprintf("SELECT COUNT(DISTINCT patient) FROM reading WHERE x > -%d", n), Epsilon: epsilon})

@@ -10,8 +10,8 @@ import (
 	"github.com/intramuros/intramuros/node/engine/postgres/postgrestest"
 )
 
-// TestValuesInPostgres asks PostgreSQL for the values of planner/scalar/testdata/functions/postgres, which package
-// planner computes.
+// TestValuesInPostgres compares PostgreSQL's values with those of planner/scalar/testdata/functions/postgres, which
+// package planner computes.
 func TestValuesInPostgres(t *testing.T) {
 	golden, err := os.ReadFile("../planner/scalar/testdata/functions/postgres")
 	if err != nil {

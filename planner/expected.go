@@ -14,22 +14,23 @@ import (
 	"github.com/intramuros/intramuros/planner/scalar"
 )
 
-// Expected is the error to expect of one column before it is asked for.
+// Expected is the expected error of one column, computed before the query runs.
 type Expected struct {
 	Column string
-	// HalfWidth is that of the interval, in the column's unit; NaN where none can be told before the answer.
+	// HalfWidth is the half-width of the interval, in the column's unit. It is NaN if it is not known before the
+	// answer.
 	HalfWidth float64
-	// Value is what HalfWidth was computed at, where it depends on the answer; else NaN.
+	// Value is the value for which HalfWidth was computed, if HalfWidth depends on the answer; else NaN.
 	Value float64
-	// Values are with how many in each group all this was computed, where it depends on that; else 0.
+	// Values is the assumed number of values in each group, if the error depends on it; else 0.
 	Values float64
-	// From and To are, of a quantile or an extreme, the shares of the values under the ends of its interval, in [0, 1];
-	// both 0 of everything else.
+	// From and To belong to a quantile or an extreme. They are the shares of the values under the ends of its interval,
+	// in [0, 1]. For other columns both are 0.
 	From, To float64
 	Note     string
 }
 
-// String is the error in words, without the column.
+// String describes the error in words, without the column.
 func (x Expected) String() string {
 	if math.IsNaN(x.HalfWidth) {
 		return x.Note
@@ -37,11 +38,11 @@ func (x Expected) String() string {
 	return strings.TrimSpace("± " + number(x.HalfWidth) + " " + x.Note)
 }
 
-// Expected returns the error to expect of each noisy column, at that confidence. It depends on the plan alone, and on
-// what a profile tells. What depends on the answer is computed at an answer that may be expected: as many values in
-// each group as there are by the profile or the catalog, or a round number where nobody knows, spread evenly over their
-// bounds. How wide a quantile's interval is in the unit of its values nobody knows before. So what is told is which
-// shares of the values lie under its ends, which depends on noise alone.
+// Expected returns the expected error of each noisy column at that confidence. It depends only on the plan and on a
+// profile. If an error depends on the answer, it is computed for a plausible answer. In this answer, the profile or the
+// catalog gives the number of values in each group, or else a round number is assumed, and the values are spread evenly
+// over their bounds. The width of a quantile's interval in the unit of its values is not known in advance. So From and
+// To tell which shares of the values lie under its ends, which depends only on noise.
 func (p *Plan) Expected(confidence float64) (all []Expected) {
 	n, note := p.size(confidence)
 	g := p.group(p.suppose(nil, n))
@@ -72,7 +73,8 @@ func (p *Plan) Expected(confidence float64) (all []Expected) {
 	return all
 }
 
-// known is the error of a column that does not depend on the answer; of others, neither a half-width nor a note.
+// known returns the error of a column if it does not depend on the answer. For other columns it sets neither a
+// half-width nor a note.
 func (p *Plan) known(c Column, confidence float64) Expected {
 	x := Expected{Column: c.Name, HalfWidth: math.NaN(), Value: math.NaN()}
 	for _, i := range p.aggregatesOf(c.expr) {
@@ -103,7 +105,7 @@ func (p *Plan) known(c Column, confidence float64) Expected {
 	return x
 }
 
-// expected is the error of a column in a group such as may be expected.
+// expected returns the error of a column in a plausible group.
 func (g group) expected(c Column, confidence float64) Expected {
 	x := Expected{Column: c.Name, HalfWidth: math.NaN(), Value: math.NaN()}
 	of := scalar.Unrounded(c.expr)
@@ -138,12 +140,12 @@ func (g group) expected(c Column, confidence float64) Expected {
 	return x
 }
 
-// shares are those of the values that lie under the ends of a quantile's interval, in words as well.
+// shares returns the shares of the values that lie under the ends of a quantile's interval, also in words.
 func (g group) shares(a *Aggregate, confidence float64) (from, to float64, note string) {
 	t := g.tree(a)
 	_, low, high := a.read(*t, a.argument, confidence)
 	if t.Whole && high < t.Upper {
-		high++ // what is no more than high is under the next
+		high++ // values up to high lie under the next value
 	}
 	from, to = (low-t.Lower)/(t.Upper-t.Lower), (high-t.Lower)/(t.Upper-t.Lower)
 	percentile := func(x float64) string { return number(math.Round(1000*x) / 10) }
@@ -156,8 +158,8 @@ func (g group) shares(a *Aggregate, confidence float64) (from, to float64, note 
 	return from, to, fmt.Sprintf("between percentiles %s and %s of the values", percentile(from), percentile(to))
 }
 
-// divided reports whether all is divided by how many rows or patients there are, so that its interval is as wide
-// wherever values lie.
+// divided reports whether an expression is divided by the number of rows or patients. Then the width of its interval
+// does not depend on the values.
 func (r *releasedExpr) divided() bool {
 	for r.inner != nil {
 		r = r.inner
@@ -167,7 +169,7 @@ func (r *releasedExpr) divided() bool {
 	})
 }
 
-// unbounded leaves the interval of a quotient as noise makes it, and not cut to where the number must lie.
+// unbounded makes the interval of a quotient as wide as noise makes it, without cutting it to the possible range.
 func (r *releasedExpr) unbounded() *releasedExpr {
 	for of := r; of != nil; of = of.inner {
 		of.bounds.Lower, of.bounds.Upper = math.Inf(-1), math.Inf(1)
@@ -175,7 +177,7 @@ func (r *releasedExpr) unbounded() *releasedExpr {
 	return r
 }
 
-// size is with how many values in each group to compute errors, in words as well.
+// size returns the number of values in each group for which errors are computed, also in words.
 func (p *Plan) size(confidence float64) (n float64, note string) {
 	const tenth = "with a tenth of them ten times as wide"
 	values := "values"
@@ -206,10 +208,11 @@ func (p *Plan) size(confidence float64) (n float64, note string) {
 	return n, fmt.Sprintf("with %s %s; %s", estimate.Plain(n), values, tenth)
 }
 
-// fewValues are supposed in a group where nobody knows how many there are, if noise leaves anything of as many.
+// fewValues is the least number of values assumed in a group if the number is not known. The number grows until the
+// noise is small compared with it.
 const fewValues = 1000
 
-// suppose gives a group of n values such as may be expected: spread evenly over their bounds.
+// suppose returns a plausible group of n values, spread evenly over their bounds.
 func (p *Plan) suppose(keys []value.Value, n float64) Cell {
 	cell := Cell{Keys: keys}
 	for _, k := range p.Fragment.Keys[len(keys):] {
@@ -223,15 +226,15 @@ func (p *Plan) suppose(keys []value.Value, n float64) Cell {
 		unit := float64(p.Proof.Units[i])
 		x := []int64{int64(n * unit)}
 		switch {
-		case p.measures(i): // as if nobody were clipped
+		case p.measures(i): // as if nothing were clipped
 			x[0] = 0
-		case partial.Kind == fragment.PartialPatients && partial.Expr != nil: // half of all
+		case partial.Kind == fragment.PartialPatients && partial.Expr != nil: // half of all patients
 			x[0] /= 2
 		case partial.Grid != nil:
 			g := partial.Grid
 			mean := float64(g.Lower)/2 + float64(g.Upper)/2
 			if e := partial.Expr; e.Op == expr.OpMultiply && e.Args[0].Equal(e.Args[1]) {
-				mean = float64(g.Upper) / 3 // the mean square of what is spread evenly over [-1, 1]
+				mean = float64(g.Upper) / 3 // the mean square of values spread evenly over [-1, 1]
 			}
 			x[0] = int64(n * (mean - float64(g.Center)) * unit)
 		case partial.Buckets != nil:
@@ -247,7 +250,7 @@ func (p *Plan) suppose(keys []value.Value, n float64) Cell {
 	return cell
 }
 
-// Expected returns the error to expect in each noisy number of the answer.
+// Expected returns the expected error of each noisy column of the answer.
 func (p *Program) Expected(confidence float64) []Expected {
 	if p.post == nil {
 		return p.Releases[0].Expected(confidence)
@@ -274,7 +277,8 @@ func (p *Program) Expected(confidence float64) []Expected {
 	return all
 }
 
-// passed is the error of a column that is passed on from releases, the widest of them; false: it is computed.
+// passed returns the error of a column that is passed on from releases, the largest of them. ok is false if the column
+// is computed.
 func (p *Program) passed(name string, released []map[string]Expected) (x Expected, ok bool) {
 	from, how := relational.PassedFrom(p.post.Query, name)
 	x = Expected{Value: math.NaN()}
@@ -283,7 +287,8 @@ func (p *Program) passed(name string, released []map[string]Expected) (x Expecte
 	}
 	for i, of := range from {
 		next, known := released[of.Release-1][of.Column]
-		if !known || len(from) > 1 && math.IsNaN(next.HalfWidth) { // the rows of one arm are wider than those of another
+		// the intervals of one arm may be wider than those of another
+		if !known || len(from) > 1 && math.IsNaN(next.HalfWidth) {
 			return x, false
 		}
 		if i == 0 || next.HalfWidth > x.HalfWidth {
@@ -293,11 +298,11 @@ func (p *Program) passed(name string, released []map[string]Expected) (x Expecte
 	return x, how != relational.IsComputed
 }
 
-// mostTried bounds the released numbers of which a trial is made.
+// mostTried is the maximum number of released numbers in a trial.
 const mostTried = 20_000
 
-// trial is what to expect of each column that is computed from released numbers: half-width and value in the middle of
-// the rows that are computed of releases such as may be expected, all of as many values.
+// trial returns the expected error of each column that is computed from released numbers: the median half-width and the
+// median value of the rows. The rows are computed from plausible releases with the same number of values.
 func (p *Program) trial(confidence float64) []Expected {
 	all := make([]Expected, len(p.Columns))
 	for i := range all {
@@ -315,7 +320,7 @@ func (p *Program) trial(confidence float64) []Expected {
 	cells := make([][]Cell, len(p.Releases))
 	for i, release := range p.Releases {
 		of := n / float64(len(groups[i]))
-		if release.conditions() > fewest { // some of the rows of another release
+		if release.conditions() > fewest { // it counts only some of the rows of another release
 			of /= 2
 		}
 		for _, keys := range groups[i] {
@@ -340,7 +345,7 @@ func (p *Program) trial(confidence float64) []Expected {
 		}
 		slices.Sort(halfWidths)
 		slices.Sort(values)
-		if len(values) == 0 || halfWidths[len(values)/2] == 0 { // as of how many groups there are, which nobody knows
+		if len(values) == 0 || halfWidths[len(values)/2] == 0 { // such as the number of groups, which is not known
 			continue
 		}
 		x := &all[i]
@@ -353,7 +358,7 @@ func (p *Program) trial(confidence float64) []Expected {
 	return all
 }
 
-// conditions is how many there are that leave out rows.
+// conditions counts the relations and the conditions of WHERE, which may leave out rows.
 func (p *Plan) conditions() int {
 	n := len(p.Fragment.Relations)
 	if p.Fragment.Filter != nil {
@@ -362,7 +367,7 @@ func (p *Plan) conditions() int {
 	return n
 }
 
-// groups are the keys of the groups of a release: those that are declared, or some where they are not.
+// groups returns the keys of a release's groups: the declared ones, or examples if none are declared.
 func (p *Plan) groups() [][]value.Value {
 	all := [][]value.Value{nil}
 	for _, k := range p.Fragment.Keys {
@@ -387,7 +392,7 @@ func (p *Plan) groups() [][]value.Value {
 	return all
 }
 
-// expectedOf returns the expected errors of a release, by the names of its columns.
+// expectedOf returns the expected errors of a release by column name.
 func (p *Program) expectedOf(i int, confidence float64) map[string]Expected {
 	of, release := map[string]Expected{}, p.Releases[i]
 	if s := p.lifeTables[i+1]; s != nil {

@@ -11,10 +11,10 @@ import (
 	"github.com/intramuros/intramuros/planner/estimate"
 )
 
-// TestExpectedIsWhatComes: over repeated draws the half-width that is expected of a share, a ratio, a mean or a
-// quantile is within a factor of 1.5 of the median of those that come, where the profile tells how many rows there are.
-// Of a quantile it is which shares of the values lie under the ends. Draws are of a fixed seed, so that it never fails
-// by chance.
+// TestExpectedIsWhatComes compares the expected half-width of a share, a ratio, a mean or a quantile with the median
+// over repeated draws. They differ by a factor of at most 1.5 if the profile tells how many rows there are. For a
+// quantile, it compares the shares of the values under the ends. The seed is fixed, so that the test never fails by
+// chance.
 func TestExpectedIsWhatComes(t *testing.T) {
 	const patients, draws = 3000, 25
 	r := rand.New(rand.NewPCG(12, 7))

@@ -225,7 +225,7 @@ type bottomTerm struct {
 	weight  float64
 }
 
-// inFull is what an operand was clamped to, and what is said of it.
+// inFull is what an operand was clamped to, and the text about it.
 type inFull struct {
 	clamped    *expr.Expr
 	name, text string
@@ -242,5 +242,5 @@ type clampCount struct {
 	sums    []*expr.Expr // what is added up
 	moved   *expr.Expr   // the condition that a value is moved
 	what    string       // what CLAMP moves, from where to where
-	said    string       // what is said of it: CLAMP, or max_rows where nobody wrote CLAMP
+	said    string       // what the warning names: CLAMP, or max_rows if the query has no CLAMP
 }

@@ -6,13 +6,13 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// Expected is the error to expect of a column.
+// Expected is the expected error of a column.
 type Expected struct {
 	Column    string   `json:"column"`
-	HalfWidth *float64 `json:"half_width"` // null where none can be told, as of a quantile
-	// Percentiles are those of the values between which a quantile's interval reaches; null of others.
+	HalfWidth *float64 `json:"half_width"` // null if it is not known in advance, as for a quantile
+	// Percentiles are the percentiles between which a quantile's interval reaches; null for other columns.
 	Percentiles *[2]float64 `json:"percentiles"`
-	Values      *float64    `json:"values"` // in each group; null: it does not depend on them
+	Values      *float64    `json:"values"` // the assumed number in each group; null: the error does not depend on it
 	Note        string      `json:"note"`
 }
 

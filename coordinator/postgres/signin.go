@@ -24,7 +24,7 @@ var (
 	errNoCard     = errors.New("the server has shown no certificate")
 )
 
-// credential returns who has signed in, and checks each time anew: a token may have expired or been withdrawn.
+// credential returns who has signed in. It checks the token each time, because it may have expired or been withdrawn.
 type credential func(ctx context.Context) (coordinator.Researcher, error)
 
 // rememberCertificate remembers the certificate that the client is shown, to which it may bind its proof.

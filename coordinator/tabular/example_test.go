@@ -16,7 +16,7 @@ var (
 	}
 )
 
-// An answer is a flat table, in which the ends of intervals are columns.
+// An answer is a flat table in which the ends of intervals are columns.
 func ExampleColumns() {
 	for _, c := range tabular.Columns(columns, true) {
 		fmt.Println(c.Name, tabular.Text(c.Of(row)))
@@ -28,7 +28,7 @@ func ExampleColumns() {
 	// n_high 44
 }
 
-// Or a record batch of Arrow.
+// An answer is also a record batch of Arrow.
 func ExampleRecord() {
 	flat, rows := tabular.Columns(columns, false), [][]planner.Estimate{row}
 	r := tabular.Record(tabular.Schema(flat, 0.95, nil, rows), flat, rows)

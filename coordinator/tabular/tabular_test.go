@@ -54,7 +54,8 @@ func TestSchemaAndRecord(t *testing.T) {
 	if get(1, KeyNote) != "depends on the answer" || get(1, KeyHalfWidth) != "" || get(1, KeyLow) != "" || get(2, KeyOf) != "n" || get(3, KeyBound) != "high" || get(4, KeyConfidence) != "" {
 		t.Errorf("the schema is %v", schema)
 	}
-	for n, want := range map[int]string{2: "[-1,0]", maxListed + 1: ""} { // a long answer's intervals are not listed
+	// the intervals of a long answer are not listed
+	for n, want := range map[int]string{2: "[-1,0]", maxListed + 1: ""} {
 		plain := Columns(columns, false)
 		if low, _ := Schema(plain, 0.95, nil, rows(n)).Field(1).Metadata.GetValue(KeyLow); low != want {
 			t.Errorf("the low ends of %d rows are %s", n, low)
@@ -69,7 +70,7 @@ func TestFactsHaveNoNull(t *testing.T) {
 	}
 }
 
-// The quickstart tells every key of the metadata.
+// The quickstart names every key of the metadata.
 func TestQuickstartNamesTheKeys(t *testing.T) {
 	b, err := os.ReadFile("../../docs/quickstart-python.md")
 	if err != nil {

@@ -14,7 +14,7 @@ func noisy(amount, scale float64) bias.Number {
 
 var rows = bias.Limit{What: "the rows", Are: "are", Limit: "the limit", Times: 4, Instead: "ask for less"}
 
-// What is left out is told as a share of all there is.
+// LeftOut describes the part that was left out as a share of all.
 func ExamplePart_LeftOut() {
 	kept := noisy(6500, 30)
 	for _, wide := range []float64{120, 12000} {
@@ -27,7 +27,7 @@ func ExamplePart_LeftOut() {
 	// noise hides how much, a larger epsilon would tell, and intervals hold the value without that part; ask for less
 }
 
-// Of what a bound moved nothing is said where that is certainly next to nothing.
+// Outside says nothing if the moved part is certainly negligible.
 func ExamplePart_Outside() {
 	all := noisy(10000, 3)
 	for _, moved := range []float64{800, 0} {

@@ -21,8 +21,8 @@ func Abridged(s string) string {
 	return string(r[:most*2/3]) + " … " + string(r[len(r)-most/3:])
 }
 
-// Spoken is an expression as a warning names it: CLAMP as it is written, a date as a date, and of what is long
-// the columns that it reads. unqualified leaves out the names that planning gave.
+// Spoken returns the text of an expression for a warning: CLAMP as it was written, a date as a date, and for a long
+// expression the columns that it reads. unqualified removes the names that planning added.
 func Spoken(e *expr.Expr, unqualified func(string) string) string {
 	const longest = 60
 	if e.Op == expr.OpDivide && e.Args[1].Op == expr.OpLiteral && sinceEpoch(e.Args[0]) {
@@ -53,7 +53,7 @@ func Spoken(e *expr.Expr, unqualified func(string) string) string {
 	return Abridged(unqualified(text))
 }
 
-// Of is " of " an expression, or nothing of a column that planning named.
+// Of returns " of " and the expression, or an empty text for a column that planning named.
 func Of(e *expr.Expr, unqualified func(string) string) string {
 	if text := Spoken(e, unqualified); text != "value" && !strings.HasPrefix(text, "value_") {
 		return " of " + text

@@ -7,19 +7,19 @@ import (
 	"github.com/intramuros/intramuros/planner/estimate"
 )
 
-// Limit is that of a patient, in words.
+// Limit describes the limit of a patient in words.
 type Limit struct {
-	What    string // that is clipped, such as "the rows"
+	What    string // what is clipped, such as "the rows"
 	Are     string // "is" or "are"
 	Limit   string // such as "the limit of 2 rows a patient (max_rows)"
-	Times   int    // as many times the limit of one patient are seen at most
+	Times   int    // the measurement sees at most this many times the limit of one patient
 	Instead string // what to ask for that has no such bias
 }
 
-// hidden is the share of the data from which on "0 to that" tells nothing.
+// hidden is the share of the data from which on "0 to that share" says nothing useful.
 const hidden = 0.5
 
-// LeftOut says how much is left out; nothing where that is certainly less than a thousandth.
+// LeftOut says how much is left out. It returns an empty text if this is certainly less than a thousandth.
 func (p Part) LeftOut(l Limit) string {
 	const without = "intervals hold the value without that part"
 	var much string
@@ -45,8 +45,8 @@ func (p Part) LeftOut(l Limit) string {
 	return text
 }
 
-// Outside says how many values are outside of a range and were moved to its nearest end, such as "CLAMP (age from 0 to
-// 90)"; nothing where that is certainly less than a thousandth.
+// Outside says how many values are outside of a range and were moved to its nearest end. of is a range such as "CLAMP
+// (age from 0 to 90)". It returns an empty text if this is certainly less than a thousandth of the values.
 func (p Part) Outside(of string) string {
 	var much string
 	switch half := math.Max(p.High-p.Share, p.Share-p.Low); {
@@ -66,13 +66,14 @@ func (p Part) Outside(of string) string {
 	return fmt.Sprintf("%s are outside of %s and count as the nearest bound: sums and averages are of what it makes of them", much, of)
 }
 
-// percent is a share for people.
+// percent formats a share as a percentage.
 func percent(x float64) string { return estimate.Plain(math.Round(1000*x)/10) + " %" }
 
-// upTo is a share of which one end is known: a thousandth at least, for of less nothing is said.
+// upTo formats a share between 0 and high. high counts as at least a thousandth, because smaller shares are not
+// reported.
 func upTo(high float64) string { return "0 to " + percent(math.Max(0.001, math.Ceil(1000*high)/1000)) }
 
-// Unmeasured says that it is not measured how much is beyond a limit.
+// Unmeasured says that the part beyond a limit is not measured.
 func Unmeasured(limit string) string {
 	return "how much is beyond " + limit + " and left out is not measured: ask for a count beside it; intervals hold the value without that part"
 }

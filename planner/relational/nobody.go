@@ -10,9 +10,9 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// refuseNobody refuses conditions of WHERE that no row fulfils, whatever the tables hold: a budget would be spent on
-// nothing, and an answer near 0 would say more than is known. The text and the catalog's bounds alone decide. A
-// declared domain does not, since rows may hold other values.
+// refuseNobody refuses conditions of WHERE that no row can fulfil, whatever the tables contain. Such a query would
+// waste budget, and its answer near 0 would seem to say something. Only the text and the catalog's bounds decide. A
+// declared domain does not, because rows may have other values.
 func (r *Resolver) refuseNobody(where *syntax.Expr) {
 	type asked struct {
 		of *expr.Expr
@@ -26,7 +26,7 @@ func (r *Resolver) refuseNobody(where *syntax.Expr) {
 		}
 		r.refuseBeyond(t, e)
 		if r.Patient == nil && r.composer == nil {
-			continue // of public rows, an answer without rows costs nothing
+			continue // an empty answer about public rows costs nothing
 		}
 		i := slices.IndexFunc(all, func(a asked) bool { return a.of.Equal(e.Args[0]) })
 		if i < 0 && len(all) == maxCompared {
@@ -43,10 +43,10 @@ func (r *Resolver) refuseNobody(where *syntax.Expr) {
 	}
 }
 
-// maxCompared is of how many terms the conditions of one WHERE are compared with one another.
+// maxCompared is the maximum number of terms in one WHERE whose conditions are compared with each other.
 const maxCompared = 100
 
-// comparisons lists those parts of a condition that compare one term with constants, and that must all be true.
+// comparisons lists the parts of a condition that compare one term with constants and that must all be true.
 func comparisons(t *syntax.Expr) (all []*syntax.Expr) {
 	switch {
 	case t.Kind != syntax.Operator:
@@ -61,7 +61,7 @@ func comparisons(t *syntax.Expr) (all []*syntax.Expr) {
 				terms++
 			}
 		}
-		// Nothing that would be joined is resolved twice.
+		// A term with a subquery would be joined, so it is not resolved twice.
 		joined := func(x *syntax.Expr) bool { return x.Query != nil }
 		if terms == 1 && t.Find(joined) == nil {
 			all = append(all, t)
@@ -70,7 +70,7 @@ func comparisons(t *syntax.Expr) (all []*syntax.Expr) {
 	return all
 }
 
-// compared is what a comparison compares with constants.
+// compared returns the term that a comparison compares with constants.
 func compared(t *syntax.Expr) *syntax.Expr {
 	if t.Args[0].Kind == syntax.Literal {
 		return t.Args[1]
@@ -105,7 +105,7 @@ func restricted(f expr.Range, by *expr.Expr) expr.Range {
 // none reports whether a range holds no value.
 func none(f expr.Range) bool { return f.Lower > f.Upper || f.Domain != nil && len(f.Domain) == 0 }
 
-// refuseBeyond refuses a condition beyond the bounds of a column, which reads what is beyond them as the nearest.
+// refuseBeyond refuses a condition beyond the bounds of a column. Values beyond the bounds count as the nearest bound.
 func (r *Resolver) refuseBeyond(t *syntax.Expr, e *expr.Expr) {
 	of := e.Args[0]
 	s := r.Of(of.Relation)

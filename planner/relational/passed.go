@@ -7,23 +7,23 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-// Passed is a column of a release that a query over releases passes on as it is.
+// Passed is a column of a release that a query over releases returns unchanged.
 type Passed struct {
 	Release int // its number, from 1
 	Column  string
 }
 
-// How a column of a query over releases comes about.
+// How says how a column of a query over releases is made.
 type How int
 
-// A column is computed, or passed on as it is, or a place in an order of rows.
+// A column is computed, or passed on unchanged, or a place in an order of rows.
 const (
 	IsComputed How = iota
 	IsPassed
 	IsPlace
 )
 
-// PassedFrom follows a column of a query over releases to what it is passed on from: one column for each arm of a set
+// PassedFrom follows a column of a query over releases to the columns that it passes on: one for each arm of a set
 // operation, and none for a constant.
 func PassedFrom(d *fragment.Query, name string) (all []Passed, how How) {
 	if d.SetOp != "" {

@@ -8,8 +8,8 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// Of a query without GROUP BY that aggregates there is one row. What stands beside it can be asked first, and joined
-// with that row afterwards:
+// A query with an aggregate and without GROUP BY has one row. The other relations in FROM can be released first, and
+// joined with that row afterwards:
 //
 //	SELECT k, COUNT(*) / a.n FROM patients t CROSS JOIN (SELECT COUNT(*) AS n FROM …) a GROUP BY k, a.n
 //	SELECT k, v / a.n FROM (SELECT k, COUNT(*) AS v FROM patients t GROUP BY k) CROSS JOIN (SELECT COUNT(*) AS n …) a
@@ -17,15 +17,16 @@ import (
 //	SELECT (SELECT COUNT(*) FROM …) AS n, (SELECT COUNT(*) FROM …) AS m
 //	SELECT a.n, b.m FROM (SELECT COUNT(*) AS n FROM …) a CROSS JOIN (SELECT COUNT(*) AS m FROM …) b
 
-// OneRow returns the query with joins of patients' rows and a query of one row done after the release, and with scalar
-// subqueries of a SELECT without FROM in a FROM, and whether it has found one.
+// OneRow moves joins of patients' rows with a one-row query after the release. It also moves scalar subqueries of a
+// SELECT without FROM into a FROM. It reports whether it changed the query.
 func OneRow(q *syntax.Query, columns Columns) (*syntax.Query, bool) {
 	q, values := each(q, nil, scalars)
 	q, joined := apart(q, nil, columns, (*joining).beside)
 	return q, values || joined
 }
 
-// ofOneRow reports whether a query has one row, as its text tells: it aggregates without GROUP BY, or reads such alone.
+// ofOneRow reports whether the text of a query shows that it has one row: it aggregates without GROUP BY, or reads only
+// such queries.
 func ofOneRow(q *syntax.Query, names []syntax.With) bool {
 	s := q.Select
 	if s == nil || q.Limit != nil || q.Offset != nil || len(s.GroupBy) > 0 || s.Having != nil || s.Qualify != nil || s.Values != nil {
@@ -38,26 +39,26 @@ func ofOneRow(q *syntax.Query, names []syntax.With) bool {
 	return len(s.From) > 0 && s.Where == nil && !slices.ContainsFunc(s.From, func(f syntax.From) bool { return !isOneRow(f, names) })
 }
 
-// isOneRow reports whether what stands in FROM is a query of one row, joined on nothing.
+// isOneRow reports whether an item of FROM is a query of one row, joined without a condition.
 func isOneRow(f syntax.From, names []syntax.With) bool {
 	q := f.Query
 	for i, w := range slices.Backward(names) {
 		if q == nil && f.Function == nil && w.Name == f.Table {
-			q, names = w.Query, names[:i] // it reads those before it
+			q, names = w.Query, names[:i] // it can read only the queries before it
 			break
 		}
 	}
 	return q != nil && !f.Lateral && !f.Natural && f.Using == nil && isAlways(f.On) && f.Alias != "" && ofOneRow(q, names)
 }
 
-// isAlways reports whether a join is on nothing, on TRUE or on 1 = 1.
+// isAlways reports whether a join has no condition, or TRUE, or 1 = 1.
 func isAlways(on *syntax.Expr) bool {
 	return !slices.ContainsFunc(conjuncts(on), func(t *syntax.Expr) bool {
 		return t.Kind != syntax.Operator || t.Name != "=" || t.Args[0].Kind != syntax.Literal || !t.Args[0].Literal.Valid() || !t.Args[0].Equal(t.Args[1])
 	})
 }
 
-// beside joins the release with what has one row.
+// beside joins the release with the queries that have one row.
 func (j *joining) beside() []syntax.From {
 	var others []syntax.From
 	for _, f := range j.s.From {
@@ -94,8 +95,8 @@ func (j *joining) beside() []syntax.From {
 	return append([]syntax.From{j.release(others)}, j.one...)
 }
 
-// ofOne is what a term stands for that reads a query of one row, which is the same in all rows: its column, also within
-// an aggregate such as MAX. It is nil of all others.
+// ofOne returns the column of a one-row query that a term reads, also within an aggregate such as MAX, since the column
+// is the same in all rows. It returns nil for other terms.
 func (j *joining) ofOne(t *syntax.Expr) *syntax.Expr {
 	if t.IsAggregate() && len(t.Args) == 1 && t.Filter == nil && slices.Contains([]string{"min", "max", "avg", "any_value"}, t.Name) {
 		return j.ofOne(t.Args[0])
@@ -111,8 +112,8 @@ func (j *joining) ofOne(t *syntax.Expr) *syntax.Expr {
 	return nil
 }
 
-// scalars writes the scalar subqueries of a SELECT without FROM as queries of its FROM; nil where it has none, or one
-// that may have another number of rows.
+// scalars writes the scalar subqueries of a SELECT without FROM as queries of its FROM. It returns nil if there is
+// none, or if one may have another number of rows.
 func scalars(q *syntax.Query, names []syntax.With) *syntax.Query {
 	s := q.Select
 	if len(s.From) > 0 || s.Values != nil || s.Where != nil || s.IsGrouped() || s.Distinct || s.Qualify != nil {
@@ -150,7 +151,7 @@ func scalars(q *syntax.Query, names []syntax.With) *syntax.Query {
 	return &out
 }
 
-// asValue is a query of one item, which is called as the first value is.
+// asValue returns a query of one item under the name of the first value.
 func asValue(q *syntax.Query) *syntax.Query {
 	out, s := *q, *q.Select
 	s.Items = []syntax.Item{{Term: s.Items[0].Term, Alias: valueName(0)}}
@@ -158,8 +159,7 @@ func asValue(q *syntax.Query) *syntax.Query {
 	return &out
 }
 
-// Distinct returns the query with SELECT DISTINCT of rows as GROUP BY all that it selects, and whether it has found
-// one.
+// Distinct writes SELECT DISTINCT of rows as GROUP BY of all selected terms. It reports whether it changed the query.
 func Distinct(q *syntax.Query, _ Columns) (*syntax.Query, bool) {
 	return each(q, nil, func(q *syntax.Query, _ []syntax.With) *syntax.Query {
 		s := q.Select

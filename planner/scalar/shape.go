@@ -7,8 +7,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Affine finds the one column of which a number is a multiple, constants added; the factor, but for its sign, is 0
-// where there is none.
+// Affine reports whether a number is a column times a constant factor, plus constants. It returns the column and the
+// factor, whose sign may be wrong. The factor is 0 if the number has another form.
 func Affine(e *expr.Expr) (column *expr.Expr, factor float64) {
 	constant := func(e *expr.Expr) bool {
 		return e.Op == expr.OpLiteral && !e.Value.IsNull() && e.Type.Numeric()
@@ -34,7 +34,8 @@ func Affine(e *expr.Expr) (column *expr.Expr, factor float64) {
 	return column, factor
 }
 
-// Unrounded is what ROUND and casts of a number are of, and LEAST, GREATEST and COALESCE of it and constants.
+// Unrounded removes ROUND and casts of a number from an expression, and LEAST, GREATEST and COALESCE of one number and
+// constants.
 func Unrounded(e *expr.Expr) *expr.Expr {
 	switch e.Op {
 	case expr.OpRound:
@@ -52,7 +53,7 @@ func Unrounded(e *expr.Expr) *expr.Expr {
 	return e
 }
 
-// Untruncated is the quotient of two ints with its fraction.
+// Untruncated is the quotient of two integers with its fraction.
 func Untruncated(e *expr.Expr) *expr.Expr {
 	return &expr.Expr{Op: expr.OpDivide, Type: value.TypeFloat, Args: e.Args}
 }
@@ -62,7 +63,7 @@ func Divides(e *expr.Expr) bool {
 	return e.Op == expr.OpDivide || e.Op == expr.OpIntDivide || e.Op == expr.OpSubtract || slices.ContainsFunc(e.Args, Divides)
 }
 
-// Smooth reports whether an expression is made by arithmetic alone.
+// Smooth reports whether an expression consists of arithmetic only.
 func Smooth(e *expr.Expr) bool {
 	switch e.Op {
 	case expr.OpLiteral, expr.OpColumn, expr.OpAdd, expr.OpSubtract, expr.OpMultiply, expr.OpDivide, expr.OpNegate, expr.OpCast:

@@ -33,7 +33,7 @@ func (p *parser) orderedArguments(of *Expr, args []*Expr) []*Expr {
 			p.i--
 			p.unexpected("write a number")
 		}
-		of.Place = -1 // negative: up to that many values, of which one is taken
+		of.Place = -1 // negative: one of up to that many values is taken
 		if v := numberValue(n); v.Type() == value.TypeInt && v.Int64() > 0 && v.Int64() <= maxPlace {
 			of.Place = -int(v.Int64())
 		}

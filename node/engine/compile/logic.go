@@ -51,7 +51,7 @@ func connective(operator string) write {
 	return func(c *compiler, e *expr.Expr) code { return c.f("(%s)", strings.Join(c.each(e.Args), operator)) }
 }
 
-// alternatives writes arguments of which one is chosen.
+// alternatives writes the arguments of an operation that returns one of them.
 func (c *compiler) alternatives(e *expr.Expr) []string {
 	var args []string
 	for _, a := range e.Args {

@@ -86,7 +86,7 @@ func Propose(ctx context.Context, path string, declared *Settings) (*Proposal, e
 		return p, nil
 	}
 	kinds := make([]string, len(best.names))
-	names := false // some column is of a type of which its name is not
+	names := false // the values of some column have another type than its name
 	for i := range best.names {
 		kinds[i] = p.kind(best.columns[i])
 		names = names || kinds[i] != "text" && kinds[i] != "" && (&Proposal{Settings: &Settings{Decimal: s.Decimal}}).kind([]string{best.names[i]}) == "text"

@@ -24,7 +24,7 @@ const sampled = 64 << 10
 
 // DataVersion returns 32 hex digits that change when the data changes. They are a digest of the files' names, sizes,
 // times and both ends, and of the views. The node's secret is its key, so nobody can guess it or compare it between
-// nodes. A .duckdb file that is replaced counts once the engine is opened anew, because until then the old file is
+// nodes. A .duckdb file that is replaced counts once the engine is opened again, because until then the old file is
 // read. Files that did not change since they were last read are not read again. It returns an error if a file cannot be
 // read.
 func (e *Engine) DataVersion(ctx context.Context) (string, error) {
