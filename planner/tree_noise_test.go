@@ -8,8 +8,8 @@ import (
 	"github.com/intramuros/intramuros/dp"
 )
 
-// A query is refused if its noise is so wide that the sampler would round the numbers, since a patient may affect any of
-// them. The refusal begins just above that scale.
+// A query is refused if its noise is so wide that the sampler would round the numbers, since a patient may affect any
+// of them. The refusal begins just above that scale.
 func TestCoarseNoise(t *testing.T) {
 	const most = 1 << 40
 	for _, sql := range []string{"SELECT MEDIAN(admissionweight) FROM patient", "SELECT COUNT(*) FROM patient"} {

@@ -172,8 +172,8 @@ type joinDependencies struct {
 	patient int
 	columns map[columnOf]int
 	given   []*expr.Expr // the rows that are compared agree in these
-	// present: the dependencies hold in those joined rows that read a row of just these relations, and a row of NULLs of
-	// the others. nil: they hold in all joined rows.
+	// present: the dependencies hold in those joined rows that read a row of just these relations, and a row of NULLs
+	// of the others. nil: they hold in all joined rows.
 	present []bool
 }
 
