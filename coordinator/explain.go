@@ -114,6 +114,11 @@ func (q *query) explain(ctx context.Context) (*Explanation, error) {
 			return nil, err
 		}
 	}
+	if q.program.Awaits() { // what is stored of the later is found by what the first have released
+		if e.Stored, err = q.answered(ctx); err != nil {
+			return nil, err
+		}
+	}
 	e.Warnings = append(q.program.Warnings(), said.sentences(len(asked))...)
 	e.Warnings = append(e.Warnings, q.profileLines()...)
 	due, err := q.due(ctx)

@@ -108,9 +108,22 @@ func (q *query) forewarn(ctx context.Context, before func(*Outline)) error {
 
 // answered reports whether all releases of the query are stored.
 func (q *query) answered(ctx context.Context) (bool, error) {
-	for i := range q.program.Releases {
-		if ok, err := q.c.ledger.Answered(ctx, q.forRelease(i).cellsKey()); !ok || err != nil {
+	of := *q
+	var all []released
+	for i := range of.program.Releases {
+		one := of.forRelease(i)
+		if ok, err := q.c.ledger.Answered(ctx, one.cellsKey()); !ok || err != nil {
 			return false, err
+		}
+		if !of.program.Awaits() {
+			continue
+		}
+		cells, ok, err := one.storedCells(ctx, one.cellsKey())
+		if !ok || err != nil {
+			return false, err
+		}
+		if all = append(all, released{one, cells, true}); of.given(all) != nil {
+			return false, nil
 		}
 	}
 	return true, nil

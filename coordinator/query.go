@@ -202,8 +202,34 @@ func (q *query) releases(ctx context.Context, ticks grid.Ticks) ([]released, err
 			return all, err
 		}
 		all = append(all, released{one, cells, stored})
+		if err := q.given(all); err != nil {
+			return all, err
+		}
 	}
 	return all, nil
+}
+
+// given puts what has been released into the releases that compare with it.
+func (q *query) given(all []released) error {
+	if !q.program.Awaits() {
+		return nil
+	}
+	var cells [][]planner.Cell
+	for _, r := range all {
+		if err := r.plan.Answered(len(r.parts)); err != nil {
+			return err
+		}
+		cells = append(cells, r.cells)
+	}
+	next, err := q.program.Given(cells, q.c.config.Confidence)
+	if err != nil {
+		return planError(err)
+	}
+	q.program = next
+	for i, r := range all {
+		r.plan, r.program = next.Releases[i], next
+	}
+	return nil
 }
 
 // forRelease returns the query for its i-th release alone.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/intramuros/intramuros/planner"
+	"github.com/intramuros/intramuros/planner/estimate"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
@@ -61,7 +62,7 @@ var settings = []setting{
 		set: func(s *Settings, text string) (err error) {
 			s.Accuracy = nil
 			if text != "" {
-				s.Accuracy, err = planner.ParseAccuracy(text)
+				s.Accuracy, err = estimate.ParseAccuracy(text)
 			}
 			return err
 		},

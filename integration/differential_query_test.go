@@ -770,7 +770,10 @@ func (g *generator) subquery(f from) string {
 		}
 		return g.pick("EXISTS", "NOT EXISTS") + " (SELECT 1 FROM " + in.tables + " WHERE " + w[0].name + " = " + v[0].name + " AND " + g.simple(in) + ")"
 	}
-	switch g.n(12) {
+	switch g.n(13) {
+	case 12: // of all patients, released first
+		of := g.pick("COUNT(*) % 5", "COUNT(*) / 20", "COUNT(*) - 10")
+		return g.value(f, kindInt, 0) + g.pick(" > ", " <= ", " = ") + "(SELECT " + of + " FROM " + in.tables + " WHERE " + g.simple(in) + ")"
 	case 10: // not correlated by patient: refused, or right
 		if a, b := in.of(kindDate), f.of(kindDate); len(a) > 0 && len(b) > 0 {
 			return g.pick("EXISTS", "NOT EXISTS") + " (SELECT 1 FROM " + in.tables + " WHERE " + a[0].name + g.pick(" > ", " <= ") + b[g.n(len(b))].name + ")"

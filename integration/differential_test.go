@@ -171,7 +171,8 @@ func (p *pairing) compose(text string) (*planner.Program, error) {
 func (p *pairing) answer(t *testing.T, program *planner.Program) *planner.Answer {
 	t.Helper()
 	var cells [][]planner.Cell
-	for _, release := range program.Releases {
+	for i := range program.Releases {
+		release := program.Releases[i]
 		found := exact(t, release, p.engines)
 		all := slices.Collect(maps.Values(found))
 		if len(all) == 0 && len(release.Fragment.Keys) == 0 { // without rows there is still one group
@@ -182,6 +183,10 @@ func (p *pairing) answer(t *testing.T, program *planner.Program) *planner.Answer
 			all = append(all, planner.Cell{Noisy: coordinates(release, make([]int64, width))})
 		}
 		cells = append(cells, all)
+		var err error
+		if program, err = program.Given(cells, 0.95); err != nil {
+			t.Fatal(err)
+		}
 	}
 	a, err := program.Finish(cells, 0.95, p.found(t, program, cells)...)
 	if err != nil {

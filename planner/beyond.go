@@ -7,6 +7,7 @@ import (
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/planner/bias"
+	"github.com/intramuros/intramuros/planner/estimate"
 )
 
 // A partial aggregate has measuring times the weight of the one that measures how much of it was left out. So measuring
@@ -85,7 +86,7 @@ func (b *builder) addMeasuring(of int, alone bool, clamps []clampCount) error {
 	}
 	common := 0
 	for _, partial := range f.Partials {
-		common = divisor(common, partial.Share)
+		common = estimate.Divisor(common, partial.Share)
 	}
 	for i := range f.Partials {
 		if finer != fine { // weights are whole numbers, so small ones are coarse

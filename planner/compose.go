@@ -12,6 +12,7 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/lookup"
 	"github.com/intramuros/intramuros/planner/relational"
 	"github.com/intramuros/intramuros/planner/rewrite"
@@ -54,17 +55,17 @@ func Compose(q Query, fed Federation) (program *Program, err error) {
 	if err != nil {
 		return nil, err
 	}
-	program, err = planBound(q, fed, bound)
+	program, err = planBound(q, fed, bound, ahead{})
 	var refused *Error
 	if errors.As(err, &refused) && slices.Contains([]Code{CodePatientsMixed, CodeRowLevel, CodeNotSupported}, refused.Code) {
 		if again, ok := rewrite.Quantiles(bound); ok {
-			if other, err := planBound(q, fed, again); err == nil {
+			if other, err := planBound(q, fed, again, ahead{}); err == nil {
 				return other, nil
 			}
 		}
 	}
 	for _, again := range fed.joinAfterRelease(refused, bound) {
-		if other, err := planBound(q, fed, again); err == nil {
+		if other, err := planBound(q, fed, again, ahead{}); err == nil {
 			return other, nil
 		}
 	}
@@ -102,16 +103,26 @@ var rewritings = map[Code][]func(*syntax.Query, rewrite.Columns) (*syntax.Query,
 }
 
 // planBound plans a query whose parameters are already bound.
-func planBound(q Query, fed Federation, bound *syntax.Query) (program *Program, err error) {
+func planBound(q Query, fed Federation, bound *syntax.Query, first ahead) (program *Program, err error) {
 	defer syntax.Catch(&err)
 	fed.memo = fragment.NewMemo(expr.NewBudget())
-	c := &programPlanner{query: q, federation: fed, lifeTables: map[int]*survival{}, noisy: map[noisyColumn]bool{}, exactly: map[exactColumn]bool{}, kinds: map[*syntax.Query]kind{}, derived: map[*syntax.Query]*relational.Derived{}}
+	c := &programPlanner{query: q, federation: fed, ahead: first, lifeTables: map[int]*survival{}, noisy: map[noisyColumn]bool{}, exactly: map[exactColumn]bool{}, kinds: map[*syntax.Query]kind{}, derived: map[*syntax.Query]*relational.Derived{}}
+	if q.Accuracy == nil { // else its price may depend on the numbers
+		c.federation.first = c.first
+	}
 	extended := *fed.Catalog
 	extended.Tables = slices.Clone(fed.Catalog.Tables)
 	c.catalog = relational.NewVocabulary(&extended, fed.memo)
 	c.lookups = lookup.NewPlanner(c.catalog)
 	program = c.program(bound, relational.NewScope())
+	if len(c.ahead.releases) > 0 && program.post == nil {
+		return planBound(q, fed, bound, ahead{given: first.given, apart: true})
+	}
 	c.price()
+	again := func(given []value.Value) (*Program, error) {
+		return planBound(q, fed, bound, ahead{given: given, apart: true})
+	}
+	program.ahead, program.again = c.ahead, again
 	return program, nil
 }
 
@@ -120,7 +131,7 @@ func (c *programPlanner) program(q *syntax.Query, within *relational.Scope) *Pro
 	switch {
 	case c.catalog.ReadsPublic(q, within):
 		a = c.public(q, within)
-	case c.single(q, within):
+	case !c.ahead.apart && c.single(q, within):
 		plan := c.release(q, within, true)
 		return &Program{Releases: []*Plan{plan}, Columns: plan.Columns}
 	default:

@@ -157,7 +157,7 @@ func (p *Plan) commonShare() int {
 	common := 0
 	for i, partial := range p.Fragment.Partials {
 		if !p.measures(i) {
-			common = divisor(common, max(1, partial.Share))
+			common = estimate.Divisor(common, max(1, partial.Share))
 		}
 	}
 	return common

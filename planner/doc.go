@@ -21,8 +21,9 @@
 //
 // Files, from the text to the answer:
 //
-//   - program.go describes a query and its releases; compose.go plans them; split.go separates a release from what is
-//     computed over it; classify.go finds each query's kind once, inner queries first;
+//   - program.go describes a query and its releases; compose.go plans them, and ahead.go those that others read;
+//     split.go separates a release from what is computed over it; classify.go finds each query's kind once, inner
+//     queries first;
 //   - package relational plans the rows that a release reads; package scalar builds expressions over one row; once.go
 //     counts each key once (COUNT(DISTINCT key));
 //   - package rewrite replaces ranks over patients by quantiles; public.go plans queries of public tables, with package

@@ -26,7 +26,7 @@ func (p *Program) Finish(cells [][]Cell, confidence float64, found ...fragment.R
 		return nil, tooMuchComputed()
 	}
 	answer := p.post.answer(p.Columns, rows, c)
-	answer.Notes = append(answer.Notes, c.notes...)
+	answer.Notes = append(append(answer.Notes, c.notes...), p.told()...)
 	for i, release := range p.Releases {
 		for _, bias := range release.biases(cells[i], confidence) {
 			if !slices.Contains(answer.Bias, bias) {

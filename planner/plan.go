@@ -59,6 +59,8 @@ type Federation struct {
 	Ladders map[LadderOf]estimate.Ladder
 	// memo keeps what was derived about the statement's queries.
 	memo *fragment.Memo
+	// first plans releases that are made ahead; see relational.Vocabulary.
+	first func(q *syntax.Query, within *relational.Scope) *expr.Expr
 }
 
 // LadderOf says what a ladder counts for each patient: the rows of a table; the rows with one value of a column, in its
@@ -79,7 +81,9 @@ type Likely struct {
 }
 
 func (f Federation) vocabulary() *relational.Vocabulary {
-	return relational.NewVocabulary(f.Catalog, f.memo)
+	v := relational.NewVocabulary(f.Catalog, f.memo)
+	v.First = f.first
+	return v
 }
 
 func (f Federation) digest() string {

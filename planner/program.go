@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/estimate"
 	"github.com/intramuros/intramuros/planner/lookup"
 	"github.com/intramuros/intramuros/planner/relational"
@@ -23,6 +24,8 @@ type Program struct {
 	lifeTables map[int]*survival // by the number of the release, from 1
 	// post computes the answer from the releases' rows. It is nil if the answer is that of the only release.
 	post *postProcessing
+	ahead
+	again func(given []value.Value) (*Program, error) // the same, with what was released ahead
 }
 
 type postProcessing struct {
@@ -48,6 +51,7 @@ type programPlanner struct {
 	noisy      map[noisyColumn]bool
 	kinds      map[*syntax.Query]kind
 	derived    map[*syntax.Query]*relational.Derived // what Derive has planned
+	ahead      ahead
 }
 
 // exactColumn is a column of a derived relation.
@@ -86,7 +90,11 @@ func (p *Program) Describe() string {
 	for _, line := range strings.Split(p.post.Query.String(), "\n") {
 		b.WriteString("  " + line + "\n")
 	}
-	return b.String()
+	text := b.String()
+	for k, of := range p.ahead.releases {
+		text = strings.ReplaceAll(text, p.ahead.constants[k].String(), fmt.Sprintf("(the number of release %d)", of+1))
+	}
+	return text
 }
 
 // Each query is classified once, by what its rows are: before it is planned, and after its inner queries.

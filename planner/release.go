@@ -61,7 +61,7 @@ func (b *builder) splitBudget() {
 	common := 0
 	for i := range shares {
 		shares[i] = max(1, shares[i])
-		common = divisor(common, shares[i])
+		common = estimate.Divisor(common, shares[i])
 	}
 	for i := range shares {
 		p.Fragment.Partials[i].Share = shares[i] / common

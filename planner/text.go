@@ -33,11 +33,3 @@ func domainText(d []value.Value) string {
 	}
 	return fmt.Sprintf(" in %d declared: %s", len(d), strings.Join(names, ", "))
 }
-
-// divisor is the greatest common divisor.
-func divisor(a, b int) int {
-	for b > 0 {
-		a, b = b, a%b
-	}
-	return a
-}

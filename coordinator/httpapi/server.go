@@ -19,7 +19,7 @@ import (
 	"github.com/intramuros/intramuros/coordinator/tabular"
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/lobby"
-	"github.com/intramuros/intramuros/planner"
+	"github.com/intramuros/intramuros/planner/estimate"
 )
 
 // Asker is the part of a coordinator that a query needs. Its errors are of type
@@ -398,8 +398,8 @@ func readBody(w http.ResponseWriter, r *http.Request, into any) error {
 	message := "the body is not a request"
 	if field := new(json.UnmarshalTypeError); errors.As(err, &field) {
 		message = field.Field[strings.LastIndex(field.Field, ".")+1:] + " must be a " + field.Type.String()
-	} else if errors.Is(err, planner.ErrAccuracy) {
-		message = planner.ErrAccuracy.Error()
+	} else if errors.Is(err, estimate.ErrAccuracy) {
+		message = estimate.ErrAccuracy.Error()
 	} else if err != nil && strings.HasPrefix(err.Error(), "json: unknown field ") {
 		message = "there is no field " + strings.TrimPrefix(err.Error(), "json: unknown field ")
 	}

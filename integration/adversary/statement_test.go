@@ -372,7 +372,13 @@ func (w *writer) text(depth int) string {
 
 func (w *writer) condition(depth int) string {
 	sub := max(0, depth-1)
-	switch w.IntN(12) {
+	switch w.IntN(13) {
+	case 12: // with a number over all patients
+		inner := w.table(w.pick("person", "event"))
+		of := within(w, inner.fields, func() string {
+			return w.pick("COUNT(*)", "AVG("+w.bounded(0)+")", "MAX("+w.bounded(0)+")", "SUM("+w.bounded(0)+")")
+		})
+		return w.number(0) + w.pick(" > ", " <= ", " = ") + "(SELECT " + of + " FROM " + inner.sql + ")"
 	case 0, 1, 2:
 		return w.number(depth) + w.pick(" > ", " < ", " = ", " <= ", " >= ", " <> ") + w.pick("0", "1", "2", "5", "20", "-1", "1e300", "1e-155", "9000000000000000000")
 	case 3:

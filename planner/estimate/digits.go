@@ -25,3 +25,11 @@ func Plain(x float64) string {
 	}
 	return strconv.FormatFloat(rounded, 'f', -1, 64)
 }
+
+// Divisor is the greatest common divisor of two whole numbers, neither below 0.
+func Divisor(a, b int) int {
+	for b > 0 {
+		a, b = b, a%b
+	}
+	return a
+}

@@ -12,5 +12,6 @@
 //     shape of trees; occurrence.go tells which values occur, place.go which of them are the first and the most
 //     frequent, and powers.go between which powers of two they lie; lifetable.go computes survival curves from trees of
 //     times;
-//   - ladder.go chooses limits from how many rows patients have; digits.go rounds a price up.
+//   - ladder.go chooses limits from how many rows patients have; accuracy.go is how exact an answer shall be; digits.go
+//     rounds a price up.
 package estimate

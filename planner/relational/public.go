@@ -2,6 +2,7 @@ package relational
 
 import (
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
@@ -10,11 +11,14 @@ import (
 type Vocabulary struct {
 	*catalog.Catalog
 	Memo *fragment.Memo
+	// First, if not nil, plans a subquery that aggregates over patients as a release that is made first, and returns the
+	// constant that stands for its number among rows of patients.
+	First func(q *syntax.Query, within *Scope) *expr.Expr
 }
 
 // NewVocabulary combines a catalog with a statement's memo.
 func NewVocabulary(c *catalog.Catalog, m *fragment.Memo) *Vocabulary {
-	return &Vocabulary{c, m}
+	return &Vocabulary{Catalog: c, Memo: m}
 }
 
 // ReadsPublic reports whether a query reads tables, and all of them are public, at any depth.

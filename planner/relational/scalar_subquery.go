@@ -34,6 +34,9 @@ func (r *Resolver) scalar(t *syntax.Expr) *expr.Expr {
 		syntax.Refuse(syntax.CodeTooLarge, t.At, "ask it in fewer steps", "queries nest deeper than %d", MaxQueryDepth)
 	}
 	in.Read(s)
+	if first := r.Catalog.First; first != nil && in.Patient != nil && aggregated && !in.ReadsAround() {
+		return first(q, r.Scope)
+	}
 	term := s.Items[0].Term
 	var functions []fragment.Output
 	add := func(o fragment.Output, name string) *expr.Expr {
