@@ -17,7 +17,7 @@ var notCompared = []struct{ pattern, why string }{
 	{`(?i)DISTINCT patient\b|THEN patient\b`, "one database has no column patient"},
 	{`GROUP BY visit_occurrence_id$`, "the union tells the visits of two hospitals apart by other numbers"},
 	{`KAPLAN_MEIER|INCIDENCE`, "not in DuckDB: TestSurvival has the answers of R"},
-	{`cdm\.person|'20190101'|'01-jan-1970'|EVERY\(|WITH ROLLUP|NOLOCK|OVERLAPS|TO_CHAR|CONVERT|DATE_ARRAY|TOP 5|FETCH FIRST|\[|COUNT_BIG|COUNT_?IF|STDEV|IFF\(|DATE_DIFF\(|"PERSON"|APPLY|[<>N] INTERVAL|series\(DATE|COLLECT_|EXPLODE|FLATTEN|COUNT\(\*\) FROM person GROUP BY 1 ORDER BY count DESC$`, "other words in DuckDB"},
+	{`cdm\.person|'20190101'|'01-jan-1970'|EVERY\(|WITH ROLLUP|NOLOCK|OVERLAPS|TO_CHAR|CONVERT|DATE_ARRAY|TOP 5|FETCH FIRST|\[|COUNT_BIG|COUNT_?IF|STDEV|IFF\(|DATE_DIFF\(|"PERSON"|APPLY|[<>N] INTERVAL|series\(DATE|COLLECT_|EXPLODE|FLATTEN|TRY_DIVIDE|COUNT\(\*\) FROM person GROUP BY 1 ORDER BY count DESC$`, "other words in DuckDB"},
 	{`\w\) (NOT )?IN \(SELECT m.measurement_date, \d+ FROM measurement m WHERE m.person_id`, "not in DuckDB: rows IN a query that speaks of the row outside"},
 	{`\) NOT IN \(SELECT e\.`, "DuckDB correlates no rows: TestSubqueriesEqualDuckDB writes them out"},
 	{`(?i)LIMIT|ROW_NUMBER\(\) OVER \(ORDER BY COUNT|RANK\(\) OVER \(ORDER BY COUNT`, "ties"},

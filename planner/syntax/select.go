@@ -119,7 +119,7 @@ func (p *parser) top() *Expr {
 func (p *parser) items(s *Select) {
 	for {
 		s.Items = append(s.Items, eachQuantile(p.item())...)
-		if !p.accept(",") {
+		if !p.accept(",") || p.comes("from") { // some databases allow a comma after the last
 			return
 		}
 	}

@@ -24,7 +24,7 @@ var spellings = map[string]string{
 // respelled reports whether spelled may rewrite a call of that name.
 func respelled(name string) bool {
 	switch name {
-	case "count_if", "countif", "approx_distinct", "approx_count_distinct", "ndv", "safe_divide", "months_between",
+	case "count_if", "countif", "approx_distinct", "approx_count_distinct", "ndv", "safe_divide", "try_divide", "months_between",
 		"zeroifnull", "nullifzero", "div0", "div0null", "choose", "isnotnull", "concat_ws", "unix_timestamp", "ratio_to_report", "timestamp_diff", "format_date", "format_datetime", "format_timestamp", "parse_date",
 		"date_trunc", "datetime_trunc", "timestamp_trunc", "ends_with", "endswith", "isnumeric", "first", "last", "min_by", "max_by", "arg_min",
 		"arg_max", "argmin", "argmax", "array_agg", "size", "cardinality", "array_size", "array_length", "element_at", "range_bucket", "some", "any", "percentile_cont",
@@ -60,7 +60,7 @@ func spelled(t *Expr) *Expr {
 		x := renamed("count", t.Args...)
 		x.Distinct = true
 		return x
-	case t.Name == "safe_divide" && n == 2:
+	case (t.Name == "safe_divide" || t.Name == "try_divide") && n == 2:
 		return NewOperator(Divide, t.Args...)
 	case t.Name == "zeroifnull" && n == 1:
 		return plain("coalesce", t.Args[0], literal(value.Int(0)))
