@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ const (
 	readMail      = time.Second      // how often new records of studies are looked for
 	exchangeEvery = 10 * time.Second // how often hospitals and coordinator exchange their states
 	exchangeTime  = 5 * time.Second  // the time limit for one hospital
+	lookTime      = 2 * time.Second  // the time limit for hospitals that are asked again before a study counts as closed
 	// keepEvery is how often the checkpoint of an idle hospital is stored. After a query it is always stored.
 	keepEvery = 10 * time.Minute
 )
@@ -267,6 +269,28 @@ func (c *Coordinator) certified() error {
 		}
 	}
 	return nil
+}
+
+// lookAgain asks those hospitals how things stand where a study is not open as far as is known here: a custodian may
+// have opened it since they were asked last, and was told that it holds. It takes lookTime at most.
+func (c *Coordinator) lookAgain(ctx context.Context, id string) {
+	present, _ := c.Federation().split()
+	var closed []*part
+	c.custody.mu.Lock()
+	for _, h := range present {
+		all, met := c.custody.statuses[h.Name]
+		if met && !slices.Contains([]study.Status{study.Approved, study.Amended, study.Ended}, all[id]) {
+			closed = append(closed, &part{hospital: h})
+		}
+	}
+	c.custody.mu.Unlock()
+	within, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	each(closed, func(p *part) {
+		if err := c.exchangeWith(within, p.hospital); err != nil {
+			c.log.Debug("no exchange with a hospital", slog.String("hospital", p.hospital.Name), slog.Any("error", err))
+		}
+	})
 }
 
 // closed says why a hospital is not asked under a study, as far as the coordinator knows. The hospital itself decides.

@@ -70,6 +70,7 @@ func (c *Coordinator) explain(ctx context.Context, who Researcher, req parsedReq
 		return nil, err
 	}
 	defer leave()
+	c.lookAgain(ctx, req.Study)
 	q, err := c.plan(who, req)
 	if err != nil {
 		return nil, err

@@ -89,6 +89,7 @@ func (c *Coordinator) entered(ctx context.Context, who Researcher, study string,
 		return nil, err
 	}
 	defer leave()
+	c.lookAgain(ctx, study)
 	return ask()
 }
 

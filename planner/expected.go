@@ -10,6 +10,7 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/estimate"
+	"github.com/intramuros/intramuros/planner/overlap"
 	"github.com/intramuros/intramuros/planner/relational"
 	"github.com/intramuros/intramuros/planner/scalar"
 )
@@ -310,17 +311,17 @@ func (p *Program) trial(confidence float64) []Expected {
 	}
 	groups, most, n, fewest := make([][][]value.Value, len(p.Releases)), 1, 0.0, math.MaxInt
 	for i, release := range p.Releases {
-		groups[i] = release.groups()
+		groups[i] = overlap.Groups(release.Fragment, undeclaredGroups, mostTried)
 		if most = max(most, len(groups[i])); len(groups[i])*release.places[len(release.places)-1].end > mostTried || p.lifeTables[i+1] != nil {
 			return all
 		}
 		size, _ := release.size(confidence)
-		n, fewest = math.Max(n, size*float64(len(groups[i]))), min(fewest, release.conditions())
+		n, fewest = math.Max(n, size*float64(len(groups[i]))), min(fewest, overlap.Conditions(release.Fragment))
 	}
 	cells := make([][]Cell, len(p.Releases))
 	for i, release := range p.Releases {
 		of := n / float64(len(groups[i]))
-		if release.conditions() > fewest { // it counts only some of the rows of another release
+		if overlap.Conditions(release.Fragment) > fewest { // it counts only some of the rows of another release
 			of /= 2
 		}
 		for _, keys := range groups[i] {
@@ -350,43 +351,9 @@ func (p *Program) trial(confidence float64) []Expected {
 		}
 		x := &all[i]
 		x.HalfWidth, x.Value, x.Values = halfWidths[len(values)/2], values[len(values)/2], n/float64(most)
-		x.Note = fmt.Sprintf("where it is %s, with about %s values in each of %d groups", estimate.Plain(x.Value), estimate.Plain(math.Round(x.Values)), most)
-		if most == 1 {
-			x.Note = fmt.Sprintf("where it is %s, with about %s values", estimate.Plain(x.Value), estimate.Plain(math.Round(x.Values)))
-		}
-	}
-	return all
-}
-
-// conditions counts the relations and the conditions of WHERE, which may leave out rows.
-func (p *Plan) conditions() int {
-	n := len(p.Fragment.Relations)
-	if p.Fragment.Filter != nil {
-		n += len(expr.Conjuncts(p.Fragment.Filter))
-	}
-	return n
-}
-
-// groups returns the keys of a release's groups: the declared ones, or examples if none are declared.
-func (p *Plan) groups() [][]value.Value {
-	all := [][]value.Value{nil}
-	for _, k := range p.Fragment.Keys {
-		domain := k.Domain
-		for i := 1; len(k.Domain) == 0 && i <= undeclaredGroups; i++ {
-			v := value.Text(fmt.Sprint(i))
-			if k.Expr.Type != value.TypeText {
-				v = value.OfOrdinal(k.Expr.Type, float64(i))
-			}
-			domain = append(domain, v)
-		}
-		var longer [][]value.Value
-		for _, keys := range all {
-			for _, v := range domain {
-				longer = append(longer, append(slices.Clone(keys), v))
-			}
-		}
-		if all = longer; len(all) > mostTried {
-			return all
+		x.Note = fmt.Sprintf("where it is %s, with about %s values", estimate.Plain(x.Value), estimate.Plain(math.Round(x.Values)))
+		if most > 1 {
+			x.Note += fmt.Sprintf(" in each of %d groups", most)
 		}
 	}
 	return all

@@ -3,8 +3,11 @@ package planner
 import (
 	"math"
 	"math/rand/v2"
+	"regexp"
 	"slices"
 	"sort"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/intramuros/intramuros/internal/value"
@@ -83,6 +86,44 @@ func TestExpectedIsWhatComes(t *testing.T) {
 		}
 		if ratio := want / came[draws/2]; !(ratio < 1.5 && ratio > 1/1.5) {
 			t.Errorf("%s: ± %.4g is expected (%s), and ± %.4g comes", c.sql, want, x.Note, came[draws/2])
+		}
+	}
+}
+
+// TestWideBoundsAreTold: where noise drowns a mean since its bounds are far apart, it is said before it is paid for.
+// The CLAMP that is proposed is planned as written, with as much noise as was said.
+func TestWideBoundsAreTold(t *testing.T) {
+	fed := federation(t, "eicu")
+	fed.Ladders = map[string]estimate.Ladder{"vitalaperiodic": {{Rows: 1, Patients: 2000}}}
+	fed.Likely = map[string]Likely{"vitalaperiodic.observationoffset": {Lower: 0, Upper: 1024, Taken: "2027-01-01"}}
+	ask := func(what string) (*Plan, string) {
+		t.Helper()
+		p, err := Build(Query{SQL: "SELECT " + what + " AS x FROM vitalaperiodic", Ask: Ask{Epsilon: 0.5, MaxRows: 1}}, fed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range p.Warnings {
+			if strings.Contains(w, "noise follows from that") {
+				return p, w
+			}
+		}
+		return p, ""
+	}
+	wide, said := ask("AVG(CLAMP(observationoffset, -100000, 100000))")
+	if said == "" {
+		t.Fatalf("nothing is said of ± %v\n%s", wide.Expected(0.95)[0].HalfWidth, wide.Describe())
+	}
+	found := regexp.MustCompile(`a mean of 2000 values is expected to err by ± (\S+); .* nearly all values lie in (CLAMP\(\S+, 0, 1024\)), of which it errs by ± (\S+)$`).FindStringSubmatch(said)
+	if found == nil {
+		t.Fatal(said)
+	}
+	narrow, still := ask("AVG(" + found[2] + ")")
+	if still != "" {
+		t.Error(still)
+	}
+	for i, p := range map[int]*Plan{1: wide, 3: narrow} {
+		if want, err := strconv.ParseFloat(found[i], 64); err != nil || math.Abs(want/p.Expected(0.95)[0].HalfWidth-1) > 0.15 {
+			t.Errorf("± %s is said, and ± %v expected", found[i], p.Expected(0.95)[0].HalfWidth)
 		}
 	}
 }

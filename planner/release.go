@@ -270,7 +270,7 @@ func (b *builder) biasWarnings() {
 	if !proof.Unclipped && p.measured == nil {
 		warn("%s", bias.Unmeasured(p.limited().Limit))
 	}
-	for _, text := range b.unmeasured() {
+	for _, text := range append(b.wide(), b.unmeasured()...) {
 		warn("%s", text)
 	}
 	bounds := sync.OnceValue(func() *expr.RangeAnalysis { return b.scope().BoundsWhere(b.Filter) })

@@ -36,10 +36,15 @@ func (c *programPlanner) subjects(t *syntax.Expr, within *relational.Scope) (b *
 	b.read()
 	subjects := b.Sources[0]
 	if !subjects.Schema.OneRowPerPatient {
-		refuse(CodeNotSupported, t.Args[0].At, "GROUP BY the patient's id, or keep one row with ROW_NUMBER", "%s needs one row a patient", strings.ToUpper(t.Name))
+		refuse(CodeNotSupported, t.Args[0].At, "select the time, the event and the strata FROM … GROUP BY the patient's id, which need not be selected; or keep one row with ROW_NUMBER", "%s needs one row a patient", strings.ToUpper(t.Name))
 	}
 	if len(subjects.Named) < 2 {
 		refuse(CodeType, t.Args[0].At, "select the time, the event, and then the strata, if any", "%s needs a time and an event", strings.ToUpper(t.Name))
+	}
+	for i := range 2 {
+		if c, _ := subjects.Schema.Column(subjects.Named[i].Column); b.IsPatientID(subjects, c.Name) {
+			refuse(CodeType, t.Args[0].At, "select the time first, then the event, then the strata; the patient's id comes after them, or is not selected", "the %s of %s is the patient's id", [2]string{"time", "event"}[i], strings.ToUpper(t.Name))
+		}
 	}
 	// Columns are read by number, since they need no names here.
 	b.syntax.Select.From[0].Columns = nil

@@ -147,7 +147,7 @@ function body(file, name) {
 
 // Where sentences about answers are written.
 const writes = [
-  ['planner/release.go', 'biasWarnings'], ['planner/clamp/clamp.go', 'Warn'], ['planner/bias/words.go', 'LeftOut'], ['planner/bias/words.go', 'Outside'], ['planner/bias/words.go', 'Unmeasured'], ['planner/clamps.go', 'unmeasured'],
+  ['planner/release.go', 'biasWarnings'], ['planner/clamp/clamp.go', 'Warn'], ['planner/bias/words.go', 'LeftOut'], ['planner/bias/words.go', 'Outside'], ['planner/bias/words.go', 'Unmeasured'], ['planner/bias/wide.go', 'String'], ['planner/clamps.go', 'unmeasured'],
   ['planner/expected.go', 'known'], ['planner/expected.go', 'expected'], ['planner/expected.go', 'shares'], ['planner/expected.go', 'size'], ['planner/expected.go', 'passed'], ['planner/expected.go', 'trial'], ['planner/lifetable.go', 'expected'],
   ['planner/consistent.go', 'tooFew'], ['planner/reconcile.go', 'fit'], ['planner/describe.go', 'Warnings'], ['coordinator/query.go', 'finish'], ['coordinator/query.go', 'emptiness'], ['coordinator/caveat.go', 'sentences'],
   ['coordinator/lookup.go', 'told'], ['coordinator/due.go', 'sentences'], ['coordinator/first.go', 'takeFirst'],
@@ -163,6 +163,8 @@ const sentences = [ // each begins as a literal of the source does, which is wha
   `by the profile about 3 % of all rows are beyond the limit of 5 a patient (max_rows), and left out: counts and sums come out low, and who has more weighs less in averages and shares; ${unbiased}`,
   `by the profile about 3 % of all rows of stay (of those that the query keeps it may be far more or less) are beyond the limit of 5 a patient (max_rows), and left out`,
   'by the profile about 3 % of the rows of this kind are beyond the limit of 5 a patient (max_rows), and left out',
+  'hba1c may be from -634 to 365, and noise follows from that: a mean of 900 values is expected to err by ± 490; in CLAMP(hba1c, lowest, highest) of a tenth of that range it errs by a tenth',
+  'hba1c may be from -634 to 365, and noise follows from that: a mean of 900 values is expected to err by ± 490; in CLAMP(hba1c, lowest, highest) of a tenth of that range it errs by a tenth; by the profile of 2027-01-01 nearly all values lie in CLAMP(hba1c, 0, 16), of which it errs by ± 7.8',
   'values beyond the catalog\'s bounds count as the nearest, and how many is not measured: person.age 0 to 120, stay.days 0 to 365',
   'what CLAMP moves in a query within this one is not measured', 'what CLAMP moves is not measured, since the study may not count values',
   'a patient may well have 30 rows of stay, and counts as one of 5 in all (max_rows): counts and sums come out low, and the patient weighs less in averages and shares',

@@ -27,6 +27,17 @@ func parts(e *expr.Expr) (x, upper, lower *expr.Expr, ok bool) {
 	return x, upper, lower, upper.Op == expr.OpLiteral && lower.Op == expr.OpLiteral
 }
 
+// Of is what is clamped, also of a CLAMP of what may be NULL; of everything else it is that itself.
+func Of(e *expr.Expr) *expr.Expr {
+	if e.Op == expr.OpCase && len(e.Args) == 3 && e.Args[0].Op == expr.OpIsNull && Is(e.Args[2]) {
+		e = e.Args[2]
+	}
+	if Is(e) {
+		return e.Args[0].Args[0]
+	}
+	return e
+}
+
 // Within lists the CLAMPs in an expression, each once; none for nil.
 func Within(e *expr.Expr) (all []*expr.Expr) {
 	if e == nil {

@@ -69,6 +69,8 @@ const SAID = [
   [/^(?<x>.+) may be down to (?<n>\S+), and counts as (?<least>\S+) at least: /, 'cost.clampLow'],
   [/^by the profile about (?<n>\S+) % of (?<rows>.+) are beyond the limit of (?<limit>\d+) a patient \(max_rows\), and left out: counts and sums come out low, and who has more weighs less in averages and shares$/, 'cost.profileLow'],
   [/^by the profile about (?<n>\S+) % of (?<rows>.+) are beyond the limit of (?<limit>\d+) a patient \(max_rows\), and left out$/, 'cost.profile'],
+  [/^(?<x>\S+) may be from (?<low>\S+) to (?<high>\S+), and noise follows from that: a mean of (?<n>\S+) values is expected to err by ± (?<half>\S+); in CLAMP\(.+, lowest, highest\) of a tenth of that range it errs by a tenth$/, 'cost.wide'],
+  [/^(?<x>\S+) may be from (?<low>\S+) to (?<high>\S+), and noise follows from that: a mean of (?<n>\S+) values is expected to err by ± (?<half>\S+); in CLAMP\(.+, lowest, highest\) of a tenth of that range it errs by a tenth; by the profile of (?<taken>\S+) nearly all values lie in CLAMP\(\S+, (?<from>\S+), (?<to>\S+)\), of which it errs by ± (?<then>\S+)$/, 'cost.wideProfile'],
   [/^values beyond the catalog's bounds count as the nearest, and how many is not measured: (?<columns>.+)$/, 'cost.bounds'],
   [/^what CLAMP moves in a query within this one is not measured$/, 'cost.clampWithin'],
   [/^what CLAMP moves is not measured, since the study may not count values$/, 'cost.clampUncounted'],
