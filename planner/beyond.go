@@ -122,7 +122,8 @@ func (b *builder) measurable() (of int, alone bool) {
 		return i, false
 	}
 	if i := slices.IndexFunc(partials, func(p fragment.Partial) bool { return p.Buckets != nil }); i >= 0 {
-		if b.federation.Uncounted {
+		// Beside counts of patients the values would be clipped later than the tree is, and tell less than it loses.
+		if b.federation.Uncounted || slices.ContainsFunc(partials, func(p fragment.Partial) bool { return p.Buckets == nil }) {
 			return -1, false
 		}
 		b.fragment.Partials = append(b.fragment.Partials, fragment.Partial{Kind: fragment.PartialValues, Expr: partials[i].Expr})
