@@ -16,7 +16,7 @@ func TestLeastPrice(t *testing.T) {
 		"SELECT COUNT(*) FROM person",
 		"SELECT gender_concept_id, AVG(year_of_birth), MEDIAN(year_of_birth) FROM person GROUP BY 1",
 		"SELECT visit_concept_id, COUNT(*) FROM visit_occurrence GROUP BY ROLLUP (visit_concept_id)",
-		"SELECT * FROM KAPLAN_MEIER((SELECT person_id, year_of_birth - 1900, gender_concept_id = 8507 FROM person), horizon => 50)",
+		"SELECT * FROM KAPLAN_MEIER((SELECT year_of_birth - 1900, gender_concept_id = 8507 FROM person), horizon => 50)",
 	}
 	var arms []string
 	for i := range 7 {
