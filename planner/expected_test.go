@@ -94,8 +94,8 @@ func TestExpectedIsWhatComes(t *testing.T) {
 // The CLAMP that is proposed is planned as written, with as much noise as was said.
 func TestWideBoundsAreTold(t *testing.T) {
 	fed := federation(t, "eicu")
-	fed.Ladders = map[string]estimate.Ladder{"vitalaperiodic": {{Rows: 1, Patients: 2000}}}
-	fed.Likely = map[string]Likely{"vitalaperiodic.observationoffset": {Lower: 0, Upper: 1024, Taken: "2027-01-01"}}
+	fed.Ladders = map[LadderOf]estimate.Ladder{{Table: "vitalaperiodic"}: {{Rows: 1, Patients: 2000}}}
+	fed.Likely = map[ColumnOf]Likely{{Table: "vitalaperiodic", Column: "observationoffset"}: {Lower: 0, Upper: 1024, Taken: "2027-01-01"}}
 	ask := func(what string) (*Plan, string) {
 		t.Helper()
 		p, err := Build(Query{SQL: "SELECT " + what + " AS x FROM vitalaperiodic", Ask: Ask{Epsilon: 0.5, MaxRows: 1}}, fed)
