@@ -7,9 +7,8 @@ import (
 	"github.com/intramuros/intramuros/planner/clamp"
 )
 
-// wide warns of sums and means of a column whose bounds are so far apart that noise drowns them: where the profile or
-// the catalog tells how many values there are at most, and the mean of so many is expected to err by a twentieth of the
-// range, or of where the profile says that nearly all values lie.
+// wide warns of sums and means that noise drowns, since the bounds of their column are far apart: the mean of as many
+// values as there are at most errs by a twentieth of the range, or of that in which the profile says that nearly all lie.
 func (b *builder) wide() (all []string) {
 	p := b.plan
 	for _, a := range p.Aggregates {
@@ -21,14 +20,12 @@ func (b *builder) wide() (all []string) {
 		if x.Op != expr.OpColumn {
 			continue
 		}
-		w := bias.Wide{Column: x.Column, Lower: facts.Lower, Upper: facts.Upper, Values: p.most}
-		w.HalfWidth = a.scale[0] * p.noise[a.Partials[0]].HalfWidth(0.95) / p.most
-		span := facts.Upper - facts.Lower
+		half, span := a.scale[0]*p.noise[a.Partials[0]].HalfWidth(0.95)/p.most, facts.Upper-facts.Lower
+		w := bias.Wide{Column: x.Column, Lower: facts.Lower, Upper: facts.Upper, Values: p.most, HalfWidth: half}
 		if l := b.likely(x); l != nil && l.Lower >= facts.Lower && l.Upper <= facts.Upper && l.Upper-l.Lower < span {
-			w.From, w.To, w.Taken = l.Lower, l.Upper, l.Taken
-			span = l.Upper - l.Lower
+			w.From, w.To, w.Taken, span = l.Lower, l.Upper, l.Taken, l.Upper-l.Lower
 		}
-		if w.HalfWidth >= span/20 {
+		if half >= span/20 {
 			all = append(all, w.String())
 		}
 	}
