@@ -9,6 +9,7 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/bias"
 	"github.com/intramuros/intramuros/planner/estimate"
 	"github.com/intramuros/intramuros/planner/overlap"
 	"github.com/intramuros/intramuros/planner/relational"
@@ -149,14 +150,7 @@ func (g group) shares(a *Aggregate, confidence float64) (from, to float64, note 
 		high++ // values up to high lie under the next value
 	}
 	from, to = (low-t.Lower)/(t.Upper-t.Lower), (high-t.Lower)/(t.Upper-t.Lower)
-	percentile := func(x float64) string { return number(math.Round(1000*x) / 10) }
-	switch a.function {
-	case aggregates["min"]:
-		return from, to, fmt.Sprintf("between the lower bound and percentile %s of the values", percentile(to))
-	case aggregates["max"]:
-		return from, to, fmt.Sprintf("between percentile %s of the values and the upper bound", percentile(from))
-	}
-	return from, to, fmt.Sprintf("between percentiles %s and %s of the values", percentile(from), percentile(to))
+	return from, to, bias.Percentiles(from, to, a.function == aggregates["min"], a.function == aggregates["max"])
 }
 
 // divided reports whether an expression is divided by the number of rows or patients. Then the width of its interval

@@ -8,7 +8,7 @@ import (
 )
 
 // wide warns of sums and means that noise drowns, since the bounds of their column are far apart: the mean of as many
-// values as there are at most errs by a twentieth of the range, or of that in which the profile says that nearly all lie.
+// values as there are at most errs by a twentieth of the range, or of that in which by the profile nearly all lie.
 func (b *builder) wide() (all []string) {
 	p := b.plan
 	for _, a := range p.Aggregates {

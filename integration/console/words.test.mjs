@@ -148,7 +148,7 @@ function body(file, name) {
 // Where sentences about answers are written.
 const writes = [
   ['planner/release.go', 'biasWarnings'], ['planner/clamp/clamp.go', 'Warn'], ['planner/bias/words.go', 'LeftOut'], ['planner/bias/words.go', 'Outside'], ['planner/bias/words.go', 'Unmeasured'], ['planner/bias/wide.go', 'String'], ['planner/clamps.go', 'unmeasured'],
-  ['planner/expected.go', 'known'], ['planner/expected.go', 'expected'], ['planner/expected.go', 'shares'], ['planner/expected.go', 'size'], ['planner/expected.go', 'passed'], ['planner/expected.go', 'trial'], ['planner/lifetable.go', 'expected'],
+  ['planner/expected.go', 'known'], ['planner/expected.go', 'expected'], ['planner/bias/percentiles.go', 'Percentiles'], ['planner/expected.go', 'size'], ['planner/expected.go', 'passed'], ['planner/expected.go', 'trial'], ['planner/lifetable.go', 'expected'],
   ['planner/consistent.go', 'tooFew'], ['planner/reconcile.go', 'fit'], ['planner/describe.go', 'Warnings'], ['coordinator/query.go', 'finish'], ['coordinator/query.go', 'emptiness'], ['coordinator/caveat.go', 'sentences'],
   ['coordinator/lookup.go', 'told'], ['coordinator/due.go', 'sentences'], ['coordinator/first.go', 'takeFirst'],
 ];
