@@ -13,13 +13,10 @@ func (b *builder) wide() (all []string) {
 	p := b.plan
 	for _, a := range p.Aggregates {
 		of := p.Fragment.Partials[a.Partials[0]]
-		if of.Kind != fragment.PartialSum || p.most == 0 {
+		if of.Kind != fragment.PartialSum || p.most == 0 || clamp.Of(of.Expr).Op != expr.OpColumn {
 			continue
 		}
 		x, facts := clamp.Of(of.Expr), b.facts(of.Expr)
-		if x.Op != expr.OpColumn {
-			continue
-		}
 		half, span := a.scale[0]*p.noise[a.Partials[0]].HalfWidth(0.95)/p.most, facts.Upper-facts.Lower
 		w := bias.Wide{Column: x.Column, Lower: facts.Lower, Upper: facts.Upper, Values: p.most, HalfWidth: half}
 		if l := b.likely(x); l != nil && l.Lower >= facts.Lower && l.Upper <= facts.Upper && l.Upper-l.Lower < span {
