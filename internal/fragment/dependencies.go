@@ -269,7 +269,7 @@ func (d *joinDependencies) readBy(e *expr.Expr, i int, all []int) []int {
 // addRow adds on what the row of relation i depends, and what depends on it.
 func (d *joinDependencies) addRow(i int) {
 	r := d.relations[i]
-	if d.present != nil && !d.present[i] {
+	if len(d.present) > 0 && !d.present[i] {
 		d.add(i)
 	}
 	if !r.optional && !r.table.Public {

@@ -319,9 +319,9 @@ func (d *Query) determinant(inputs []*properties, i int) string {
 
 // keysOfSelect lists sets of outputs that distinguish the rows of an ungrouped select: the keys of a relation whose row
 // determines those of all others, and the partition of a row number with that number.
-func (j *joinDependencies) keysOfSelect(d *Query) [][]string {
+func (d *joinDependencies) keysOfSelect(q *Query) [][]string {
 	named := func(relation, column string) string {
-		for _, o := range d.Columns {
+		for _, o := range q.Columns {
 			if o.Function == "" && o.Expr.Op == expr.OpColumn && o.Expr.Relation == relation && strings.EqualFold(o.Expr.Column, column) {
 				return o.Name
 			}
@@ -334,8 +334,8 @@ func (j *joinDependencies) keysOfSelect(d *Query) [][]string {
 			keys = append(keys, names)
 		}
 	}
-	for i, r := range j.relations {
-		if len(j.relations) > 1 && slices.Contains(j.rows(i), false) {
+	for i, r := range d.relations {
+		if len(d.relations) > 1 && slices.Contains(d.rows(i), false) {
 			continue
 		}
 		for _, key := range r.keys {
@@ -346,7 +346,7 @@ func (j *joinDependencies) keysOfSelect(d *Query) [][]string {
 			add(names...)
 		}
 	}
-	for _, o := range d.Columns {
+	for _, o := range q.Columns {
 		if o.Function == FunctionRowNumber {
 			var names []string
 			for _, e := range o.Window.Partition {
