@@ -35,7 +35,6 @@ func (c *programPlanner) first(q *syntax.Query, within *relational.Scope) *expr.
 // Awaits reports whether releases of the program read what others have released; see Given.
 func (p *Program) Awaits() bool { return len(p.ahead.releases) > 0 }
 
-// told says, for people, with which numbers patients were compared.
 func (a *ahead) told() (notes []string) {
 	for k, v := range a.given {
 		notes = append(notes, fmt.Sprintf("patients are compared with the number of release %d, which is noisy: %s", a.releases[k]+1, v))
@@ -43,8 +42,7 @@ func (a *ahead) told() (notes []string) {
 	return notes
 }
 
-// Given returns the program in which the numbers stand that later releases read of the first, given the cells of these.
-// It costs what the program costs. The error tells that noise hides such a number.
+// Given returns the program with the numbers that the first cells tell its later releases; an error: noise hides one.
 func (p *Program) Given(cells [][]Cell, confidence float64) (next *Program, err error) {
 	defer syntax.Catch(&err)
 	var given []value.Value
