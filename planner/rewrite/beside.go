@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
@@ -84,7 +85,7 @@ func (j *joining) beside() []syntax.From {
 		return t != nil && t.Find(func(t *syntax.Expr) bool { return t.Query != nil || j.ofOne(t) != nil }) != nil
 	}
 	if s.Where != nil && s.Where.Find(func(t *syntax.Expr) bool { return j.ofOne(t) != nil }) != nil ||
-		slices.ContainsFunc(others, func(f syntax.From) bool { return reads(f.On) }) {
+		slices.ContainsFunc(others, func(f syntax.From) bool { return reads(f.On) || f.Natural || slices.ContainsFunc(f.Using, reads) }) {
 		return nil
 	}
 	j.keys = slices.DeleteFunc(j.keys, func(k *syntax.Expr) bool { return j.ofOne(k) != nil })
@@ -99,7 +100,11 @@ func (j *joining) beside() []syntax.From {
 // is the same in all rows. It returns nil for other terms.
 func (j *joining) ofOne(t *syntax.Expr) *syntax.Expr {
 	if t.IsAggregate() && len(t.Args) == 1 && t.Filter == nil && slices.Contains([]string{"min", "max", "avg", "any_value"}, t.Name) {
-		return j.ofOne(t.Args[0])
+		x := j.ofOne(t.Args[0])
+		if x != nil && t.Name == "avg" { // a mean has a fraction, also when it is divided
+			x = &syntax.Expr{Kind: syntax.Cast, At: t.At, Type: value.TypeFloat, Args: []*syntax.Expr{x}}
+		}
+		return x
 	}
 	if t.Kind != syntax.Column {
 		return nil
