@@ -37,7 +37,7 @@ func (p *Program) Awaits() bool { return len(p.ahead.releases) > 0 }
 
 func (a *ahead) told() (notes []string) {
 	for k, v := range a.given {
-		notes = append(notes, fmt.Sprintf("patients are compared with the number of release %d, which is noisy: %s", a.releases[k]+1, v))
+		notes = append(notes, fmt.Sprintf("patients are compared with the number of release %d, which is noisy: %s; intervals do not include that", a.releases[k]+1, v))
 	}
 	return notes
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/bias"
 	"github.com/intramuros/intramuros/planner/estimate"
 )
 
@@ -79,7 +80,7 @@ func (p *Plan) answer(rows []groupRow, confidence float64) *Answer {
 			answer.Rows[i][k] = e
 		}
 	}
-	answer.Notes = tooFew(p.Columns, unknown, len(rows))
+	answer.Notes = bias.TooFew(names(p.Columns), unknown, len(rows))
 	return answer
 }
 
@@ -257,4 +258,11 @@ func quotientOf(e *expr.Expr, argument, column func(*expr.Expr) (estimate.Quotie
 		return x.Over(y)
 	}
 	return estimate.Quotient{}, false
+}
+
+func names(columns []Column) (all []string) {
+	for _, c := range columns {
+		all = append(all, c.Name)
+	}
+	return all
 }

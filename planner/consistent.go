@@ -1,10 +1,7 @@
 package planner
 
 import (
-	"fmt"
 	"math"
-	"slices"
-	"strings"
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/expr"
@@ -120,28 +117,6 @@ func (a *Aggregate) counted() (partial int, ok bool) {
 		return a.Partials[1], true
 	}
 	return a.Partials[0], a.brackets > 0
-}
-
-// tooFew says where numbers are missing because of noise: for each column, in how many rows.
-func tooFew(columns []Column, unknown []int, rows int) (notes []string) {
-	for i, n := range unknown {
-		if n == 0 || slices.Index(unknown, n) < i {
-			continue
-		}
-		var names []string
-		for k, c := range columns {
-			if unknown[k] == n {
-				names = append(names, c.Name)
-			}
-		}
-		where := ""
-		if rows > 1 {
-			where = fmt.Sprintf(" in %d of %d rows", n, rows)
-		}
-		notes = append(notes, fmt.Sprintf("too few%s: %s %s NULL where noise alone may be all there is; group more coarsely, or spend a larger epsilon",
-			where, strings.Join(names, ", "), plural(len(names), "is", "are")))
-	}
-	return notes
 }
 
 // unknown reports whether an expression is NULL because of noise.

@@ -7,11 +7,10 @@ import (
 	"strings"
 
 	"github.com/intramuros/intramuros/dp"
-	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/planner/bias"
 	"github.com/intramuros/intramuros/planner/estimate"
-	"github.com/intramuros/intramuros/planner/relational"
+	"github.com/intramuros/intramuros/planner/scalar"
 )
 
 // halfWidthOf is how far noise moves a linear form of partial aggregates, with the confidence.
@@ -37,13 +36,12 @@ func (p *Program) Warnings() []string {
 	}
 	for _, release := range p.Releases {
 		if s := release.Selection; s != nil {
-			noise, where := release.noise[s.Partial], ""
+			noise := release.noise[s.Partial]
 			if s.Local {
-				noise, where = release.naming.Noise(), " in one hospital"
+				noise = release.naming.Noise()
 			}
 			noise.Scale /= float64(release.Proof.Units[s.Partial])
-			sure := float64(s.Threshold) + noise.HalfWidth(0.95)
-			add(fmt.Sprintf("a group that the catalog does not declare is shown from a noisy number of %d patients%s on: one of %s patients%s is shown with more than 97 %% probability, smaller ones more seldom", s.Threshold, where, whole(sure), where))
+			add(bias.Shown(s.Threshold, float64(s.Threshold)+noise.HalfWidth(0.95), s.Local))
 		}
 		for _, w := range release.Warnings {
 			add(w)
@@ -58,14 +56,9 @@ func (p *Program) Warnings() []string {
 // truncated names the columns that divide whole numbers and drop the fraction, which is rarely intended.
 func (p *Program) truncated() []string {
 	var names []string
-	varies := func(e *expr.Expr) bool { return relational.ReadsAny(e, func(string) bool { return true }) }
-	var quotient func(e *expr.Expr) bool
-	quotient = func(e *expr.Expr) bool {
-		return e != nil && (e.Op == expr.OpIntDivide && varies(e.Args[0]) && varies(e.Args[1]) || slices.ContainsFunc(e.Args, quotient))
-	}
 	if p.post == nil {
 		for _, c := range p.Columns {
-			if c.Noisy && quotient(c.expr) {
+			if c.Noisy && scalar.Truncates(c.expr) {
 				names = append(names, c.Name)
 			}
 		}
@@ -73,7 +66,7 @@ func (p *Program) truncated() []string {
 	}
 	for _, o := range p.post.Query.Columns {
 		for _, c := range p.post.columns {
-			if c.name == o.Name && o.Function == "" && quotient(o.Expr) {
+			if c.name == o.Name && o.Function == "" && scalar.Truncates(o.Expr) {
 				names = append(names, c.label)
 			}
 		}

@@ -6,6 +6,8 @@ import (
 
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/bias"
+	"github.com/intramuros/intramuros/planner/relational"
 )
 
 // Finish turns the cells of every release and the rows of every lookup into the answer. What it computes from them is
@@ -15,7 +17,11 @@ func (p *Program) Finish(cells [][]Cell, confidence float64, found ...fragment.R
 		return nil, fmt.Errorf("the cells of %d releases and rows of %d lookups where the query has %d and %d", len(cells), len(found), len(p.Releases), len(p.Lookups))
 	}
 	if p.post == nil {
-		return p.Releases[0].Finish(cells[0], confidence)
+		answer, err := p.Releases[0].Finish(cells[0], confidence)
+		if s := p.Releases[0].Selection; err == nil && s != nil && len(answer.Rows) > 0 && !slices.ContainsFunc(p.Columns, func(c Column) bool { return c.Noisy }) {
+			answer.Notes = append(answer.Notes, bias.Unseen(s.Threshold, s.Local))
+		}
+		return answer, err
 	}
 	c, err := p.compute(cells, confidence)
 	if err != nil {
@@ -28,9 +34,13 @@ func (p *Program) Finish(cells [][]Cell, confidence float64, found ...fragment.R
 	answer := p.post.answer(p.Columns, rows, c)
 	answer.Notes = append(append(answer.Notes, c.notes...), p.told()...)
 	for i, release := range p.Releases {
-		for _, bias := range release.biases(cells[i], confidence) {
-			if !slices.Contains(answer.Bias, bias) {
-				answer.Bias = append(answer.Bias, bias)
+		said := release.biases(cells[i], confidence)
+		if s := release.Selection; s != nil && relational.Gathers(p.post.Query, i+1) {
+			said = append(said, bias.Unseen(s.Threshold, s.Local))
+		}
+		for _, text := range said {
+			if !slices.Contains(answer.Bias, text) {
+				answer.Bias = append(answer.Bias, text)
 			}
 		}
 	}
@@ -104,6 +114,6 @@ func (a *postProcessing) answer(columns []Column, rows fragment.Rows, c *derived
 			out.Rows[r] = append(out.Rows[r], e)
 		}
 	}
-	out.Notes = tooFew(columns, unknown, len(places))
+	out.Notes = bias.TooFew(names(columns), unknown, len(places))
 	return out
 }

@@ -218,6 +218,9 @@ func intervals(a *coordinator.Answer) string {
 			half := math.Inf(1)
 			if e.Low.Valid() && e.High.Valid() && !e.Low.IsNull() && !e.High.IsNull() {
 				half = (e.High.Float64() - e.Low.Float64()) / 2
+				if x := e.Value; x.Valid() && !x.IsNull() { // as far as the interval reaches to either side: "0 [0, 13]" is ± 13
+					half = math.Max(e.High.Float64()-x.Float64(), x.Float64()-e.Low.Float64())
+				}
 				if column.Type == value.TypeTimestamp {
 					half /= 1e6 // seconds
 				}

@@ -149,7 +149,7 @@ function body(file, name) {
 const writes = [
   ['planner/release.go', 'biasWarnings'], ['planner/clamp/clamp.go', 'Warn'], ['planner/bias/words.go', 'LeftOut'], ['planner/bias/words.go', 'Outside'], ['planner/bias/words.go', 'Unmeasured'], ['planner/bias/wide.go', 'String'], ['planner/clamps.go', 'unmeasured'],
   ['planner/expected.go', 'known'], ['planner/expected.go', 'expected'], ['planner/bias/percentiles.go', 'Percentiles'], ['planner/expected.go', 'size'], ['planner/expected.go', 'passed'], ['planner/expected.go', 'trial'], ['planner/lifetable.go', 'expected'],
-  ['planner/consistent.go', 'tooFew'], ['planner/reconcile.go', 'fit'], ['planner/describe.go', 'Warnings'], ['coordinator/query.go', 'finish'], ['coordinator/query.go', 'emptiness'], ['coordinator/caveat.go', 'sentences'],
+  ['planner/bias/words.go', 'TooFew'], ['planner/bias/words.go', 'Shown'], ['planner/bias/words.go', 'Unseen'], ['planner/reconcile.go', 'fit'], ['planner/ahead.go', 'told'], ['planner/describe.go', 'Warnings'], ['coordinator/query.go', 'finish'], ['coordinator/query.go', 'emptiness'], ['coordinator/caveat.go', 'sentences'],
   ['coordinator/lookup.go', 'told'], ['coordinator/due.go', 'sentences'], ['coordinator/first.go', 'takeFirst'],
 ];
 const limit = 'the limit of 5 rows a patient (max_rows)';
@@ -190,6 +190,9 @@ const sentences = [ // each begins as a literal of the source does, which is wha
   'groups and their total differ by more than noise explains, and are shown as released: rows may hold values that the catalog does not declare, which are in the total alone',
   'a group that the catalog does not declare is shown from a noisy number of 40 patients on: one of 60 patients is shown with more than 97 % probability, smaller ones more seldom',
   'a group that the catalog does not declare is shown from a noisy number of 40 patients in one hospital on: one of 60 patients in one hospital is shown with more than 97 % probability, smaller ones more seldom',
+  'groups of fewer than about 40 patients are not shown: counts, totals and shares over the groups are without them',
+  'groups of fewer than about 40 patients at each hospital are not shown: counts, totals and shares over the groups are without them',
+  'patients are compared with the number of release 1, which is noisy: 61.5; intervals do not include that',
   'share divides two whole numbers, and what it gives is cut to a whole number, as in PostgreSQL: write 1.0 * before the first for the quotient itself',
   '1 of 4 hospitals are not part of this answer', 'no row: a group that the catalog does not declare is shown from a noisy number of 40 patients on; group more coarsely, or spend a larger epsilon',
   'no row: a group that the catalog does not declare is shown from a noisy number of 40 patients in one hospital on; group more coarsely, or spend a larger epsilon',

@@ -3,6 +3,8 @@ package bias
 import (
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"github.com/intramuros/intramuros/planner/estimate"
 )
@@ -76,4 +78,49 @@ func upTo(high float64) string { return "0 to " + percent(math.Max(0.001, math.C
 // Unmeasured says that the part beyond a limit is not measured.
 func Unmeasured(limit string) string {
 	return "how much is beyond " + limit + " and left out is not measured: ask for a count beside it; intervals hold the value without that part"
+}
+
+// Shown says from how many patients on an undeclared group is shown, and from how many nearly always: of one hospital
+// where each names its groups, and of all together otherwise.
+func Shown(threshold int64, sure float64, each bool) string {
+	where := ""
+	if each {
+		where = " in one hospital"
+	}
+	return fmt.Sprintf("a group that the catalog does not declare is shown from a noisy number of %d patients%s on: one of %.0f patients%s is shown with more than 97 %% probability, smaller ones more seldom", threshold, where, sure, where)
+}
+
+// Unseen says which undeclared groups are not among those that were released: of fewer than about threshold patients,
+// at each hospital where each names its groups, or in all.
+func Unseen(threshold int64, each bool) string {
+	where := ""
+	if each {
+		where = " at each hospital"
+	}
+	return fmt.Sprintf("groups of fewer than about %d patients%s are not shown: counts, totals and shares over the groups are without them", threshold, where)
+}
+
+// TooFew says where numbers are missing because of noise: for each column of those names, in how many rows.
+func TooFew(columns []string, unknown []int, rows int) (notes []string) {
+	for i, n := range unknown {
+		if n == 0 || slices.Index(unknown, n) < i {
+			continue
+		}
+		var names []string
+		for k, c := range columns {
+			if unknown[k] == n {
+				names = append(names, c)
+			}
+		}
+		where, are := "", "is"
+		if rows > 1 {
+			where = fmt.Sprintf(" in %d of %d rows", n, rows)
+		}
+		if len(names) > 1 {
+			are = "are"
+		}
+		notes = append(notes, fmt.Sprintf("too few%s: %s %s NULL where noise alone may be all there is; group more coarsely, or spend a larger epsilon",
+			where, strings.Join(names, ", "), are))
+	}
+	return notes
 }

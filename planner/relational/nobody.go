@@ -38,7 +38,7 @@ func (r *Resolver) refuseNobody(where *syntax.Expr) {
 		}
 		if all[i].Range = restricted(all[i].Range, e); none(all[i].Range) {
 			syntax.Refuse(syntax.CodeBounds, t.At, "change one of the conditions; BETWEEN has the lower bound first",
-				"no row fulfils this: together with the conditions before it, it leaves no value of %s", compared(t).Describe())
+				"no row fulfils this: no value of %s meets all the conditions on it", compared(t).Describe())
 		}
 	}
 }

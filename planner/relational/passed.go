@@ -71,3 +71,36 @@ func PassedFrom(d *fragment.Query, name string) (all []Passed, how How) {
 	}
 	return nil, IsComputed
 }
+
+// Gathers reports whether a query over releases counts or adds up rows of the release of that number, so that rows that
+// are missing there are missing in what it computes.
+func Gathers(d *fragment.Query, release int) bool {
+	gathers := slices.ContainsFunc(d.Columns, func(o fragment.Output) bool {
+		switch o.Function {
+		case fragment.FunctionRows, fragment.FunctionCount, fragment.FunctionDistinct, fragment.FunctionSum, fragment.FunctionAverage:
+			return true
+		}
+		return false
+	})
+	return gathers && readsRelease(d, release) ||
+		slices.ContainsFunc(queriesWithin(d), func(q *fragment.Query) bool { return Gathers(q, release) })
+}
+
+// readsRelease reports whether rows of a release reach a query, through whatever queries stand between.
+func readsRelease(d *fragment.Query, release int) bool {
+	return slices.ContainsFunc(d.Relations, func(r fragment.Relation) bool {
+		n, ok := Release.Of(r.Table)
+		return ok && n == release
+	}) || slices.ContainsFunc(queriesWithin(d), func(q *fragment.Query) bool { return readsRelease(q, release) })
+}
+
+// queriesWithin are the inputs and derived relations of a query.
+func queriesWithin(d *fragment.Query) []*fragment.Query {
+	all := slices.Clone(d.Inputs)
+	for _, r := range d.Relations {
+		if r.Query != nil {
+			all = append(all, r.Query)
+		}
+	}
+	return all
+}

@@ -63,6 +63,22 @@ func Divides(e *expr.Expr) bool {
 	return e.Op == expr.OpDivide || e.Op == expr.OpIntDivide || e.Op == expr.OpSubtract || slices.ContainsFunc(e.Args, Divides)
 }
 
+// Truncates reports whether an expression drops the fraction of a quotient of two numbers that both vary. A divisor
+// that is itself such a quotient makes equal parts, as those of NTILE, which are meant to be whole.
+func Truncates(e *expr.Expr) bool {
+	switch {
+	case e == nil || e.Op == expr.OpIntDivide && parts(e.Args[1]):
+		return false
+	case e.Op == expr.OpIntDivide && varies(e.Args[0]) && varies(e.Args[1]):
+		return true
+	}
+	return slices.ContainsFunc(e.Args, Truncates)
+}
+
+func parts(e *expr.Expr) bool { return e.Op == expr.OpIntDivide || slices.ContainsFunc(e.Args, parts) }
+
+func varies(e *expr.Expr) bool { return e.Op == expr.OpColumn || slices.ContainsFunc(e.Args, varies) }
+
 // Smooth reports whether an expression consists of arithmetic only.
 func Smooth(e *expr.Expr) bool {
 	switch e.Op {

@@ -136,6 +136,9 @@ export const messages = {
   'run.seconds': ['{n} s', '{n} s'],
 
   'answer.sealed': ['sealed: noise added at each hospital', 'scellé : bruit ajouté dans chaque hôpital'],
+  'answer.unseen': ['Groups of fewer than about {n} patients are not shown: counts, totals and shares over the groups are without them.', 'Les groupes de moins de {n} patients environ ne sont pas affichés : les effectifs, totaux et parts calculés sur les groupes sont sans eux.'],
+  'answer.unseenLocal': ['Groups of fewer than about {n} patients at each hospital are not shown: counts, totals and shares over the groups are without them.', 'Les groupes de moins de {n} patients environ dans chaque hôpital ne sont pas affichés : les effectifs, totaux et parts calculés sur les groupes sont sans eux.'],
+  'answer.compared': ['The condition compares with a noisy number: {n}. Intervals do not include its noise.', 'La condition compare avec un nombre bruité : {n}. Les intervalles n’incluent pas ce bruit.'],
   'answer.tooFew': ['Too few patients or rows: {names} cannot be told from noise.', 'Trop peu de patients ou de lignes : {names} ne se distingue pas du bruit.'],
   'answer.tooFewIn': ['Too few in {n} of {all} rows: {names} cannot be told from noise there.', 'Trop peu dans {n} lignes sur {all} : {names} ne s’y distingue pas du bruit.'],
   'answer.otherRows': ['{tables}: other rows at {names} than at most hospitals, whose rows these are.', '{tables} : d’autres lignes à {names} que dans la plupart des hôpitaux, dont voici les lignes.'],
