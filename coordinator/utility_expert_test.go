@@ -18,8 +18,13 @@ import (
 // beyond the clip. The best clip leaves about as many patients beyond it as the noise is wide (Amin, Kulesza, Muñoz
 // Medina & Vassilvitskii 2019, Bounding User Contributions, ICML). So totals have a second error, that of an expert who
 // pays. This expert takes the clip from a noisy histogram of the norms of the question's own rows, at the price of our
-// profile, which is of the whole table. Without a profile, the clip is the one with hindsight. The same holds for
-// means, shares and quantiles, whose noise is least at the smallest clip.
+// profile, which is of the whole table.
+//
+// For means, and what is made of them, the bias of a clip depends on how much patients with many rows differ from
+// others. Nobody knows that either, and with hindsight a clip may be found at which biases of both signs cancel. So
+// they have a second error too: that of an expert who supposes, of the same histogram, that the number of rows and the
+// values go together as two normal variables do (estimate.Ladder.BestOfMean). Without a profile, and for shares and
+// quantiles, the clip is the one with hindsight.
 //
 // An expert clips each patient's rows at a hospital, over all groups, to an L2 norm C (by scaling, as in Abadi et al.
 // 2016), and adds Gaussian noise to the sums. Let m be the number of hospitals at which a patient may be. Let B_i be
@@ -177,19 +182,24 @@ func (e estimand) expert(all []rowsOf, sigma, profiled float64, groups []string,
 			break
 		}
 	}
-	if profiled > 0 && largest > 1 && (len(e.components) == 0 || e.kind == "sum") {
+	if totals := len(e.components) == 0 || e.kind == "sum"; profiled > 0 && largest > 1 && !e.exclusive {
 		r := rand.New(rand.NewPCG(1, 2))
 		const draws = 20
 		for range draws {
-			paid += at(advised(norms, sigma, profiled, len(exact), r)) / draws
+			seen := histogram(norms, profiled, r)
+			c := advised(seen, sigma, len(exact))
+			if !totals {
+				c = e.advised(seen, sigma, exact, whole)
+			}
+			paid += at(c) / draws
 		}
 	}
 	return exact, math.Sqrt(best), math.Sqrt(paid)
 }
 
-// advised is the clip by a noisy histogram of norms over the public steps of a profile. A step counts if noise alone
-// would not reach it, and further steps are assumed, as for a profile.
-func advised(norms map[string]float64, sigma, profiled float64, groups int, r *rand.Rand) float64 {
+// histogram is a noisy histogram of norms over the public steps of a profile: a step counts if noise alone would
+// not reach it, and further steps are assumed, as for a profile.
+func histogram(norms map[string]float64, profiled float64, r *rand.Rand) estimate.Ladder {
 	var counts [16]float64
 	for _, n := range norms {
 		counts[max(0, int(math.Ceil(math.Log2(n)-1e-9)))]++
@@ -200,7 +210,11 @@ func advised(norms map[string]float64, sigma, profiled float64, groups int, r *r
 			seen = append(seen, estimate.Step{Rows: 1 << k, Patients: n})
 		}
 	}
-	seen = seen.With(1.96 * profiled / 3)
+	return seen.With(1.96 * profiled / 3)
+}
+
+// advised is the clip with which a total errs least, as a histogram of norms tells.
+func advised(seen estimate.Ladder, sigma float64, groups int) float64 {
 	best, least := 1.0, math.Inf(1)
 	for c := 1.0; len(seen) > 0 && c < 1.1*float64(seen[len(seen)-1].Rows); c *= 1.1 {
 		lost := 0.0
@@ -208,6 +222,37 @@ func advised(norms map[string]float64, sigma, profiled float64, groups int, r *r
 			lost += s.Patients * math.Max(0, s.Middle()-c)
 		}
 		if x := math.Hypot(lost/float64(groups), c*sigma); x < least {
+			best, least = c, x
+		}
+	}
+	return best
+}
+
+// advised is the clip with which a function of means errs least, as a histogram of norms tells: if each mean moves by
+// what is left out, as much as differing of its bound for each standard deviation, and all in the worst directions.
+func (e estimand) advised(seen estimate.Ladder, sigma float64, exact map[string]float64, whole map[string][]float64) float64 {
+	const differing = 0.0075 // as our limits suppose
+	moves, noise := 0.0, 0.0
+	for g := range exact {
+		s := whole[g]
+		all, alone := e.sensitivity(s), e
+		alone.reach = make([]float64, len(e.reach)) // of the count
+		of := s[0] * (all - alone.sensitivity(s))
+		moves, noise = moves+of*of/float64(len(exact)), noise+all*all/float64(len(exact))
+	}
+	best, least := 1.0, math.Inf(1)
+	for c := 1.0; len(seen) > 0 && c < 1.1*float64(seen[len(seen)-1].Rows); c *= 1.1 {
+		lost, rows := 0.0, 0.0
+		for _, s := range seen {
+			lost += s.Patients * math.Max(0, s.Middle()-c)
+			rows += s.Patients * s.Middle()
+		}
+		share := lost / rows
+		selected := math.Sqrt(2/math.Pi) * share
+		if z := math.Sqrt2 * math.Erfinv(1-2*share); share < 0.5 {
+			selected = math.Exp(-z*z/2) / math.Sqrt(2*math.Pi)
+		}
+		if x := math.Hypot(differing*selected*math.Sqrt(moves), c*sigma*math.Sqrt(noise)/(1-share)); x < least {
 			best, least = c, x
 		}
 	}

@@ -320,7 +320,7 @@ func TestAccountingsCompared(t *testing.T) {
 		t.Errorf("rho %v", got)
 	}
 	c := one(1 << 10)
-	for epsilon, want := range map[float64]int64{0.1: 690, 0.2: 172, 0.5: 27, 1: 6} {
+	for epsilon, want := range map[float64]int64{0.1: 691, 0.2: 172, 0.5: 27, 1: 6} {
 		width := Noise{Mechanism: Laplace, Epsilon: epsilon, Limit: 1}.Distribution(c).HalfWidth(0.95)
 		same := epsilon
 		for Choose(1, same, ZCDP).Distribution(c).HalfWidth(0.95) <= width {
@@ -330,4 +330,54 @@ func TestAccountingsCompared(t *testing.T) {
 			t.Errorf("epsilon %v: %d answers under zcdp, the table says %d", epsilon, got, want)
 		}
 	}
+}
+
+// TestRenyiFilterCompared: how many answers a Rényi filter (Feldman & Zrnic 2021) would pay for, of which each is as
+// accurate as Laplace noise of epsilon makes it. Of Gaussian noise it pays for as many as zcdp: its Rényi divergence is
+// alpha times rho at each order, so that no order is better than zcdp's. Laplace noise's, which zcdp bounds by alpha
+// epsilon²/2, is at most epsilon; so of Laplace noise the filter pays for about as many as pure accounting does where
+// epsilon is large. docs/privacy.md has the table.
+func TestRenyiFilterCompared(t *testing.T) {
+	b := Budget{ZCDP, 10, 1e-6}
+	limit, _ := b.limits()
+	c := one(1 << 10)
+	cost := map[float64]func(alpha float64) float64{}
+	for epsilon, want := range map[float64]struct{ gaussian, laplace, best int }{
+		0.1: {691, 311, 691}, 0.2: {172, 84, 172}, 0.5: {27, 20, 27}, 1: {6, 10, 10}, 2: {1, 4, 4},
+	} {
+		width := Noise{Mechanism: Laplace, Epsilon: epsilon, Limit: 1}.Distribution(c).HalfWidth(0.95)
+		same := epsilon
+		for Choose(1, same, ZCDP).Distribution(c).HalfWidth(0.95) <= width {
+			same *= 0.9995
+		}
+		rho := float64(mustLoss(t, Choose(1, same, ZCDP), 0).Rho) / lossUnits
+		gaussian := func(alpha float64) float64 { return alpha * rho }
+		laplace := func(alpha float64) float64 { // Mironov 2017, Rényi Differential Privacy, Proposition 6
+			up := math.Log(alpha/(2*alpha-1)) + (alpha-1)*epsilon
+			down := math.Log((alpha-1)/(2*alpha-1)) - alpha*epsilon
+			return (up + math.Log1p(math.Exp(down-up))) / (alpha - 1)
+		}
+		cheaper := func(alpha float64) float64 { return math.Min(gaussian(alpha), laplace(alpha)) }
+		cost[epsilon] = cheaper
+		got := struct{ gaussian, laplace, best int }{b.filtered(gaussian), b.filtered(laplace), b.filtered(cheaper)}
+		t.Logf("epsilon %v: zcdp %.1f, pure %.1f, filter %+v", epsilon, float64(limit)/lossUnits/rho, 10/epsilon, got)
+		if got != want {
+			t.Errorf("epsilon %v: a filter pays for %+v, the table says %+v", epsilon, got, want)
+		}
+	}
+	// Mixed work: five answers at 0.1 to each at 1. Here zcdp and pure accounting pay for 6 rounds each.
+	if got := b.filtered(func(alpha float64) float64 { return cost[1](alpha) + 5*cost[0.1](alpha) }); got != 8 {
+		t.Errorf("of five answers at 0.1 and one at 1, a filter pays for %d rounds, not 8", got)
+	}
+}
+
+// filtered is how many releases of that Rényi divergence a filter pays for, at the order that turns out best, by the
+// conversion of EpsilonFromRho.
+func (b Budget) filtered(divergence func(alpha float64) float64) (most int) {
+	for u := -4.0; u < 8; u += 0.001 {
+		order := math.Exp(u) // alpha-1
+		left := b.Epsilon - (-math.Log(b.conversionDelta())-u+(order+1)*-math.Log1p(1/order))/order
+		most = max(most, int(left/divergence(order+1)))
+	}
+	return most
 }

@@ -48,17 +48,21 @@ type function struct {
 	// is nil if the number is a quotient of linear forms or is read from a tree.
 	brackets int
 	within   func(m estimate.Means) estimate.Bracket
+	// shares are those of the partials, usualShare on average, which suit most data best (TestUsualShares); nil: equal.
+	shares []int
 	// read, if not nil, replaces estimate: it reads a number and its interval from a tree of bucket counts.
 	read func(t estimate.Tree, argument, confidence float64) (x, low, high float64)
 }
 
-var inf = math.Inf(1)
+const usualShare = 6
+
+var inf, allMoments = math.Inf(1), []int{6, 6, 6, 12, 3, 3} // of a count, two sums, that of products, two of squares
 
 // aggregates is the only table of aggregates, by the names of syntax.Aggregates.
 var aggregates = map[string]*function{
 	"count": {arguments: 1, whole: true, partials: (*argument).counts, bounds: positive, estimate: estimate.First},
 	"sum":   {arguments: 1, partials: (*argument).total, bounds: (*argument).signs, estimate: estimate.First},
-	"avg":   {arguments: 1, partials: (*argument).mean, bounds: (*argument).extent, estimate: estimate.Mean},
+	"avg":   {arguments: 1, partials: (*argument).mean, bounds: (*argument).extent, estimate: estimate.Mean, shares: []int{8, 4}},
 
 	"var_pop":    {arguments: 1, partials: (*argument).squares, bounds: (*argument).variance, estimate: func(x, c []float64) float64 { return estimate.Variance(x, c, 1, 2, 0) }, brackets: 2, within: func(m estimate.Means) estimate.Bracket { return m.Variance(1, 2) }},
 	"var_samp":   {arguments: 1, partials: (*argument).squares, bounds: (*argument).variance, estimate: func(x, c []float64) float64 { return estimate.Bessel(x[0]) * estimate.Variance(x, c, 1, 2, 0) }, brackets: 3, within: func(m estimate.Means) estimate.Bracket { return m.Variance(1, 2).Times(m.Bessel()) }},
@@ -69,9 +73,9 @@ var aggregates = map[string]*function{
 
 	"covar_pop":      {arguments: 2, partials: (*argument).products, bounds: (*argument).covariance, estimate: estimate.Covariance, brackets: 3, within: estimate.Means.Covariance},
 	"covar_samp":     {arguments: 2, partials: (*argument).products, bounds: (*argument).covariance, estimate: func(x, c []float64) float64 { return estimate.Bessel(x[0]) * estimate.Covariance(x, c) }, brackets: 4, within: func(m estimate.Means) estimate.Bracket { return m.Covariance().Times(m.Bessel()) }},
-	"corr":           {arguments: 2, partials: (*argument).allProducts, bounds: unitInterval, estimate: estimate.Correlation, brackets: 5, within: estimate.Means.Correlation},
-	"regr_slope":     {arguments: 2, partials: (*argument).allProducts, bounds: unbounded, estimate: estimate.Slope, brackets: 4, within: estimate.Means.Slope},
-	"regr_intercept": {arguments: 2, partials: (*argument).allProducts, bounds: unbounded, estimate: estimate.Intercept, brackets: 4, within: func(m estimate.Means) estimate.Bracket { return m.Of(1).Minus(m.Slope().Times(m.Of(2))) }},
+	"corr":           {arguments: 2, partials: (*argument).allProducts, bounds: unitInterval, estimate: estimate.Correlation, brackets: 5, within: estimate.Means.Correlation, shares: allMoments},
+	"regr_slope":     {arguments: 2, partials: (*argument).allProducts, bounds: unbounded, estimate: estimate.Slope, brackets: 4, within: estimate.Means.Slope, shares: allMoments},
+	"regr_intercept": {arguments: 2, partials: (*argument).allProducts, bounds: unbounded, estimate: estimate.Intercept, brackets: 4, within: func(m estimate.Means) estimate.Bracket { return m.Of(1).Minus(m.Slope().Times(m.Of(2))) }, shares: allMoments},
 
 	"min":      {arguments: 1, ofTree: true, partials: (*argument).tree, bounds: (*argument).extent, read: func(t estimate.Tree, _, c float64) (x, low, high float64) { return t.Extreme(false, c) }},
 	"max":      {arguments: 1, ofTree: true, partials: (*argument).tree, bounds: (*argument).extent, read: func(t estimate.Tree, _, c float64) (x, low, high float64) { return t.Extreme(true, c) }},

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
@@ -39,7 +38,11 @@ func (b *builder) profiledRows() int {
 		return max(1, l.BestOfShare(scale))
 	}
 	if totals == 0 {
-		return max(1, l.BestOfMean(scale*b.spreading()))
+		var asked []string
+		for _, t := range b.syntax.Select.Aggregates() {
+			asked = append(asked, t.Name)
+		}
+		return max(1, l.BestOfMean(scale*estimate.Spreading(asked)))
 	}
 	scale *= math.Sqrt(float64(totals))
 	switch {
@@ -70,22 +73,6 @@ func (b *builder) shares() bool {
 		}
 	}
 	return len(all) > 0
-}
-
-// spreading is roughly how much wider the noise of a result divided by the number of rows is than that of a count. A
-// mean has the noise of a sum and of a count. Standard deviations and quantiles have a few times more. Correlations
-// have still more: their sums are divided by two standard deviations, each a quarter of the range or less.
-func (b *builder) spreading() float64 {
-	spreading := 5 * math.Sqrt2
-	for _, t := range b.syntax.Select.Aggregates() {
-		switch {
-		case t.Name == "avg" || t.Name == "count" || t.Name == "sum":
-			return math.Sqrt2
-		case t.Name == "corr" || strings.HasPrefix(t.Name, "covar") || strings.HasPrefix(t.Name, "regr"):
-			spreading = 20
-		}
-	}
-	return spreading
 }
 
 // profiledGroups is the group limit that the profile advises, if patients are counted in groups. It is 0 if there is no

@@ -62,6 +62,9 @@ func (p Partial) Beyond(factor int64) int64 { return min(Whole-factor, p.MostOrO
 // MostOrOne returns Most, or 1 if it is 0.
 func (p Partial) MostOrOne() int64 { return int64(max(1, p.Most)) }
 
+// Counts reports whether the partial aggregate counts rows: a sum of the same patient and group is at least as long.
+func (p Partial) Counts() bool { return p.Kind == PartialRows || p.Kind == PartialValues }
+
 // ShareOrOne returns Share, or 1 if it is 0.
 func (p Partial) ShareOrOne() int64 { return int64(max(1, p.Share)) }
 
@@ -164,6 +167,7 @@ func (p *Proof) Clip(f *Fragment, groups [][]*big.Int) [][]int64 {
 	norm := new(big.Int)
 	for g, raw := range groups {
 		at := 0
+		lengths := make([]*big.Int, len(f.Partials)) // u; nil: in no norm
 		for i, partial := range f.Partials {
 			if partial.Buckets != nil {
 				parts[g] = append(parts[g], make([]*big.Int, partial.Width())...)
@@ -181,12 +185,9 @@ func (p *Proof) Clip(f *Fragment, groups [][]*big.Int) [][]int64 {
 				continue
 			}
 			u := new(big.Int).Abs(x)
-			u.Mul(u, big.NewInt(Steps)).Add(u, big.NewInt(p.Sizes[i]-1)).Quo(u, big.NewInt(p.Sizes[i]))
-			if f.Norm == L2 {
-				u.Mul(u, u)
-			}
-			norm.Add(norm, u.Mul(u, big.NewInt(p.NormWeight(f, i))))
+			lengths[i] = u.Mul(u, big.NewInt(Steps)).Add(u, big.NewInt(p.Sizes[i]-1)).Quo(u, big.NewInt(p.Sizes[i]))
 		}
+		p.add(norm, f, lengths)
 	}
 	whole := int64(Whole)
 	if !p.Unclipped {
@@ -220,6 +221,29 @@ func (p *Proof) Clip(f *Fragment, groups [][]*big.Int) [][]int64 {
 		}
 	}
 	return out
+}
+
+// add adds a group's part to a norm, with the lengths of its parts. A sum is at least as long as what is counted.
+func (p *Proof) add(norm *big.Int, f *Fragment, lengths []*big.Int) {
+	counted := new(big.Int)
+	for i, u := range lengths {
+		if f.Partials[i].Counts() && u.Cmp(counted) > 0 {
+			counted = u
+		}
+	}
+	for i, u := range lengths {
+		if u == nil {
+			continue
+		}
+		if f.Partials[i].Kind == PartialSum && u.Cmp(counted) < 0 {
+			u = counted
+		}
+		part := new(big.Int).Set(u)
+		if f.Norm == L2 {
+			part.Mul(u, u)
+		}
+		norm.Add(norm, part.Mul(part, big.NewInt(p.NormWeight(f, i))))
+	}
 }
 
 // tree returns the factor of a patient's buckets, and their counts before clipping.

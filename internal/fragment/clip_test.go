@@ -1,6 +1,7 @@
 package fragment
 
 import (
+	"math"
 	"math/big"
 	"math/rand/v2"
 	"slices"
@@ -85,6 +86,36 @@ func TestClip(t *testing.T) {
 	}
 	if whole < 30 || far > 20 {
 		t.Errorf("%d patients are within the norm, %d of those beyond it lose far more than they must", whole, far)
+	}
+}
+
+// TestValuesDoNotWeigh: beside a count, how much of a patient counts depends on how many rows there are, and not on
+// what their values add up to; and a sum alone counts in full as long as it is short.
+func TestValuesDoNotWeigh(t *testing.T) {
+	days := col("stay", "days", value.TypeInt)
+	for _, norm := range []Norm{L1, L2} {
+		f := base(Relation{Name: "stay", Table: "stay"})
+		f.Norm, f.MaxGroups, f.MaxRows = norm, 1, 4
+		sum := Partial{Kind: PartialSum, Expr: days, Grid: &Grid{Lower: 0, Upper: 100, Center: 50}, Share: 2}
+		f.Partials = []Partial{{Kind: PartialRows, Share: 1}, sum}
+		p, err := Check(&f, testCatalog(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, add := range []int64{0, 50, -170, 500} { // of ten rows
+			got := p.Clip(&f, [][]*big.Int{{big.NewInt(10), big.NewInt(add)}})[0]
+			rows, of := float64(got[0])/float64(p.Units[0]), float64(got[1])/float64(p.Units[1])
+			if math.Abs(rows-4) > 0.01 || math.Abs(of-0.4*float64(add)) > 0.01*math.Abs(float64(add)) {
+				t.Errorf("%s: ten rows that add up to %d count as %.3f rows that add up to %.3f", norm, add, rows, of)
+			}
+		}
+		f.Partials = []Partial{sum}
+		if p, err = Check(&f, testCatalog(t)); err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Clip(&f, [][]*big.Int{{big.NewInt(150)}})[0][0]; got != 150*p.Units[0] {
+			t.Errorf("%s: a sum of 150, where 4 rows of 50 count in full, counts as %d of %d", norm, got, 150*p.Units[0])
+		}
 	}
 }
 

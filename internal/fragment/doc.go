@@ -28,10 +28,14 @@
 // one block of partial aggregates (all partial aggregates of one integer form one block, and each partial aggregate of
 // buckets forms a block of its own):
 //
-//	u   = ceil(1024*|x|/size), x each part of the block, first clamped to Clip.Cap
+//	u   = ceil(1024*|x|/size), x each part of the block, first clamped to Clip.Cap. The u of a sum is at least the
+//	      largest u of rows and values in the group
 //	N   = sum of weight*u² under L2, of weight*u under L1, over all parts in all groups
 //	F   = 2^30 where N <= limit; else an integer of at most 2^30*sqrt(limit/N), or 2^30*limit/N
 //	x'  = trunc(x*F/2^30), which adds up over patients, and over nodes
+//
+// A sum over n rows is never longer than n rows. So where a count stands beside a sum, N depends on how many rows the
+// patient has and not on their values: the weight of a patient in a mean does not depend on what is averaged.
 //
 // So sum of weight*(x'/size)² (or of weight*|x'|/size) is at most Groups times the weights of the block, since rounding
 // u up, and F and x' down, can only make it smaller. Over all blocks the sum is at most Groups times Fragment.Weight.

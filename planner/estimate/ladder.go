@@ -3,6 +3,9 @@ package estimate
 import (
 	"math"
 	"slices"
+	"strings"
+
+	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // Ladder tells roughly how many patients at a hospital have how many rows of a table, from an earlier release. A step
@@ -109,31 +112,68 @@ func (l Ladder) leastError(of func(limit int) float64) int {
 }
 
 // These are assumed differences between patients with more rows than a limit and patients with fewer, in halves of the
-// bounds' range. For a mean, the data of docs/accuracy.md have 0.002 to 0.04. For a share, what is counted often
-// decides how many rows there are, as a death does (informative cluster size; Hoffman, Sen & Weinberg 2001, Biometrika
-// 88). There, a small effect is assumed (0.2 standard deviations; Cohen 1988) on a share of 7 %, whose standard
-// deviation is half of half its range.
+// bounds' range.
+//
+// For a mean, the number of rows and the value are assumed to go together as two normal variables do. If a share q of
+// the rows is left out, these rows then lie beyond the rest by differing·φ(z)/q, where z is the quantile of 1 - q (the
+// intensity of selection; Falconer & Mackay 1996, Introduction to Quantitative Genetics, chapter 11). So the fewer are
+// left out, the more they differ. Above half of the rows, the bias is assumed to grow with q. The data of
+// docs/accuracy.md have differences of 0.003 to 0.02.
+//
+// For a share, what is counted often decides how many rows there are, as a death does (informative cluster size;
+// Hoffman, Sen & Weinberg 2001, Biometrika 88). There, a small effect is assumed (0.2 standard deviations; Cohen 1988)
+// on a share of 7 %, whose standard deviation is half of half its range.
 const (
-	differingInMean  = 0.01
+	differingInMean  = 0.0075
 	differingInShare = 0.1
 )
 
 // BestOfMean is the row limit with which a mean has the smallest error, in halves of its bounds' range. A limit gives
 // patients with more rows less weight. scale is the noise of a sum over all rows at a limit of one row.
-func (l Ladder) BestOfMean(scale float64) int { return l.bestOfQuotient(scale, differingInMean) }
+func (l Ladder) BestOfMean(scale float64) int {
+	return l.bestOfQuotient(scale, func(lost float64) float64 { return differingInMean * selected(lost) })
+}
+
+// selected is φ(z), where z is the quantile of 1 - q of a normal variable. Above q = 1/2 it grows in proportion to q.
+func selected(q float64) float64 {
+	const atHalf = 0.3989422804014327 // φ(0)
+	if q >= 0.5 {
+		return 2 * atHalf * q
+	}
+	return distuv.UnitNormal.Prob(distuv.UnitNormal.Quantile(q))
+}
 
 // BestOfShare is the row limit with which a share of 7 % of the rows has the smallest error. scale is the noise, at a
 // limit of one row, of the rows in the share and of the rows outside it. In halves of the share's range that is
 // 2√(0.07² + 0.93²) times scale.
 func (l Ladder) BestOfShare(scale float64) int {
-	return l.bestOfQuotient(2*math.Hypot(0.07, 0.93)*scale, differingInShare)
+	return l.bestOfQuotient(2*math.Hypot(0.07, 0.93)*scale, func(lost float64) float64 { return differingInShare * lost })
 }
 
-func (l Ladder) bestOfQuotient(scale, differing float64) int {
+// bestOfQuotient takes the bias where a share of the rows is left out.
+func (l Ladder) bestOfQuotient(scale float64, bias func(lost float64) float64) int {
 	return l.leastError(func(limit int) float64 {
 		lost, all := l.Lost(limit)
-		return math.Hypot(differing*lost/all, scale*float64(limit)/(all-lost))
+		return math.Hypot(bias(lost/all), scale*float64(limit)/(all-lost))
 	})
+}
+
+// Spreading is roughly how much wider the noise of functions, divided by the number of rows, is than that of a count. A
+// mean has the noise of a sum and of a count. Standard deviations and quantiles have a few times more. Correlations
+// have still more: their sums are divided by two standard deviations, each a quarter of the range or less.
+func Spreading(functions []string) float64 {
+	spreading := 5 * math.Sqrt2
+	for _, f := range functions {
+		switch {
+		case f == "avg": // with shares of 2 and 1, anywhere within its bounds: 3/2 + 3/3
+			spreading = math.Min(spreading, math.Sqrt(2.5))
+		case f == "count" || f == "sum":
+			return math.Sqrt2
+		case f == "corr" || strings.HasPrefix(f, "covar") || strings.HasPrefix(f, "regr"):
+			spreading = 20
+		}
+	}
+	return spreading
 }
 
 // Groups is the largest number of groups in which a patient should count in full, so that the number of patients in
@@ -163,4 +203,17 @@ func (l Ladder) Groups(scale float64, groups, possible int, euclidean bool) int 
 		}
 	}
 	return best
+}
+
+// Apportion divides shares, of which one below 1 counts as 1, by what they have in common. Equal ones are the default,
+// all 0.
+func Apportion(shares []int) []int {
+	all, common := make([]int, len(shares)), 0
+	for _, s := range shares {
+		common = Divisor(common, max(1, s))
+	}
+	for i := 0; i < len(shares) && slices.Max(shares) > common; i++ {
+		all[i] = max(1, shares[i]) / common
+	}
+	return all
 }

@@ -38,12 +38,12 @@ func selecting(f *fragment.Fragment, p *fragment.Proof) int {
 func (c *compiler) clip(f *fragment.Fragment, p *fragment.Proof, keys []string, parts map[int]string) string {
 	how := p.Single(f)
 	var kept []string
-	measured, terms := plain(append([]string{"patient"}, keys...)), []string(nil)
+	measured, terms, counted := plain(append([]string{"patient"}, keys...)), []string(nil), c.counted(f, p)
 	for _, i := range c.scalars(f) {
 		a := "a" + strconv.Itoa(i)
 		kept, measured = append(kept, a), append(measured, column{parts[i], a})
 		if f.Partials[i].Kind != fragment.PartialBeyond {
-			terms = append(terms, c.measure(f, p, i, a))
+			terms = append(terms, c.measure(f, p, i, counted))
 		}
 	}
 	norm := strings.Join(terms, " + ")
@@ -67,18 +67,37 @@ func (c *compiler) barrier() string {
 	return c.target.Dialect.apart
 }
 
-// measure writes what a contribution adds to the norm.
-func (c *compiler) measure(f *fragment.Fragment, p *fragment.Proof, i int, a string) string {
-	weight, size := p.NormWeight(f, i), p.Sizes[i]
+// counted writes the lengths of what is counted, which a sum has at least.
+func (c *compiler) counted(f *fragment.Fragment, p *fragment.Proof) []string {
+	var all []string
+	for i, partial := range f.Partials {
+		if u := c.length(f, p, i); partial.Counts() && !slices.Contains(all, u) {
+			all = append(all, u)
+		}
+	}
+	return all
+}
+
+// length writes the length of a contribution.
+func (c *compiler) length(f *fragment.Fragment, p *fragment.Proof, i int) string {
+	a, size := "a"+strconv.Itoa(i), p.Sizes[i]
 	if f.Partials[i].Kind == fragment.PartialSum {
 		a = "abs(" + a + ")"
 	}
-	u := fmt.Sprintf("((%s * %d + %d) %s %d)", a, fragment.Steps, size-1, c.target.Dialect.division, size)
 	switch size {
 	case fragment.Steps:
-		u = a
+		return a
 	case 1:
-		u = fmt.Sprintf("(%s * %d)", a, fragment.Steps)
+		return fmt.Sprintf("(%s * %d)", a, fragment.Steps)
+	}
+	return fmt.Sprintf("((%s * %d + %d) %s %d)", a, fragment.Steps, size-1, c.target.Dialect.division, size)
+}
+
+// measure writes what a contribution adds to the norm.
+func (c *compiler) measure(f *fragment.Fragment, p *fragment.Proof, i int, counted []string) string {
+	weight, u := p.NormWeight(f, i), c.length(f, p, i)
+	if f.Partials[i].Kind == fragment.PartialSum && len(counted) > 0 {
+		u = "greatest(" + strings.Join(append([]string{u}, counted...), ", ") + ")"
 	}
 	if f.Norm == fragment.L2 {
 		u += " * " + u

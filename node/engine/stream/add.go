@@ -54,6 +54,7 @@ type entries struct {
 	parts    [][]int64 // for each part of one integer: its value in each entry; unused for parts with a twin now
 	same     []int     // for each part of one integer: an equal part now; -1 if there is none
 	norms    []uint64  // of each entry
+	counted  []uint64  // the greatest length of a count, in each entry
 	factors  []uint64  // the factor of each entry's patient; 0 if the patient does not count
 }
 

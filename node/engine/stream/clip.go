@@ -12,20 +12,10 @@ import (
 // clip clips the patients of the entries, and adds their contributions to the sums over patients.
 func (a *adder) clip() error {
 	p, some := a.plan, &a.some
-	some.norms = zeros(some.norms, len(some.groups))
+	some.norms, some.counted = zeros(some.norms, len(some.groups)), zeros(some.counted, len(some.groups))
 	a.pair()
-	for k, i := range a.scalars {
-		if some.same[k] >= 0 && a.twins[k] >= 0 {
-			continue
-		}
-		part := &p.Parts[i]
-		weight := part.Weight
-		if twin := some.same[k]; twin >= 0 {
-			weight += p.Parts[a.scalars[twin]].Weight
-		}
-		some.parts[k] = room(some.parts[k], len(some.groups))
-		part.of(some.parts[k], some, p, weight)
-	}
+	a.measure(func(p *Part) bool { return p.Kind != fragment.PartialSum })
+	a.measure(func(p *Part) bool { return p.Kind == fragment.PartialSum }) // at least as long as what is counted
 	a.factors()
 	for k, i := range a.scalars {
 		parts := some.parts[k]
@@ -44,6 +34,23 @@ func (a *adder) clip() error {
 		}
 	}
 	return nil
+}
+
+// measure computes some of the parts of one integer, of each entry, and adds up their lengths.
+func (a *adder) measure(which func(p *Part) bool) {
+	some := &a.some
+	for k, i := range a.scalars {
+		part := &a.plan.Parts[i]
+		if some.same[k] >= 0 && a.twins[k] >= 0 || !which(part) {
+			continue
+		}
+		weight := part.Weight
+		if twin := some.same[k]; twin >= 0 {
+			weight += a.plan.Parts[a.scalars[twin]].Weight
+		}
+		some.parts[k] = room(some.parts[k], len(some.groups))
+		part.of(some.parts[k], some, a.plan, weight)
+	}
 }
 
 // values reports whether p counts a cell's values like rows counts rows. Both are the same if no value is NULL.
@@ -145,31 +152,31 @@ func (p *Part) of(into []int64, some *entries, plan *Plan, weight int64) {
 	}
 	switch {
 	case p.Beyond:
-	case plan.L2:
-		p.squares(some.norms, into, uint64(weight)) //nolint:gosec // at least 1
 	default:
-		p.lengths(some.norms, into, uint64(weight)) //nolint:gosec // at least 1
+		p.lengths(some, into, uint64(weight), plan.L2) //nolint:gosec // at least 1
 	}
 }
 
-// lengths adds the length of each entry's part to the norm, which cannot overflow within a group: see fragment.Clip.
-func (p *Part) lengths(norms []uint64, parts []int64, weight uint64) {
+// lengths adds the length of each entry's part, or its square, to the norm, which cannot overflow within a group: see
+// fragment.Clip. It keeps the greatest of what is counted, which a sum has at least.
+func (p *Part) lengths(some *entries, parts []int64, weight uint64, squared bool) {
 	size := uint64(p.Size) //nolint:gosec // at least 1
 	divide := math.MaxUint64 / size
-	norms = norms[:len(parts)]
-	for e, x := range parts {
-		norms[e] += measure(x, size, divide) * weight
-	}
-}
-
-// squares is lengths for the norm L2.
-func (p *Part) squares(norms []uint64, parts []int64, weight uint64) {
-	size := uint64(p.Size) //nolint:gosec // at least 1
-	divide := math.MaxUint64 / size
-	norms = norms[:len(parts)]
+	norms, counted := some.norms[:len(parts)], some.counted[:len(parts)]
+	counts, sum := p.Kind == fragment.PartialRows || p.Kind == fragment.PartialValues, p.Kind == fragment.PartialSum
 	for e, x := range parts {
 		u := measure(x, size, divide)
-		norms[e] += u * u * weight
+		switch {
+		case sum:
+			u = max(u, counted[e])
+		case counts:
+			counted[e] = max(u, counted[e])
+		}
+		length := u
+		if squared {
+			length *= u
+		}
+		norms[e] += length * weight
 	}
 }
 
