@@ -271,8 +271,8 @@ func (c *Coordinator) certified() error {
 	return nil
 }
 
-// lookAgain asks those hospitals how things stand where a study is not open as far as is known here: a custodian may
-// have opened it since they were asked last, and was told that it holds. It takes lookTime at most.
+// lookAgain asks hospitals again if this coordinator believes that a study is not open there. A custodian may have
+// opened it in the meantime. It takes at most lookTime.
 func (c *Coordinator) lookAgain(ctx context.Context, id string) {
 	present, _ := c.Federation().split()
 	var closed []*part

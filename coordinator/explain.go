@@ -115,7 +115,7 @@ func (q *query) explain(ctx context.Context) (*Explanation, error) {
 			return nil, err
 		}
 	}
-	if q.program.Awaits() { // what is stored of the later is found by what the first have released
+	if q.program.Awaits() { // stored answers of later releases are found by the first ones' numbers
 		if e.Stored, err = q.answered(ctx); err != nil {
 			return nil, err
 		}

@@ -210,7 +210,7 @@ func (q *query) releases(ctx context.Context, ticks grid.Ticks) ([]released, err
 	return all, nil
 }
 
-// given puts what has been released into the releases that compare with it.
+// given puts released numbers into the later releases that compare patients with them.
 func (q *query) given(all []released) error {
 	if !q.program.Awaits() {
 		return nil

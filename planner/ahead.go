@@ -10,17 +10,17 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// ahead are the releases with whose numbers others compare patients: WHERE x > (SELECT AVG(x) FROM t). The query is
+// ahead holds releases whose numbers later ones compare patients with: WHERE x > (SELECT AVG(x) FROM t). The query is
 // planned again with these numbers as constants. They are public, so all losses add up (adaptive composition).
 type ahead struct {
-	releases  []int         // by their number, from 0, in order
-	given     []value.Value // the numbers of the first of them
+	releases  []int         // indices of the releases, in order
+	given     []value.Value // the numbers that the first of them have released so far
 	constants []*expr.Expr
-	of        []*syntax.Query // which the constants stand for
-	apart     bool            // the query is more than one release: what it shows is computed from them
+	of        []*syntax.Query // the subqueries that the constants replace
+	apart     bool            // the query has more than one release, and its answer is computed from them
 }
 
-// first plans a subquery as a release ahead, and returns the constant that stands for its number.
+// first plans a subquery as a release that is made first. It returns the constant that stands for its number.
 func (c *programPlanner) first(q *syntax.Query, within *relational.Scope) *expr.Expr {
 	i := slices.Index(c.ahead.of, q)
 	if i < 0 {
@@ -32,7 +32,7 @@ func (c *programPlanner) first(q *syntax.Query, within *relational.Scope) *expr.
 	return c.ahead.constants[i]
 }
 
-// Awaits reports whether releases of the program read what others have released; see Given.
+// Awaits reports whether releases of the program read numbers that others have released; see Given.
 func (p *Program) Awaits() bool { return len(p.ahead.releases) > 0 }
 
 func (a *ahead) told() (notes []string) {
@@ -42,7 +42,7 @@ func (a *ahead) told() (notes []string) {
 	return notes
 }
 
-// Given returns the program with the numbers that the first cells tell its later releases; an error: noise hides one.
+// Given returns the program with the numbers of the first releases put in. It returns an error if noise hides one.
 func (p *Program) Given(cells [][]Cell, confidence float64) (next *Program, err error) {
 	defer syntax.Catch(&err)
 	var given []value.Value

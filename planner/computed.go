@@ -44,7 +44,7 @@ type derivedIntervals struct {
 	simplified  map[*expr.Expr]*expr.Expr
 }
 
-// noisyNumber is a partial aggregate as it was released.
+// noisyNumber is a released partial aggregate.
 type noisyNumber struct {
 	value float64
 	noise dp.Distribution

@@ -7,8 +7,8 @@ import (
 	"github.com/intramuros/intramuros/planner/clamp"
 )
 
-// wide warns of sums and means that noise drowns, since the bounds of their column are far apart: the mean of as many
-// values as there are at most errs by a twentieth of the range, or of that in which by the profile nearly all lie.
+// wide warns of bounds that are too far apart for a sum or mean. It compares the expected error of a mean of as many
+// values as possible with a twentieth of the bounds' range, or of the range in which a profile finds nearly all values.
 func (b *builder) wide() (all []string) {
 	p := b.plan
 	for _, a := range p.Aggregates {

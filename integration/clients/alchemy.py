@@ -1,4 +1,4 @@
-"""SQLAlchemy over psycopg and psycopg2: what it tells of the catalog, as Superset reads it, and questions through pandas."""
+"""Tests SQLAlchemy over psycopg and psycopg2: reads the catalog as Superset does, and asks questions through pandas."""
 
 import warnings
 
@@ -34,14 +34,14 @@ for driver in "psycopg", "psycopg2":
     check("the table's words", len(inspector.get_table_comment("death")["text"] or "") > 0)
     check("enums, domains, sequences", (inspector.get_enums(), inspector.get_domains(), inspector.get_sequence_names()), ([], [], []))
     meta = sqlalchemy.MetaData()
-    meta.reflect(engine)  # all tables at once, which is another set of questions
+    meta.reflect(engine)  # reads all tables at once, with other questions than for one table
     person = meta.tables["person"]
     check("reflected", person.c.year_of_birth.type.python_type, int)
     check("reflected by schema", "public.person" in (lambda m: (m.reflect(engine, schema="public", only=["person"]), m.tables)[1])(sqlalchemy.MetaData()))
 
     with engine.connect() as conn:
         check("rows", pandas.read_sql(sqlalchemy.text(QUESTION), conn).values.tolist(), [list(r) for r in SHORT])
-        # The same question, built from the reflected table; names come with table and schema.
+        # The same question is built from the reflected table. Its names contain the table and the schema.
         n = func.count().label("n")
         built = select(person.c.gender_concept_id, n).group_by(person.c.gender_concept_id).order_by(person.c.gender_concept_id)
         check("built", [tuple(r) for r in conn.execute(built)], SHORT)
@@ -50,7 +50,7 @@ for driver in "psycopg", "psycopg2":
         check("qualified", [tuple(r) for r in conn.execute(built)], SHORT)
         filtered = select(n).where(person.c.year_of_birth >= 1970, person.c.gender_concept_id.in_([8507, 8532]))
         check("parameters", conn.execute(filtered).scalar_one(), conn.execute(filtered).scalar_one())
-        # What Superset wraps around a virtual data set, and how it reads the columns of one.
+        # Superset wraps these queries around a virtual data set, and reads its columns in this way.
         wrapped = "SELECT * FROM (" + QUESTION.replace(" ORDER BY 1", "") + ") AS virtual_table LIMIT 1000"
         check("wrapped", sorted(tuple(r) for r in conn.execute(sqlalchemy.text(wrapped))), SHORT)
         empty = conn.execute(sqlalchemy.text("SELECT * FROM (" + QUESTION.replace(" ORDER BY 1", "") + ") AS t LIMIT 0"))

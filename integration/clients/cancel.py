@@ -1,4 +1,4 @@
-"""Asks a question that never ends, and cancels it as the client does, once standard input says so."""
+"""Asks a question that never ends. Cancels it in the client's own way when standard input says so."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ WHO = dict(host=HOST, port=PORT, user="ada", password=TOKEN, dbname="trial", ssl
 
 
 def canceled(cursor, cancel, error, told):
-    """The question ends with the error, and the connection goes on."""
+    """Checks that the question ends with the error and that the connection can still be used."""
 
     def wait():
         sys.stdin.readline()
@@ -38,7 +38,7 @@ def canceled(cursor, cancel, error, told):
 
 
 async def given_up():
-    """asyncpg cancels what nobody waits for any more."""
+    """Checks that asyncpg cancels a question when its task is cancelled."""
     context = ssl.create_default_context(cafile=CA)
     conn = await asyncpg.connect(host=HOST, port=int(PORT), user="ada", password=TOKEN, database="trial", ssl=context)
     asked = asyncio.create_task(conn.fetch(SLOW))

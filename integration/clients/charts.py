@@ -1,4 +1,4 @@
-"""Superset without its pages: what it asks of a database, datasets of a table and of SQL, and the SQL that its charts are made into."""
+"""Tests Superset without its pages: its own questions to a database, datasets of a table and of SQL, and charts."""
 
 import logging
 import os
@@ -56,7 +56,7 @@ with create_app().app_context():
         return made
 
     def asked(of, **query):
-        """The answer to a chart, as its page asks for it."""
+        """Asks for a chart's data as its page does, and returns the answer."""
         whole = dict(granularity=None, from_dttm=None, to_dttm=None, groupby=[], metrics=[], filter=[], is_timeseries=False, extras={}, row_limit=1000, orderby=[])
         with override_user(admin):
             answer = of.query({**whole, **query})

@@ -1,4 +1,4 @@
-"""One more driver of PostgreSQL's protocol each, by its name: what every one must do."""
+"""Tests one more driver of PostgreSQL's protocol, given by name. All drivers must pass the same checks."""
 
 import asyncio
 import datetime
@@ -17,7 +17,7 @@ URI = f"postgresql://ada:{TOKEN}@{HOST}:{PORT}/trial"
 
 
 def same(what, rows):
-    """The answer holds an integer beyond 2^53, a date, a NULL, a fraction and a noisy number."""
+    """Checks an answer that contains an integer beyond 2^53, a date, a NULL, a fraction and a noisy number."""
     plain = [[float(v) if isinstance(v, decimal.Decimal) else v.isoformat()[:10] if hasattr(v, "isoformat") else v for v in row] for row in rows]
     check(what, plain, MIXED_ROWS)
 
@@ -55,7 +55,7 @@ async def copied(conn):
 
 
 def dbapi(conn, mark, error, hinted=True):
-    """What a driver of Python's DB-API does."""
+    """Checks a driver that follows Python's DB-API."""
     one, two = mark
     cur = conn.cursor()
     cur.execute(MIXED.replace("?1", one).replace("?2", two), (CODES, YEAR))

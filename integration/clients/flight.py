@@ -1,4 +1,4 @@
-"""ADBC's Flight SQL driver, with pyarrow, pandas and polars."""
+"""Tests ADBC's Flight SQL driver, with pyarrow, pandas and polars."""
 
 import datetime
 import decimal
@@ -37,7 +37,7 @@ with connect() as conn, conn.cursor() as cur:
     check("confidence", meta[b"intramuros.confidence"], b"0.95")
     check("noisy", (meta[b"intramuros.noisy"], table.schema.field(0).metadata[b"intramuros.noisy"]), (b"true", b"false"))
 
-    # A plan is free, and says what the answer will cost.
+    # A plan is free. It says what the answer will cost.
     before = facts["remaining"]
     schema = cur.adbc_execute_schema("SELECT COUNT(*) AS n FROM death")
     check("schema without running", schema.names, ["n"])
@@ -45,10 +45,10 @@ with connect() as conn, conn.cursor() as cur:
     cur.execute(QUESTION)
     check("planning cost nothing", json.loads(cur.fetch_arrow_table().schema.metadata[b"intramuros.answer"])["remaining"], before)
 
-    cur.execute("SELECT 1")  # with which pools try a connection
+    cur.execute("SELECT 1")  # connection pools test a connection with it
     check("SELECT 1", cur.fetchall(), [(1,)])
 
-    # Parameters of each type; each is the same question as with the value written out.
+    # A parameter of each type. Each question must equal the one with the value written out.
     for written, sql, values in [
         ("SELECT COUNT(*) AS n FROM person WHERE year_of_birth >= 1970", "SELECT COUNT(*) AS n FROM person WHERE year_of_birth >= ?", (1970,)),
         ("SELECT COUNT(*) AS n FROM death WHERE death_date >= DATE '2020-01-01'", "SELECT COUNT(*) AS n FROM death WHERE death_date >= ?", (datetime.date(2020, 1, 1),)),
@@ -64,7 +64,7 @@ with connect() as conn, conn.cursor() as cur:
         check(sql, tuple(bound.to_pylist()[0].values()), plain)
         check(sql + " is the same question", json.loads(bound.schema.metadata[b"intramuros.answer"])["stored"])
 
-    # Errors: code, position, hint; and nothing is charged.
+    # An error has a code, a position and a hint. Nothing is charged.
     for sql, *texts in [
         ("SELECT name FROM person", "ROW_LEVEL at line 1, column 8", "GROUP BY"),
         ("SELECT 1 +", "SYNTAX at line 1"),
@@ -78,7 +78,7 @@ with connect() as conn, conn.cursor() as cur:
             refused(sql, e, *texts)
     conn.commit()  # accepted
 
-    # What would write is refused in words, and so are values that are none.
+    # Statements that write are refused with a message, and so are values of types that parameters cannot have.
     for what, write in [
         ("an update", lambda: (cur.adbc_statement.set_sql_query("DELETE FROM person"), cur.adbc_statement.execute_update())),
         ("executemany", lambda: cur.executemany("SELECT COUNT(*) AS n FROM person WHERE year_of_birth >= $1", [(1950,), (1960,)])),
@@ -101,7 +101,7 @@ with connect() as conn, conn.cursor() as cur:
         cur.execute("SELECT COUNT(*) AS n FROM person WHERE gender_concept_id = ANY($1)", pyarrow.record_batch([values], names=["1"]))
         check(literal, cur.fetchone(), plain)
 
-    # Metadata, as tools read it.
+    # Tools read this metadata.
     check("vendor", conn.adbc_get_info()["vendor_name"], "Intramuros")
     check("table types", conn.adbc_get_table_types(), ["TABLE"])
     check("a table's schema", conn.adbc_get_table_schema("person").field("year_of_birth").type, pyarrow.int64())
@@ -118,7 +118,7 @@ with connect() as conn, conn.cursor() as cur:
     tables = {t["table_name"]: t for t in objects[0]["catalog_db_schemas"][0]["db_schema_tables"]}
     check("columns of death", [c["column_name"] for c in tables["death"]["table_columns"]][:2], ["person_id", "death_date"])
 
-# User and token instead of a bearer token; intervals as columns; pandas and polars.
+# A user name and token replace the bearer token. Intervals come as columns. pandas and polars read the answers.
 user = {"username": "ada", "password": TOKEN}
 with dbapi.connect("grpc+tls://" + FLIGHT, {**TLS, **user, HEADER + "study": "trial", HEADER + "intervals": "columns"}) as conn:
     frame = pandas.read_sql(QUESTION, conn)
@@ -141,7 +141,7 @@ for what, options, text in [
     except adbc_driver_manager.Error as e:
         refused(what, e, text)
 
-# A query that is canceled ends at once.
+# A canceled query ends at once.
 with connect(**{HEADER + "epsilon": "0.37"}) as conn, conn.cursor() as cur:
     threading.Timer(0.001, cur.adbc_cancel).start()
     began = time.monotonic()

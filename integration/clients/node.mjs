@@ -1,4 +1,4 @@
-// node-postgres: see drivers.py. CLIENT_MODULES is where it is installed.
+// Tests node-postgres as drivers.py tests others. CLIENT_MODULES is the folder where it is installed.
 import assert from "node:assert";
 import fs from "node:fs";
 import { createRequire } from "node:module";
@@ -10,7 +10,7 @@ const conn = {
   ssl: { ca: fs.readFileSync(process.env.CLIENT_CA), rejectUnauthorized: true },
 };
 const sql = process.env.CLIENT_MIXED.replace("?1", "$1").replace("?2", "$2");
-// An integer beyond 2^53 comes as it was written: text, as the driver gives all of eight bytes.
+// An integer beyond 2^53 comes as exact text, because the driver returns all eight-byte integers as text.
 const right = JSON.parse(process.env.CLIENT_MIXED_ROWS.replace(/(\d{16,})/g, '"$1"')).map((r) => r.map((v) => (v === null ? null : String(v))));
 const day = (d) => [d.getFullYear(), String(d.getMonth() + 1).padStart(2, "0"), String(d.getDate()).padStart(2, "0")].join("-");
 const plain = (rows) => rows.map((r) => r.map((v) => (v === null ? null : v instanceof Date ? day(v) : String(v))));

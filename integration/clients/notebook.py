@@ -1,4 +1,4 @@
-"""Runs each cell of a notebook; its names of server, person and study are replaced by the test's."""
+"""Runs each cell of a notebook. The test's names of server, person and study replace the notebook's."""
 
 import os
 import sys

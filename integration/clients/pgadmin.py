@@ -1,4 +1,4 @@
-"""pgAdmin 4, by the requests that its pages send to its server: the tree is opened as far as it goes, and the query tool asks."""
+"""Tests pgAdmin 4 through the requests that its pages send: opens the whole tree and asks with the query tool."""
 
 import builtins
 import json
@@ -13,8 +13,8 @@ from common import CA, POSTGRES, QUESTION, SHORT, TOKEN, check, refused
 
 warnings.simplefilter("ignore")
 home = tempfile.TemporaryDirectory()
-os.environ["HOME"] = home.name  # where it keeps its settings
-builtins.SERVER_MODE = False  # as on a desk: nobody signs in to pgAdmin itself
+os.environ["HOME"] = home.name  # pgAdmin keeps its settings there
+builtins.SERVER_MODE = False  # desktop mode: nobody signs in to pgAdmin itself
 import pgadmin4  # noqa: E402
 
 sys.path.insert(0, list(pgadmin4.__path__)[0])
@@ -22,18 +22,18 @@ import config  # noqa: E402
 
 config.CONSOLE_LOG_LEVEL = config.FILE_LOG_LEVEL = logging.CRITICAL
 config.MASTER_PASSWORD_REQUIRED = config.USE_OS_SECRET_STORAGE = config.UPGRADE_CHECK_ENABLED = config.ENHANCED_COOKIE_PROTECTION = False
-out, sys.stdout = sys.stdout, open(os.devnull, "w")  # it greets
+out, sys.stdout = sys.stdout, open(os.devnull, "w")  # hides its greeting
 from pgAdmin4 import app  # noqa: E402
 
 sys.stdout = out
-app.config["WTF_CSRF_ENABLED"] = False  # there is no page to hold the token
+app.config["WTF_CSRF_ENABLED"] = False  # no page holds the token
 client = app.test_client()
 
 
 def call(method, path, body=None, fails=False):
     answer = client.open(path, method=method, data=None if body is None else json.dumps(body), content_type="application/json")
     told = answer.get_json(silent=True)
-    if answer.status_code == 406:  # pgAdmin knows none of these for such things
+    if answer.status_code == 406:  # pgAdmin has no such tab for this kind
         return {}
     if told is None or answer.status_code != 200 and not fails:
         raise SystemExit(f"{method} {path}: {answer.status_code} {answer.get_data(as_text=True)[:500]}")
@@ -47,7 +47,7 @@ server = "1/" + made["node"]["_id"]
 check("connected", call("POST", "/browser/server/connect/" + server, {"password": TOKEN})["data"]["connected"])
 
 rules = [rule.rule for rule in app.url_map.iter_rules()]
-seen = {}  # of each kind of thing, the names and what the tabs show
+seen = {}  # by kind and name: what the tabs show
 
 
 def listed(kind, path):
@@ -55,13 +55,13 @@ def listed(kind, path):
 
 
 def click(kind, path):
-    """What the tabs of something ask: its properties, its SQL, its statistics, on what it depends and what on it."""
+    """Asks what the tabs of an object ask: its properties, SQL, statistics, dependencies and dependents."""
     tabs = [tab for tab in ("obj", "sql", "stats", "dependency", "dependent") if any(r.startswith(f"/browser/{kind}/{tab}/") for r in rules)]
     return {tab: call("GET", f"/browser/{kind}/{tab}/{path}") for tab in tabs}
 
 
 def open_all(kind, path):
-    """Each list below something, and the first two of each; the schema public alone, and the table death."""
+    """Opens each list below an object and its first two entries. Of schemas only public, of tables only death."""
     for child in call("GET", f"/browser/{kind}/children/{path}").get("data") or []:
         if not child["_type"].startswith("coll-"):
             continue
@@ -87,7 +87,7 @@ check("keys", {"death_person_id_fkey"} <= set(seen["constraints"]) and {"death_p
 check("a table's SQL", "death_date date NOT NULL" in seen["table"]["death"]["sql"], True)
 check("nothing else", [k for k in ("view", "mview", "function", "trigger", "sequence", "extension", "type") if seen[k]], [])
 
-# The query tool, polled for as its page does.
+# The query tool. Its page polls for the answer, and so does this.
 did = seen["database"]["trial"]["path"].split("/")[-1]
 call("POST", f"/sqleditor/initialize/sqleditor/7/{server}/{did}", {"dbname": "trial"})
 
@@ -111,7 +111,7 @@ refused("the cost", told["data"]["additional_messages"], "cost: nothing, the sam
 refused("an error", ask("SELECT COUNT(*) FROM persn")["errormsg"], "UNKNOWN_TABLE", "did you mean person?", "SQL state: 42P01")
 check("after that", ask("SELECT 1")["data"]["result"], [[1]])
 
-# View/Edit Data of a table shows rows, and is refused.
+# View/Edit Data of a table would show rows, so it is refused.
 person = next(n["_id"] for n in listed("table", seen["schema"]["public"]["path"]) if n["label"] == "person")
 call("POST", f"/sqleditor/initialize/viewdata/8/3/table/{server}/{did}/{person}", {"dbname": "trial"})
 refused("rows", call("GET", "/sqleditor/view_data/start/8")["data"]["result"], "ROW_LEVEL")

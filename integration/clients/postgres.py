@@ -1,4 +1,4 @@
-"""psycopg 3, text and binary, and pandas on top of it."""
+"""Tests psycopg 3 with text and binary values, and pandas on top of it."""
 
 import datetime
 import decimal
@@ -11,7 +11,7 @@ import psycopg
 
 from common import CA, EXPECTED, POOR, POSTGRES, QUESTION, SHORT, TOKEN, check, refused
 
-warnings.simplefilter("ignore")  # pandas would rather have SQLAlchemy
+warnings.simplefilter("ignore")  # pandas warns that it prefers SQLAlchemy
 HOST, PORT = POSTGRES.split(":")
 WHO = dict(host=HOST, port=PORT, user="ada", password=TOKEN, dbname="trial", sslmode="verify-full", sslrootcert=CA)
 
@@ -30,7 +30,7 @@ with psycopg.connect(**WHO) as conn:
         ("SELECT COUNT(*) AS n FROM person WHERE year_of_birth BETWEEN 1950 AND 1960", "SELECT COUNT(*) AS n FROM person WHERE year_of_birth BETWEEN %s AND %s", (1950, 1960)),
     ]:
         plain = conn.execute(written).fetchone()
-        for _ in range(7):  # psycopg prepares what comes often
+        for _ in range(7):  # psycopg prepares a statement that is repeated often
             notices.clear()
             check(sql, conn.execute(sql, values).fetchone(), plain)
             check(sql + " is the same question", any("cost: nothing" in n for n in notices))
@@ -70,7 +70,7 @@ with psycopg.connect(**WHO) as conn:
         refused("epsilon above the cap", e, "EPSILON_TOO_LARGE")
     conn.execute("RESET epsilon")
 
-    # The questions of Grafana's editor and of Superset's inspector (SQLAlchemy), as they send them.
+    # The questions that Grafana's editor and Superset's inspector (SQLAlchemy) send.
     tables = conn.execute("SELECT quote_ident(table_name) FROM information_schema.tables WHERE table_schema = ANY(current_schemas(false)) ORDER BY 1").fetchall()
     check("tables", ("person",) in tables)
     columns = conn.execute(
@@ -85,7 +85,7 @@ with psycopg.connect(**WHO) as conn:
     check("version", "PostgreSQL 15.0" in conn.execute("SELECT pg_catalog.version()").fetchone()[0])
     check("settings", conn.execute("SELECT current_setting('server_version_num')::int/100 AS version").fetchone()[0], 1500)
 
-    # A cursor with a name reads an answer in parts, and pays once; so does COPY, in text and in binary.
+    # A named cursor reads an answer in parts and pays once. So does COPY, in text and in binary.
     with conn.cursor("answer") as cur:
         cur.execute(QUESTION)
         check("the cursor's columns", [d.name for d in cur.description], ["gender_concept_id", "n"])
@@ -106,7 +106,7 @@ with psycopg.connect(**WHO) as conn:
         refused("COPY of a table", e, "NOT_SUPPORTED")
         check("COPY of a table", e.sqlstate, "0A000")
 
-    # Each type, in text and in binary, is the question that is written out.
+    # A parameter of each type, in text and in binary. Each question must equal the one with the value written out.
     person, death = "SELECT COUNT(*) AS n FROM person WHERE ", "SELECT COUNT(*) AS n FROM death WHERE "
     zone = datetime.timezone(datetime.timedelta(hours=2))
     for sql, literal, value in [
@@ -138,7 +138,7 @@ with psycopg.connect(**WHO) as conn:
     except psycopg.Error as e:
         refused("COPY into a table", e, "NOT_SUPPORTED", "nothing is written here")
 
-    # Questions one after the other without waiting, of which one is wrong.
+    # A pipeline of questions, one of which is wrong.
     with conn.pipeline():
         first, second = conn.execute(person + "year_of_birth >= %s", (1970,)), conn.execute(person + "year_of_birth BETWEEN %s AND %s", (1950, 1960))
         piped = first.fetchone(), second.fetchone()
@@ -149,10 +149,10 @@ with psycopg.connect(**WHO) as conn:
             check("in a pipeline", e.sqlstate, "42P01")
     check("pipelined", piped, (conn.execute(person + "year_of_birth >= 1970").fetchone(), conn.execute(person + "year_of_birth BETWEEN 1950 AND 1960").fetchone()))
 
-    # A list is one parameter.
+    # A list is a single parameter.
     check("= ANY(list)", len(conn.execute("SELECT gender_concept_id, COUNT(*) AS n FROM person WHERE gender_concept_id = ANY(%s) GROUP BY 1", ([8507, 8532],)).fetchall()), 2)
 
-    # A query that is canceled ends; the connection goes on.
+    # A canceled query ends. The connection can still be used.
     threading.Timer(0.001, conn.cancel).start()
     conn.execute("SET epsilon = 0.37")
     try:
@@ -161,7 +161,7 @@ with psycopg.connect(**WHO) as conn:
         check("canceled", e.sqlstate, "57014")
     check("after that", conn.execute("SELECT 1").fetchone(), (1,))
 
-# What libpq 18 can begin with: TLS at once, a proof bound to the certificate, a later version of the protocol.
+# libpq 18 can start with direct TLS, with channel binding, or with a later version of the protocol.
 for how in [
     dict(sslnegotiation="direct"),
     dict(sslnegotiation="direct", channel_binding="require", require_auth="scram-sha-256"),

@@ -1,4 +1,4 @@
-"""harlequin, by its adapter, which is what its windows call."""
+"""Tests harlequin through its adapter, which its windows call."""
 
 from harlequin.exception import HarlequinQueryError
 from harlequin_postgres import HarlequinPostgresAdapter

@@ -1,7 +1,7 @@
-// The two consoles in a real browser, over a real federation. What is found here that a unit
-// test cannot find: that the pages run under their own Content-Security-Policy, that they can
-// be used with a keyboard, on 400 pixels, in both languages and in the dark, and what axe
-// finds of WCAG 2.2 AA. Screenshots are left in the folder that SHOTS names.
+// Tests the two consoles in a real browser over a real federation. No unit test could check this:
+// the pages run under their own Content-Security-Policy; they can be used with a keyboard, on 400
+// pixels, in both languages and in the dark scheme; axe finds no fault under WCAG 2.2 AA.
+// Screenshots go to the folder that SHOTS names.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -17,7 +17,7 @@ const shots = path.resolve(process.env.SHOTS || '../../.cache/console/shots');
 
 let federation;
 let browser;
-const faults = []; // of scripts and of the policy, over all pages
+const faults = []; // faults of scripts and of the policy, on all pages
 
 const STUDY = `id: small
 version: 1
@@ -100,7 +100,7 @@ async function ask(page, sql) {
   await page.waitForSelector('.answer, .result [role=alert]', { timeout: 30_000 });
 }
 
-/** audit finds what axe holds against WCAG 2.2 AA. */
+/** audit fails if axe finds a fault under WCAG 2.2 AA. */
 async function audit(page, name) {
   await page.evaluate(axe);
   const found = await page.evaluate(async () => (await globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })).violations
@@ -108,16 +108,16 @@ async function audit(page, name) {
   assert.deepEqual(found, [], name);
 }
 
-/** auditBoth does so in the light and in the dark. */
+/** auditBoth audits the light and the dark scheme. */
 async function auditBoth(page, name) {
   for (const colorScheme of ['light', 'dark']) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-    await page.evaluate(() => new Promise((done) => { requestAnimationFrame(() => requestAnimationFrame(done)); })); // all has its colours
+    await page.evaluate(() => new Promise((done) => { requestAnimationFrame(() => requestAnimationFrame(done)); })); // all elements have their new colours
     await audit(page, `${name}, ${colorScheme}`);
   }
 }
 
-/** targets holds all that can be clicked to 24 pixels (WCAG 2.5.8), but for links within a text. */
+/** targets checks that all that can be clicked is 24 pixels wide and high (WCAG 2.5.8), except links in a text. */
 async function targets(page, name) {
   const small = await page.evaluate(() => [...document.querySelectorAll('a[href], button, summary, select, input, textarea, [role=option]')]
     .filter((e) => e.checkVisibility() && !e.closest('.unseen') && !e.classList.contains('skip') && getComputedStyle(e).display !== 'inline')
@@ -126,9 +126,9 @@ async function targets(page, name) {
   assert.deepEqual(small, [], `${name}: targets below 24 pixels`);
 }
 
-/** walk goes through the page with Tab: what has the focus is seen, in the order of the page, and under no header. */
+/** walk presses Tab through the page. The focus is visible, follows the page's order, and is never under the header. */
 async function walk(page, name) {
-  await page.evaluate(() => { // Tab goes on from the beginning
+  await page.evaluate(() => { // the next Tab starts from the beginning
     scrollTo(0, 0);
     document.body.tabIndex = -1;
     document.body.focus();
@@ -181,7 +181,7 @@ test('a wrong token is refused, and the page is small', async () => {
 test('with the keyboard alone: write, complete, see the cost, run, see chart and intervals', async () => {
   const page = await open(federation.url);
   await page.waitForSelector('#token');
-  for (let i = 0; i < 5 && await page.evaluate(() => document.activeElement.id) !== 'token'; i++) await page.keyboard.press('Tab'); // past the provider
+  for (let i = 0; i < 5 && await page.evaluate(() => document.activeElement.id) !== 'token'; i++) await page.keyboard.press('Tab'); // skips the provider's link
   await page.keyboard.type(federation.token);
   await page.keyboard.press('Enter');
   await page.waitForSelector('#sql');
@@ -208,8 +208,8 @@ test('with the keyboard alone: write, complete, see the cost, run, see chart and
   await page.context().close();
 });
 
-// One measurement, after a warm-up: 200 prices, each beside a question that computes nothing. What
-// the machine does else (five hospitals and a browser run on it) is in both, and so in the bound.
+// Measures 200 prices after a warm-up, each beside a request that computes nothing. Other load of the
+// machine, which runs five hospitals and a browser, slows both. So the bound takes it into account.
 test('the price answers while one types', async () => {
   const page = await enter();
   const { price, idle } = await page.evaluate(async (token) => {
@@ -298,7 +298,7 @@ test('what asks nothing of patients costs nothing, and an empty answer says why,
   await page.fill('#sql', 'SELECT gender_concept_id, COUNT(*) AS n, RANK() OVER (ORDER BY COUNT(*) DESC) AS r FROM person GROUP BY 1');
   await page.waitForSelector('.expected li');
   assert.match(await page.locator('.expected').innerText(), /n\s+± [\d,]+\s+r\s+sans intervalle/);
-  await page.selectOption('#study', 'tour-open'); // with a threshold for the federation, not for each hospital
+  await page.selectOption('#study', 'tour-open'); // its threshold is for the federation, not for each hospital
   await page.fill('#sql', 'SELECT death_date, cause_concept_id, COUNT(*) AS n FROM death GROUP BY 1, 2');
   await page.waitForSelector('.cost-body .notice.warn');
   assert.match(await page.locator('.cost-body').innerText(), /à partir d’un nombre bruité de \d+ patients/, 'what a group must have, before it is paid for');
@@ -355,7 +355,7 @@ test('a link holds the question, and does not ask it', async () => {
 
 const provided = (page) => page.getByRole('link', { name: /CHU de Test/ });
 
-/** viaProvider goes to the provider and back. */
+/** viaProvider signs in at the provider and comes back. */
 async function viaProvider(page) {
   await provided(page).click();
   await page.waitForURL(`${federation.provider.url}/**`);
@@ -363,7 +363,7 @@ async function viaProvider(page) {
   await page.waitForURL(`${federation.url}/**`);
 }
 
-/** held is all that a script of the page, or one who looks over a shoulder, could read. */
+/** held returns all that a script of the page, or somebody who looks at the screen, could read. */
 const held = (page) => page.evaluate(() => JSON.stringify([location.href, document.cookie, { ...localStorage }, { ...sessionStorage }, performance.getEntriesByType('resource').map((e) => e.name)]));
 
 test('sign in at a provider: no token in the page, and the hospitals believe who asks', async () => {
@@ -434,7 +434,7 @@ test('a provider’s answer that is wrong signs nobody in', async () => {
 
 test('a session is renewed while one works; when it ends, the question is kept', async () => {
   const { provider } = federation;
-  provider.life = 20; // within the half minute before whose end a token is renewed
+  provider.life = 20; // a token is renewed in its last half minute, so at once
   try {
     const page = await open(federation.url);
     await viaProvider(page);
@@ -469,7 +469,7 @@ test('questions are saved by name, and go to another browser as a file', async (
     await page.getByText(`Saved as ${name}`).waitFor();
   };
   await keep('Patients', 'SELECT COUNT(*) FROM death');
-  await keep('Patients', BY_HOSPITAL); // in its place
+  await keep('Patients', BY_HOSPITAL); // it replaces the other
   await keep('Deaths', 'SELECT COUNT(*) AS n FROM death');
   await page.click('nav a[href="#past"]');
   await until('both are listed', async () => (await page.locator('section .past h3').count()) === 2);
@@ -500,7 +500,7 @@ test('questions are saved by name, and go to another browser as a file', async (
   await until('the file is taken', async () => (await other.locator('section .past h3').count()) === 3);
   assert.deepEqual(await other.locator('section .past h3').allInnerTexts(), ['Deaths (2)', 'Patients', 'Deaths'], 'nobody’s file replaces a question of one’s own');
   await give(JSON.stringify({ kind: 'intramuros saved questions', questions: [{ name: '<img src=x onerror=alert(1)>', sql: 'SELECT 1', epsilon: 'x', study: 7 }, { name: 'no text' }] }));
-  await other.getByText('<img src=x').waitFor(); // as text
+  await other.getByText('<img src=x').waitFor(); // it is shown as text
   assert.equal(await other.locator('section .past h3').count(), 4);
   await other.getByRole('button', { name: 'Forget: Deaths (2)' }).click();
   await until('it is gone', async () => (await other.locator('section .past h3').count()) === 3);
@@ -631,17 +631,17 @@ test('a study is approved at a node, narrower, with the key in the browser', asy
     await page.reload();
     return page.locator('.study.waits', { hasText: 'A small study' }).count();
   }, 40);
-  const waits = page.locator('.study.waits', { hasText: 'A small study' }); // another one waits as well
+  const waits = page.locator('.study.waits', { hasText: 'A small study' }); // another study waits, too
   assert.match(await waits.innerText(), /A small study[\s\S]*proposed[\s\S]*To see a budget end\./);
   await audit(page, 'custodian');
   await shot(page, 'custodian');
   await waits.getByRole('button', { name: 'Approve' }).click();
   await page.fill('#sign-epsilon', '0.9');
   await page.getByRole('button', { name: 'Sign', exact: true }).click();
-  await page.getByRole('alert').waitFor(); // no key yet
+  await page.getByRole('alert').waitFor(); // no key is chosen yet
   await page.setInputFiles('#sign-key', federation.file('pki/olga.key'));
   await page.getByRole('button', { name: 'Sign', exact: true }).click();
-  await page.getByText('The node refuses the decision').waitFor(); // the operator is no custodian
+  await page.getByText('The node refuses the decision').waitFor(); // the operator is not a custodian
   await page.setInputFiles('#sign-key', federation.file('pki/claire.key'));
   await audit(page, 'sign');
   await shot(page, 'custodian-sign');
@@ -755,7 +755,7 @@ test('every page, in both languages, in the light and in the dark, and on 400 pi
   }
 });
 
-/** sign signs what the dialog shows with somebody's key. */
+/** sign signs the dialog's decision with somebody's key. */
 async function sign(page, key) {
   await page.setInputFiles('#sign-key', federation.file(`pki/${key}.key`));
   await page.getByRole('button', { name: 'Sign', exact: true }).click();
@@ -764,7 +764,7 @@ async function sign(page, key) {
   await page.evaluate(() => { document.getElementById('say').textContent = ''; });
 }
 
-/** proposed has the operator propose a study, and waits until a hospital has heard of it. */
+/** proposed lets the operator propose a study, and waits until a hospital has received it. */
 async function proposed(document, id, hospital) {
   fs.writeFileSync(federation.file(`${id}.yaml`), document);
   await federation.cli('study', 'propose', federation.file(`${id}.yaml`), '--file', federation.file('coordinator/coordinator.ledger'), '--key', federation.file('pki/olga.key'));
@@ -830,7 +830,7 @@ test('what is narrowed in the browser is suspended and resumed as it was narrowe
 
 test('a study that failures have suspended says so, why and what to do', async () => {
   const page = await open(federation.custodian('rennes'), { locale: 'fr-FR' });
-  await page.route('**/v1/standing', async (route) => { // as the node tells it (node.TestFailuresSuspend)
+  await page.route('**/v1/standing', async (route) => { // the node answers in this form (node.TestFailuresSuspend)
     const response = await route.fetch();
     const standing = await response.json();
     Object.assign(standing.studies.find((x) => x.id === 'tour'), { status: 'suspended', failed: true, failures: 5, open: false });
@@ -921,7 +921,7 @@ test('at a hospital where two must sign custodians come in through a provider, a
   await provided(page).waitFor();
   await page.fill('#token', 'the token of dora alone');
   await page.keyboard.press('Enter');
-  await page.getByRole('button', { name: 'Answer again' }).click(); // the token of a person is no signature
+  await page.getByRole('button', { name: 'Answer again' }).click(); // a person's token is not a signature
   assert.match(await page.locator('dialog').innerText(), /2 custodians must sign that this hospital answers again/);
   await sign(page, 'claire');
   assert.match(await page.locator('.card.head').innerText(), /This hospital is stopped[\s\S]*Signed that it answers again: claire/);

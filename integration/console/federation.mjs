@@ -1,4 +1,4 @@
-// A real federation for the browser: the demonstration's folder, and its daemons as processes.
+// Starts a real federation for the browser tests: the demonstration's folder, with its daemons as processes.
 
 import { execFile, spawn } from 'node:child_process';
 import crypto from 'node:crypto';

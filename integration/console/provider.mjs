@@ -1,5 +1,5 @@
-// An OpenID Connect provider for the tests: real HTTPS, real signatures, on another site than the
-// console's. It holds its client to PKCE and to one use of codes and of refresh tokens.
+// An OpenID Connect provider for the tests, with real HTTPS and signatures, on another site than the
+// console. It requires PKCE, and accepts each code and each refresh token once.
 
 import crypto from 'node:crypto';
 import fs from 'node:fs';
@@ -8,7 +8,7 @@ import https from 'node:https';
 const encode = (x) => Buffer.from(typeof x === 'string' ? x : JSON.stringify(x)).toString('base64url');
 
 export class Provider {
-  /** start takes the files of a certificate for localhost. */
+  /** start starts the provider with a certificate for localhost. */
   static async start(certificate, key) {
     const p = new Provider();
     Object.assign(p, { codes: new Map(), refreshes: new Set(), issued: [], life: 300, claims: {}, answer: () => {}, renewing: true });

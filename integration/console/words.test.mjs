@@ -1,5 +1,5 @@
-// What the consoles say, without a browser: each text is there in both languages, nothing is said that is not in the
-// table, and every entry of a hospital's ledger is said in French.
+// Tests the consoles' texts without a browser. Each text exists in both languages, the consoles use no text outside of
+// the table, and every entry of a hospital's ledger has a French translation.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -12,7 +12,7 @@ const root = path.resolve(import.meta.dirname, '../..');
 const pages = { custodian: 'node/console/assets', researcher: 'coordinator/console/assets' };
 const folders = [];
 
-/** page puts a page's modules where they find each other. */
+/** page copies a page's modules into one folder, so that they find each other. */
 async function page(name) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'intramuros-words-'));
   folders.push(folder);
@@ -31,7 +31,7 @@ before(() => {
 });
 after(() => folders.forEach((f) => fs.rmSync(f, { recursive: true })));
 
-// Words that are the same in both.
+// Words that are the same in both languages.
 const same = /^(?:Laplace|version \{n\}|\{.*\}|[^\p{L}]*|Chart|CSV|Parquet|SVG|PNG|Table|Distribution|Questions?|Exact|Budget|Version|Minimum|Maximum|Plan|Source|Intramuros|Pages|Catalogue|Type|patients|\{n\} s|1 table|\{n\} tables)$/u;
 
 for (const name of Object.keys(pages)) {
@@ -136,7 +136,7 @@ test('every code of a refusal has its words', async () => {
   for (const code of codes) assert.ok(messages[`code.${code}`], code);
 });
 
-/** body is the text of a Go function in a file. */
+/** body returns the text of a Go function in a file. */
 function body(file, name) {
   const source = fs.readFileSync(path.join(root, file), 'utf8');
   const from = source.search(new RegExp(`^func (\\([^)]*\\) )?${name}\\(`, 'm'));
@@ -145,7 +145,7 @@ function body(file, name) {
   return rest.slice(0, rest.search(/^}$/m));
 }
 
-// Where sentences about answers are written.
+// The functions that write sentences about answers.
 const writes = [
   ['planner/release.go', 'biasWarnings'], ['planner/clamp/clamp.go', 'Warn'], ['planner/bias/words.go', 'LeftOut'], ['planner/bias/words.go', 'Outside'], ['planner/bias/words.go', 'Unmeasured'], ['planner/bias/wide.go', 'String'], ['planner/clamps.go', 'unmeasured'],
   ['planner/expected.go', 'known'], ['planner/expected.go', 'expected'], ['planner/bias/percentiles.go', 'Percentiles'], ['planner/expected.go', 'size'], ['planner/expected.go', 'passed'], ['planner/expected.go', 'trial'], ['planner/lifetable.go', 'expected'],
@@ -155,7 +155,7 @@ const writes = [
 const limit = 'the limit of 5 rows a patient (max_rows)';
 const unbiased = 'COUNT(DISTINCT patient), and means of each patient\'s mean or first row, have no such bias, and a larger max_rows has less';
 const price = 'epsilon 0.35 (rho 0.06125), 3.5 % of the study\'s budget';
-const sentences = [ // each begins as a literal of the source does, which is what is looked for
+const sentences = [ // each has the form of a literal of the source, which the test looks for
   `no profile of stay is there yet: one is taken before, once for everyone in the study. It costs ${price}, beside the question's own price; limits that are not given, and errors, then follow from it`,
   `a profile of stay was taken before, once for everyone in the study, and charged by itself: ${price}`,
   `the profile of stay failed after it was charged, at most ${price}; it is tried once more at most`,
@@ -223,7 +223,7 @@ test('every sentence that stands beside an answer or its price is said in French
     assert.ok(said, `nothing in French for: ${s}`);
     assert.doesNotMatch(said.replaceAll('lies within', ''), english, s);
   }
-  // The list is whole: each literal of the source that is a sentence, or a piece of one, occurs in a sentence of the list.
+  // The list is complete: each literal of the source that is a sentence, or a part of one, occurs in the list.
   const shape = (text) => new RegExp(text.replace(/%%/g, '\u0001').split(/%[-+.\d]*[a-z]/).map((x) => x.replace(/\u0001/g, '%').replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('.+'));
   for (const [file, name] of writes) {
     const found = [...body(file, name).matchAll(/"((?:[^"\\]|\\.)*)"/g)].map((x) => x[1]).filter((x) => x.length > 20 && x.includes(' '));
@@ -236,7 +236,7 @@ test('every sentence that stands beside an answer or its price is said in French
 
 test('sentences beside answers are written where they are looked for', () => {
   const known = new Set(writes.map(([file]) => file));
-  const others = new Set(['planner/finish.go', 'planner/answer.go', 'coordinator/explain.go', 'coordinator/outline.go']); // they hand them on
+  const others = new Set(['planner/finish.go', 'planner/answer.go', 'coordinator/explain.go', 'coordinator/outline.go']); // these only pass sentences on
   for (const folder of ['planner', 'coordinator']) {
     for (const f of fs.readdirSync(path.join(root, folder)).filter((f) => f.endsWith('.go') && !f.endsWith('_test.go'))) {
       const file = `${folder}/${f}`;

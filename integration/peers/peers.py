@@ -1,9 +1,10 @@
-"""How long other engines take for COUNT and AVG by 200 keys, of rows of which a patient has 40, at epsilon 1.
+"""Times other engines on COUNT and AVG by 200 keys, at epsilon 1. A patient has 40 rows.
 
 usage: peers.py ROWS
 
-Prints for each the least of three times, and how many times as long that is as the same question without privacy takes in
-DuckDB, in the same run; `make bench` prints the same ratio of a node. What cannot be imported is named.
+Prints for each engine the shortest of three times, and its ratio to the time that DuckDB takes for the same question
+without privacy, in the same run. `make bench` prints this ratio for a node. The script names engines that are not
+installed.
 """
 import os
 import sys
@@ -57,7 +58,7 @@ def smartnoise(rows):
 
 
 def opendp(rows):
-    """Counts and sums by key, of rows that are cut to so many of a patient; each key's sum by itself, as its vectors are."""
+    """Counts and sums by key. At most MOST rows of a patient are kept. OpenDP sums each key by itself."""
     import opendp.prelude as dp
     dp.enable_features("contrib", "floating-point")
     names = [str(k) for k in range(KEYS)]

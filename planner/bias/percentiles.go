@@ -7,8 +7,8 @@ import (
 	"github.com/intramuros/intramuros/planner/estimate"
 )
 
-// Percentiles says between which shares of the values the interval of a quantile reaches, or that of the least or the
-// greatest value, which ends at a bound.
+// Percentiles puts the interval of a quantile into words, as percentiles of the values. from and to are shares in
+// [0, 1]. The interval of the least or the greatest value ends at a bound.
 func Percentiles(from, to float64, least, greatest bool) string {
 	percentile := func(x float64) string { return estimate.Plain(math.Round(1000*x) / 10) }
 	switch {

@@ -53,7 +53,7 @@ func Spoken(e *expr.Expr, unqualified func(string) string) string {
 	return Abridged(unqualified(text))
 }
 
-// Of returns " of " and the expression, or an empty text for a column that planning named.
+// Of returns " of " and the expression. It returns an empty text for a column that planning named.
 func Of(e *expr.Expr, unqualified func(string) string) string {
 	if text := Spoken(e, unqualified); text != "value" && !strings.HasPrefix(text, "value_") {
 		return " of " + text

@@ -6,18 +6,18 @@ import (
 	"github.com/intramuros/intramuros/planner/estimate"
 )
 
-// Wide is a column whose bounds are so far apart that noise drowns its mean.
+// Wide is a column whose bounds are so far apart that its mean has too much noise.
 type Wide struct {
 	Column       string
 	Lower, Upper float64
-	Values       float64 // of which the mean is
-	HalfWidth    float64 // to expect of the mean
-	// From and To are where a profile says that nearly all values lie, and Taken its day; empty: none does.
+	Values       float64 // the number of values in the mean
+	HalfWidth    float64 // the expected half-width of the mean's interval
+	// A profile says that nearly all values lie between From and To. Taken is its day, empty if there is no profile.
 	From, To float64
 	Taken    string
 }
 
-// String says how wide the mean is, and what CLAMP would give.
+// String says how far the mean may be off, and how much CLAMP would help.
 func (w Wide) String() string {
 	text := fmt.Sprintf("%s may be from %s to %s, and noise follows from that: a mean of %s values is expected to err by ± %s; in CLAMP(%s, lowest, highest) of a tenth of that range it errs by a tenth",
 		w.Column, estimate.Plain(w.Lower), estimate.Plain(w.Upper), estimate.Plain(w.Values), estimate.Plain(w.HalfWidth), w.Column)

@@ -14,12 +14,12 @@ type Accuracy struct {
 	Relative   bool
 	HalfWidth  float64 // in the unit of the column unless Relative; above 0
 	Confidence float64 // of the interval, in (0, 1)
-	// Of is how many values each group is expected to have, from public knowledge. Errors of averages and of shares of an
-	// answer depend on it. 0: what the catalog's expected_patients tells.
+	// Of is the expected number of values in each group, from public knowledge. Errors of averages and of shares of an
+	// answer depend on it. If it is 0, the catalog's expected_patients is used.
 	Of float64
 }
 
-// ErrAccuracy is the error for a text or number that is no accuracy. It is written for the researcher.
+// ErrAccuracy is the error for a text or number that is not an accuracy. Its text is written for the researcher.
 var ErrAccuracy = errors.New("an accuracy is a half-width above 0, such as 50, or a share of the answer, such as 5%; 5% of 1000 expects 1000 values in each group")
 
 // ParseAccuracy reads a half-width in the unit of the answer, such as 50, or a share of the answer, such as 5%. Either

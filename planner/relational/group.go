@@ -108,7 +108,7 @@ func (g *grouping) output(t *syntax.Expr) *expr.Expr {
 		g.in.Row(t) // refuses an unknown name
 		syntax.Refuse(syntax.CodeNotGrouped, t.At, "add it to GROUP BY, or aggregate it, such as MAX("+t.Describe()+")", "%s differs from row to row within a group", t.Describe())
 	}
-	if t.Kind == syntax.Subquery { // of no row: what is released first
+	if t.Kind == syntax.Subquery { // it reads no row here: it is released first
 		if e := g.in.Row(t); !ReadsAny(e, func(string) bool { return true }) {
 			return e
 		}

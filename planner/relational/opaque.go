@@ -7,9 +7,9 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Opaque is the i-th of the given values as a constant, from 0, or what stands in for it where there are fewer. Nothing
-// is inferred from such a constant of what it is compared with, as it would be from a literal. So a plan that was made
-// without the value holds with it.
+// Opaque returns the i-th of the given values as a constant, from 0. If there are fewer values, it returns a stand-in.
+// A literal would tell something about the terms that it is compared with. This constant tells nothing, so a plan that
+// was made with the stand-in also holds with the value.
 func Opaque(of value.Type, i int, given []value.Value) *expr.Expr {
 	v := standIn(of, i)
 	if i < len(given) {
@@ -18,7 +18,7 @@ func Opaque(of value.Type, i int, given []value.Value) *expr.Expr {
 	return &expr.Expr{Op: expr.OpCoalesce, Type: of, Args: []*expr.Expr{expr.Literal(v), expr.Literal(v)}}
 }
 
-// standIn is a value of a type for the n-th number that is not known yet, from 0; no two are alike, save bools.
+// standIn returns a value of the type for the n-th unknown number, from 0. All stand-ins differ, except bools.
 func standIn(of value.Type, n int) value.Value {
 	switch of {
 	case value.TypeInt:

@@ -1,4 +1,4 @@
-// The answer: what it stands on, a chart, a table, files.
+// The answer: the data and limits behind it, a chart, a table, files.
 
 import { h, icon, save, say } from './dom.js';
 import { number, percent, t } from './language.js';
@@ -25,7 +25,7 @@ function table(answer) {
     }))))));
 }
 
-/** show is the card of an answer; request is what was asked. */
+/** show makes the card of an answer. request is the question with its settings. */
 export function show(answer, request) {
   const data = read(answer);
   const fits = kinds(data);

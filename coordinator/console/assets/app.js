@@ -1,4 +1,4 @@
-// The console: who is there, which page is shown.
+// The researcher's console: signing in, and choosing the page.
 
 import { h, icon, wall } from './dom.js';
 import { choose, language, load, t, time } from './language.js';
@@ -18,10 +18,10 @@ if (stored(SCHEME)) document.documentElement.dataset.scheme = stored(SCHEME);
 const app = document.getElementById('app');
 const PAGES = ['ask', 'catalog', 'budget', 'hospitals', 'past'];
 const operates = () => state.me.roles.includes('operator');
-/** tabs are the pages that stand in the header; a request for a study is reached from the budget. */
+/** tabs are the pages that the header links. The budget's page links the request for a study. */
 const tabs = () => (operates() ? [...PAGES, 'operation'] : PAGES);
 let state = null;
-let providers = []; // at which one can sign in
+let providers = []; // the sign-in providers
 
 const languageButton = () => h('button', { type: 'button', class: 'quiet', lang: language() === 'en' ? 'fr' : 'en', onclick: () => { choose(language() === 'en' ? 'fr' : 'en'); render(); } }, t('app.language'));
 
@@ -30,13 +30,13 @@ function schemeButton() {
   const button = h('button', { type: 'button', class: 'quiet', onclick: () => {
     const next = dark() ? 'light' : 'dark';
     document.documentElement.dataset.scheme = next;
-    try { localStorage.setItem(SCHEME, next); } catch { /* it holds until the page is left */ }
+    try { localStorage.setItem(SCHEME, next); } catch { /* no storage: the choice lasts until the page is closed */ }
     button.textContent = t(dark() ? 'app.light' : 'app.dark');
   } }, t(dark() ? 'app.light' : 'app.dark'));
   return button;
 }
 
-/** login is the way in: at a provider, or with a token. */
+/** login shows the ways to sign in: at a provider, or with a token. */
 function login(error) {
   document.title = t('app.title');
   const field = h('input', { id: 'token', type: 'password', autocomplete: 'current-password', required: true, 'aria-describedby': 'token-help', spellcheck: 'false' });
@@ -55,12 +55,12 @@ function login(error) {
   (app.querySelector('.providers a') || field).focus();
 }
 
-// The question of a link, or of a session that ended, outlives the way to a provider and back.
+// keep stores the question of a link, or of a session that ended, while the reader signs in at a provider.
 const KEPT = 'intramuros.kept';
 const keep = () => { if (linked(location.hash)) sessionStorage.setItem(KEPT, location.hash); };
 const FAILURES = ['state', 'canceled', 'refused', 'unavailable', 'unknown'];
 
-/** arrive is the first thing: back from a provider, with a token in this tab, or new. */
+/** arrive runs first. The reader comes back from a provider, has a token in this tab, or is new. */
 async function arrive() {
   const failure = new URLSearchParams(location.hash.slice(1)).get('signin');
   const kept = sessionStorage.getItem(KEPT);
@@ -71,14 +71,14 @@ async function arrive() {
     const told = await server.signIn();
     providers = told.providers;
     signedIn = told.signed_in;
-  } catch { /* then with a token */ }
+  } catch { /* the reader can still use a token */ }
   if (server.token.get() || signedIn && failure === null) enter();
   else login(FAILURES.includes(failure) ? notice(t('login.failed'), t(`login.${failure}`)) : '');
 }
 
 const notice = (title, words) => h('div', { class: 'notice bad', role: 'alert' }, icon('warn'), h('div', {}, h('strong', {}, title), h('div', {}, words)));
 
-/** enter begins with the token of this tab, or the cookie of this browser. */
+/** enter starts the session with this tab's token or this browser's cookie. */
 async function enter(said) {
   try {
     const me = await server.me();
@@ -113,12 +113,12 @@ function close(words) {
 }
 
 async function leave() {
-  try { await server.signOut(); } catch { /* the coordinator is away: its session ends by itself */ }
+  try { await server.signOut(); } catch { /* the coordinator cannot be reached: the session expires later */ }
   if (location.hash) history.replaceState(null, '', location.pathname);
   close();
 }
 
-/** ended is what a token that is no longer good leads to. */
+/** ended shows the sign-in when the token has expired or was revoked. */
 function ended() {
   if (state && state.sql.trim()) history.replaceState(null, '', link({ sql: state.sql, study: state.study }));
   server.token.clear();
@@ -136,7 +136,7 @@ function take(request) {
   state.answer = null;
 }
 
-/** ends tells of the coordinator's certificates that end soon, or have ended. */
+/** ends warns of the coordinator's certificates that expire soon or have expired. */
 const ends = (certificates) => certificates.map((c) => {
   const over = new Date(c.ends) <= new Date();
   return h('div', { class: `notice ${over ? 'bad' : 'warn'}`, role: over ? 'alert' : null }, icon('warn'), h('span', {}, t(over ? 'app.ended' : 'app.ends', { what: c.what, time: time(c.ends) })));
@@ -146,12 +146,12 @@ const page = () => [...tabs(), 'request'].find((p) => location.hash === `#${p}`)
 
 function render() {
   if (!state) { login(); return; }
-  if (state.running) state.running.abort(); // its page goes
+  if (state.running) state.running.abort(); // the page of this query is removed
   const now = page();
   document.title = `${t(`page.${now}`)} · Intramuros`;
   const study = h('select', { id: 'study', onchange: async () => {
     state.study = study.value;
-    try { localStorage.setItem('intramuros.study', study.value); } catch { /* the first one, next time */ }
+    try { localStorage.setItem('intramuros.study', study.value); } catch { /* no storage: the next visit begins with the first study */ }
     state.answer = null;
     await state.refresh();
     render();

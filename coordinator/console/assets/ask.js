@@ -1,4 +1,4 @@
-// The page on which questions are asked.
+// The page for asking questions.
 
 import { debounce, h, icon, say } from './dom.js';
 import { has, language, number, percent, t } from './language.js';
@@ -8,14 +8,14 @@ import { show } from './answer.js';
 import { keep } from './saved.js';
 import * as server from './server.js';
 
-/** link is the address of a question. */
+/** link returns the address of a question. */
 export function link(request) {
   const values = new URLSearchParams();
   for (const [k, v] of Object.entries(request)) if (v !== undefined && v !== '') values.set(k, v);
   return `${location.origin}${location.pathname}#${values}`;
 }
 
-/** linked reads the address of a question; null if it is none. */
+/** linked reads the question from an address. It returns null if the address has no question. */
 export function linked(hash) {
   const values = new URLSearchParams(hash.replace(/^#/, ''));
   if (!values.has('sql')) return null;
@@ -46,7 +46,7 @@ function examples(catalog) {
 
 const NAMES = { laplace: 'Laplace', gaussian: 'Gauss', zcdp: 'zCDP', pure: 'pure-ε' };
 
-/** build makes the page. state is what outlives it: the question, the answer, what runs. */
+/** build makes the page. state outlives the page: it holds the question, the answer and the running query. */
 export function build(state) {
   const { catalog } = state;
   const request = () => {
@@ -59,7 +59,7 @@ export function build(state) {
     return q;
   };
 
-  // The price, while somebody types.
+  // Shows the price while the reader types.
   const cost = h('div', { class: 'cost-body', 'aria-live': 'polite' });
   const below = h('div', { id: 'sql-error', class: 'editor-error', 'aria-live': 'polite' });
   let asking = null;
@@ -91,7 +91,7 @@ export function build(state) {
   function priced() {
     const o = state.outline;
     if (!o) return;
-    if (o.cost.epsilon === 0) { // nothing that asks patients is free before it was asked
+    if (o.cost.epsilon === 0) { // no new question about patients is free, so this one is about public data
       cost.replaceChildren(h('p', { class: 'price muted' }, t('cost.informs')));
       return;
     }
@@ -112,7 +112,7 @@ export function build(state) {
     }
     for (const w of o.warnings) parts.push(h('div', { class: 'notice warn small' }, icon('warn'), told(w)));
     if (o.away.length) parts.push(h('div', { class: 'notice warn small' }, icon('warn'), h('div', {}, t('cost.away'), h('ul', { lang: 'en' }, o.away.map((a) => h('li', {}, `${a.name} ${a.why}`))))));
-    // The columns of one HISTOGRAM are one line.
+    // All columns of one HISTOGRAM share one line.
     const all = [];
     for (const x of o.expected) {
       const base = x.column.replace(/ \[[^\]]*\)$/, '');
@@ -157,7 +157,7 @@ export function build(state) {
   });
   state.editor = editor;
 
-  // Running.
+  // Runs the question.
   const result = h('div', { class: 'result' });
   const runButton = h('button', { type: 'button', class: 'main', onclick: () => run() }, icon('play'), t('ask.run'));
   const cancelButton = h('button', { type: 'button', class: 'danger hidden', onclick: () => state.running && state.running.abort() }, icon('stop'), t('ask.cancel'));
@@ -209,10 +209,10 @@ export function build(state) {
     }
     state.past.add(entry);
     await state.refresh();
-    await price(); // which is nothing, once it is answered
+    await price(); // a stored answer costs nothing
   }
 
-  // Settings of the question.
+  // The question's settings.
   const value = h('input', { type: 'text', id: 'precision-value', inputmode: 'decimal', size: 8, value: state.value, 'aria-label': t('ask.value'), oninput: () => { state.value = value.value; soon(); } });
   const precision = h('select', { id: 'precision', onchange: () => { state.precision = precision.value; settle(); soon(); } }, ['default', 'epsilon', 'accuracy'].map((x) => h('option', { value: x, selected: x === state.precision }, t(`ask.${x}`))));
   const settle = () => {

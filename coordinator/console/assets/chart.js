@@ -1,4 +1,4 @@
-// Charts of an answer, as SVG: each value with the interval that holds the one within limits and bounds.
+// Draws charts of an answer as SVG. Each value has its interval, which covers the exact value within limits and bounds.
 
 import { h, s } from './dom.js';
 import { number, t } from './language.js';
@@ -15,10 +15,10 @@ const COLOURS = 6;
 const numberOf = (x) => (x === null || x === undefined || x === '' ? null : Number(x));
 const label = (x) => (x === null ? '∅' : x === true ? 'true' : x === false ? 'false' : String(x));
 
-/** onlyNoise tells whether a number cannot be told from 0: its interval holds 0. */
+/** onlyNoise reports whether a number may be noise alone: its interval contains 0. */
 export const onlyNoise = ({ value, low, high }) => typeof low === 'number' && typeof high === 'number' && (value === null || low <= 0 && high >= 0);
 
-/** read makes of an answer what charts are drawn from. */
+/** read turns an answer into the data of charts. */
 export function read(answer) {
   const columns = answer.columns.map((c, index) => ({ ...c, index }));
   const keys = columns.filter((c) => !c.noisy);
@@ -27,7 +27,7 @@ export function read(answer) {
   const bins = measures.filter((c) => BIN.test(c.name));
   let binned = false;
   if (bins.length >= 2 && bins.length === measures.length && new Set(bins.map((c) => c.name.match(BIN)[1])).size === 1) {
-    // HISTOGRAM(…) has a column for each bin; here each becomes a row.
+    // HISTOGRAM(…) has a column for each bin. Charts need a row for each bin.
     binned = true;
     const by = { name: 'bin', type: 'float', index: keys.length, noisy: false };
     rows = rows.flatMap((row) => bins.map((c) => [...keys.map((k) => row[k.index]), Number(c.name.match(BIN)[2]), row[c.index], Number(c.name.match(BIN)[3])]));
@@ -39,17 +39,17 @@ export function read(answer) {
   return { keys, measures, rows, binned };
 }
 
-/** axisOf picks the key that the axis shows: a time before a number before a name. */
+/** axisOf picks the key for the axis. It prefers times to numbers, and numbers to names. */
 function axisOf(data, keys) {
   if (data.binned) return data.keys[data.keys.length - 1];
   const numeric = keys.filter((k) => NUMERIC.has(k.type));
   return keys.find((k) => k.type === 'date' || k.type === 'timestamp') || numeric.find((k) => DURATIONS.test(k.name)) || numeric.find((k) => TIMES.test(k.name)) || numeric[0] || keys[0];
 }
 
-/** mainOf is the measure that is shown first: the curve, of a life table. */
+/** mainOf returns the measure that is shown first. For a life table it is the survival curve. */
 export const mainOf = (data) => data.measures.find((m) => SURVIVES.test(m.name)) || data.measures[0];
 
-/** kinds lists the charts that fit, the best first; empty where there is nothing to draw. */
+/** kinds lists the kinds of chart that fit, the best first. The list is empty if there is nothing to draw. */
 export function kinds(data) {
   if (!data.measures.length || !data.rows.length) return [];
   if (!data.keys.length) return ['figures'];
@@ -70,7 +70,7 @@ export function kinds(data) {
   return data.keys.length > 1 ? [best, ...rest, 'multiples'] : [best, ...rest];
 }
 
-/** roles decides which key is the axis, which one colours, and which one makes small charts. */
+/** roles decides which key is the axis, which one sets colours, and which one splits into small charts. */
 function roles(data, kind) {
   const facet = kind !== 'multiples' ? null : data.keys.find((k) => k.name.toLowerCase() === 'hospital') || data.keys[0];
   const left = data.keys.filter((k) => k !== facet);
@@ -85,7 +85,7 @@ const place = (type, value) => {
   return Number(value);
 };
 
-/** points are the values to draw: {x, at, value, low, high, colour, facet}. */
+/** points returns the values to draw: {x, at, value, low, high, colour, facet}. */
 function points(data, kind, measure) {
   const { facet, x, series } = roles(data, kind);
   const names = [];
@@ -99,7 +99,7 @@ function points(data, kind, measure) {
     };
   });
   const told = all.filter((p) => p.value !== null);
-  // Curves that end because too few are left to tell.
+  // These curves end because too few patients are left.
   const ended = new Set(all.filter((p) => p.value === null && told.some((q) => q.series === p.series && q.at < p.at)).map((p) => p.series));
   return { all: told, names, x, facet, ended };
 }
@@ -118,12 +118,12 @@ function nice(low, high, count) {
 
 const finite = (list) => list.filter((v) => v !== null && Number.isFinite(v));
 
-/** range is that of values and intervals, cut where an interval has no end; zero is in it where bars stand on it. */
+/** range covers the values and the finite ends of their intervals. With zero it contains 0, where bars begin. */
 function range(all, zero) {
   const values = finite(all.map((p) => p.value));
   const ends = finite(all.flatMap((p) => [p.low, p.high]));
   const spread = Math.max(...values, zero ? 0 : -Infinity) - Math.min(...values, zero ? 0 : Infinity) || Math.abs(values[0]) || 1;
-  // An interval that dwarfs the values would hide them.
+  // Next to a very wide interval the values could not be seen, so the range leaves its ends out.
   const low = Math.min(...values, ...ends.filter((e) => e > Math.min(...values) - 4 * spread), zero ? 0 : Infinity);
   const high = Math.max(...values, ...ends.filter((e) => e < Math.max(...values) + 4 * spread), zero ? 0 : -Infinity);
   return [low, high];
@@ -133,7 +133,7 @@ const compact = (v) => (Math.abs(v) >= 1e5 ? number(v, { notation: 'compact', ma
 const tip = (p) => s('title', {}, `${[p.facet, p.label].filter(Boolean).join(' · ')}: ${number(p.value)} (${t('chart.to', { low: number(p.low), high: number(p.high) })})`);
 const f = (x) => Math.round(x * 100) / 100;
 
-/** whisker draws an interval along one axis; an end that is not there reaches to the border. */
+/** whisker draws an interval along one axis. An open end reaches to the border. */
 function whisker(p, scale, limits, across, cap, upright, css = '') {
   const low = p.low === null ? limits[0] : Math.max(limits[0], p.low);
   const high = p.high === null ? limits[1] : Math.min(limits[1], p.high);
@@ -163,11 +163,11 @@ function legend(names, width, y) {
 
 const svg = (width, height, words, ...children) => s('svg', { class: 'chart', viewBox: `0 0 ${f(width)} ${f(height)}`, width: f(width), height: f(height), role: 'img', 'aria-label': words }, ...children);
 
-/** bars lie, so that long names have room. */
+/** bars draws horizontal bars, so that long names have room. */
 function bars(data, all, names, width, words, measure) {
   const labels = [...new Set(all.map((p) => p.label))];
   const left = Math.min(width * 0.4, 16 + Math.max(...labels.map((l) => Math.min(l.length, 34))) * 7.1);
-  const room = Math.max(4, Math.floor((left - 12) / 7.1)); // letters before a bar
+  const room = Math.max(4, Math.floor((left - 12) / 7.1)); // the letters that fit before a bar
   const right = 22;
   const thick = names.length > 1 ? Math.max(9, 22 - 2 * names.length) : 20;
   const band = thick * Math.max(1, names.length) + 14;
@@ -217,8 +217,8 @@ const dates = (from, to, count) => {
 };
 
 /**
- * upright draws lines, histograms and survival curves: x is a number or a time. A small chart has a
- * heading and a range that others share; below a survival curve stand the numbers at risk.
+ * upright draws lines, histograms and survival curves. x is a number or a time. A small chart has a
+ * heading and shares its range with others. The numbers at risk stand below a survival curve.
  */
 function upright(kind, all, names, x, width, height, measure, { fixed, heading, risk = [], ended = new Set() } = {}) {
   const key = heading === undefined ? legend(names, width, 0) : { node: null, height: 0 };
@@ -230,7 +230,7 @@ function upright(kind, all, names, x, width, height, measure, { fixed, heading, 
   const [low, high] = fixed || range(all, kind === 'histogram' || kind === 'survival' || kind === 'columns');
   const axis = nice(low, high, Math.max(2, Math.floor((height - top - bottom) / 44)));
   if (kind === 'survival' && high <= 1.2) Object.assign(axis, nice(0, 1, 4));
-  const side = risk.length ? Math.max(...names.map((n) => Math.min(n.length, 16))) * 7 + 24 : 0; // names beside the numbers at risk
+  const side = risk.length ? Math.max(...names.map((n) => Math.min(n.length, 16))) * 7 + 24 : 0; // room for the names beside the numbers at risk
   const left = 14 + Math.max(side, Math.max(...axis.ticks.map((v) => compact(v).length)) * 7.2);
   const right = 20;
   const xs = [...new Set(all.map(at))].sort((a, b) => a - b);
@@ -314,7 +314,7 @@ function upright(kind, all, names, x, width, height, measure, { fixed, heading, 
 function multiples(data, all, names, x, width, words, measure) {
   const facets = [...new Set(all.map((p) => p.facet))];
   const most = Math.max(1, Math.min(facets.length, Math.floor(width / 270), 4));
-  const across = Math.ceil(facets.length / Math.ceil(facets.length / most)); // rows of about the same length
+  const across = Math.ceil(facets.length / Math.ceil(facets.length / most)); // all rows have about the same length
   const w = (width - (across - 1) * 18) / across;
   const high = 190;
   const numeric = Number.isFinite(all[0].at);
@@ -332,7 +332,7 @@ function multiples(data, all, names, x, width, words, measure) {
   return root;
 }
 
-/** figures are single values, large. */
+/** figures shows single values in large type. */
 function figures(data, answer) {
   return h('div', { class: 'figures' }, data.measures.map((m) => {
     const cell = data.rows[0][m.index];
@@ -350,7 +350,7 @@ function figures(data, answer) {
   }));
 }
 
-/** draw gives the chart of a kind, for a place of that width. */
+/** draw returns a chart of that kind and width. */
 export function draw(data, kind, measure, width, answer) {
   if (kind === 'figures') return figures(data, answer);
   const { all, names, x, ended } = points(data, kind, measure);
@@ -366,7 +366,7 @@ export function draw(data, kind, measure, width, answer) {
 
 const STYLED = ['fill', 'stroke', 'stroke-width', 'opacity', 'fill-opacity', 'stroke-linejoin', 'stroke-linecap', 'font-family', 'font-size', 'font-weight'];
 
-/** alone is a chart as a file of its own, with its looks inside. */
+/** alone returns a chart as an SVG file that contains its styles. */
 export function alone(chart) {
   const copy = chart.cloneNode(true);
   const from = [chart, ...chart.querySelectorAll('*')];
@@ -382,7 +382,7 @@ export function alone(chart) {
   return new Blob([new XMLSerializer().serializeToString(copy)], { type: 'image/svg+xml' });
 }
 
-/** picture draws a chart's file as PNG, at twice its size. */
+/** picture returns a chart as a PNG file, at twice its size. */
 export async function picture(chart) {
   const url = URL.createObjectURL(alone(chart));
   try {

@@ -1,19 +1,19 @@
-// The editor: a plain text area, over a copy of its text in colours. The area stays what a
-// screen reader, an input method and the browser's undo know; the copy only shows.
+// The editor is a plain text area over a coloured copy of its text. Screen readers, input methods and
+// the browser's undo work with the area. The copy is only seen.
 
 import { h, say } from './dom.js';
 import { t } from './language.js';
 import { complete, tokens, unitAt } from './sql.js';
 
 export class Editor {
-  /** tables gives the catalog's tables; changed and run are told of what the reader does. */
+  /** tables are the catalog's. The editor calls changed after an edit, and run when the reader starts the query. */
   constructor({ tables, changed, run }) {
     this.tables = tables;
     this.changed = changed;
     this.run = run;
     this.options = [];
     this.active = -1;
-    this.moved = false; // the reader chose among the options
+    this.moved = false; // the reader has moved among the options
     this.copy = h('pre', { class: 'editor-copy', 'aria-hidden': 'true' });
     this.lines = h('div', { class: 'editor-lines', 'aria-hidden': 'true' });
     this.area = h('textarea', {
@@ -43,7 +43,7 @@ export class Editor {
     this.changed(this.text);
   }
 
-  /** mark shows an error of the API under its token; null takes it away. */
+  /** mark shows an error of the API under its token. null removes it. */
   mark(error) {
     this.fault = null;
     if (error && error.line > 0) {
@@ -69,7 +69,7 @@ export class Editor {
       put(token.kind, token.text.slice(a, b), true);
       if (b < token.text.length) put(token.kind, token.text.slice(b));
     }
-    if (fault && fault.begin >= text.length) put('space', ' ', true); // at the end of the text
+    if (fault && fault.begin >= text.length) put('space', ' ', true); // the fault is at the end of the text
     parts.push('\n');
     this.copy.replaceChildren(...parts);
     const count = text.split('\n').length;
@@ -77,7 +77,7 @@ export class Editor {
     this.under();
   }
 
-  /** under places the message of an error below its token. */
+  /** under puts the message of an error below its token. */
   under() {
     this.pop.classList.toggle('hidden', !this.fault);
     if (!this.fault) return;
@@ -159,11 +159,11 @@ export class Editor {
     this.insert(option.text, this.from, this.area.selectionStart);
   }
 
-  /** insert puts a text in place of another, as if it were typed. */
+  /** insert replaces a range of the text, as if the reader had typed it. */
   insert(text, from = this.area.selectionStart, to = this.area.selectionEnd) {
     this.area.focus();
     this.area.setSelectionRange(from, to);
-    // The one way that keeps the browser's undo.
+    // Only this command keeps the browser's undo.
     if (!document.execCommand('insertText', false, text)) {
       this.area.setRangeText(text, from, to, 'end');
       this.typed();
@@ -171,7 +171,7 @@ export class Editor {
     this.close();
   }
 
-  /** placeOf is where a character stands on the screen. */
+  /** placeOf returns the rectangle of a character on the screen. */
   placeOf(offset) {
     const walk = document.createTreeWalker(this.copy, NodeFilter.SHOW_TEXT);
     let left = offset;

@@ -1,4 +1,4 @@
-// What the console says: [English, French].
+// The texts of the researcher's console: [English, French].
 
 export const messages = {
   'app.title': ['Intramuros', 'Intramuros'],

@@ -1,11 +1,11 @@
-// How the federation stands, for its operators. It shows what the API shows to bearers of that role, and no more: no number
-// that is exact of patients, and none earlier than researchers were told it.
+// Shows operators the state of the federation. It shows only what the API returns for that role. No number about
+// patients is exact, and none appears before researchers were told it.
 
 import { h, icon } from './dom.js';
 import { day, number, percent, t, time } from './language.js';
 import * as server from './server.js';
 
-const SOON = 30 * 86400e3; // milliseconds before a certificate's end
+const SOON = 30 * 86400e3; // a certificate ends soon: within this many milliseconds
 
 const table = (name, heads, rows) => h('div', { class: 'table', tabindex: 0, role: 'region', 'aria-label': name },
   h('table', {}, h('thead', {}, h('tr', {}, heads.map((x) => h('th', { scope: 'col' }, x)))), h('tbody', {}, rows)));
@@ -18,7 +18,7 @@ function ends(at) {
 
 const versions = (w) => (w.least === w.most ? String(w.least) : `${w.least}–${w.most}`);
 
-/** show is the page's content. */
+/** show makes the page's content. */
 export function show(o) {
   const fact = (name, value) => h('div', {}, h('dt', {}, name), h('dd', {}, value));
   return h('div', { class: 'stack' },

@@ -1,4 +1,4 @@
-// The pages beside the one on which questions are asked.
+// The pages beside the one for asking questions.
 
 import { debounce, h, icon, s, save } from './dom.js';
 import { day, number, percent, t, time } from './language.js';
@@ -10,7 +10,7 @@ import { load, show } from './operation.js';
 
 const head = (title, words, ...more) => h('div', { class: 'page-head' }, h('div', {}, h('h1', { tabindex: -1 }, title), h('p', {}, words)), more);
 
-/** later fills a page once what it shows has come. */
+/** later fills a page when its data has arrived. */
 function later(load, render, state) {
   const place = h('div', {}, h('p', { class: 'muted' }, t('app.loading')));
   place.fill = () => load().then((x) => place.replaceChildren(...[render(x)].flat()), (error) => {
@@ -21,9 +21,9 @@ function later(load, render, state) {
   return place;
 }
 
-const AGAIN = 15_000; // milliseconds between two looks at who is up
+const AGAIN = 15_000; // milliseconds between two checks of which hospitals are up
 
-/** gauge is what is left of a budget, as a ring. */
+/** gauge draws the rest of a budget as a ring. */
 function gauge(remaining) {
   const left = 1 - remaining.spent;
   const round = 2 * Math.PI * 62;
@@ -33,14 +33,14 @@ function gauge(remaining) {
     s('text', { class: 'gauge-number', x: 80, y: 84, 'text-anchor': 'middle' }, percent(left)), s('text', { class: 'gauge-words', x: 80, y: 104, 'text-anchor': 'middle' }, t('budget.left')));
 }
 
-/** falling is the budget left, step by step, over time. */
+/** falling draws how the rest of a budget falls over time. */
 function falling(charges, width) {
   const high = 190;
   const left = 46;
   const bottom = 26;
   const first = Date.parse(charges[0].time);
   const last = Date.parse(charges[charges.length - 1].time);
-  // Answers of one morning, seen on a scale of months, would be one line: they are counted instead.
+  // On a scale of months the answers of one morning would merge into one line, so they are counted.
   const sx = (i) => left + i / (charges.length + 0.5) * (width - left - 12);
   const sy = (v) => 10 + (1 - v) * (high - 10 - bottom);
   let d = `M${left} ${sy(1)}`;
@@ -73,7 +73,7 @@ export function budget(state) {
   }, state)];
 }
 
-/** permit is what a hospital permits the study: scope, limits, and what is left. */
+/** permit shows what a hospital permits the study: its scope, its limits, and the rest of its budget. */
 function permit(state, p, narrowest) {
   if (!p) return h('p', { class: 'muted small' }, t('permit.out', { study: state.study }));
   const head_ = h('h3', {}, t('permit.title', { study: state.study }));
@@ -89,7 +89,7 @@ function permit(state, p, narrowest) {
     x.max_rows ? fact('permit.limits', t('permit.rows', { rows: number(x.max_rows), groups: number(x.max_groups) })) : '', fact('budget.expires', day(x.expires)))];
 }
 
-/** operation is the operators' page. */
+/** operation makes the operators' page. */
 export function operation(state) {
   const place = later(load, show, state);
   const again = setInterval(() => {
@@ -103,7 +103,7 @@ export function hospitals(state) {
   const place = later(() => Promise.all([server.hospitals(), state.study ? server.permits(state.study) : [], state.refresh()]), ([federation, permits]) => {
     state.federation = federation;
     const permitted = new Map(permits.map((p) => [p.hospital, p]));
-    // What a hospital has left, of the study or over all; marked where another has more.
+    // Each hospital's remaining epsilon, of the study or over all studies. The least is marked if others have more.
     const lefts = permits.filter((p) => p.terms).map((p) => [p.hospital, Math.min(p.terms.study.remaining.epsilon, p.terms.whole.remaining.epsilon)]);
     const least = Math.min(...lefts.map(([, left]) => left));
     const narrow = new Set(lefts.some(([, left]) => left > least) ? lefts.filter(([, left]) => left === least).map(([name]) => name) : []);

@@ -1,9 +1,9 @@
-// Parts that several pages show.
+// The parts that several pages share.
 
 import { h, icon, s } from './dom.js';
 import { has, t } from './language.js';
 
-/** problem shows an error of the API. What it says beyond its code is the server's, in English. */
+/** problem shows an error of the API. The code has a translation. Message and hint are the server's, in English. */
 export function problem(error) {
   const title = has(`code.${error.code}`) ? t(`code.${error.code}`) : error.code || error.name;
   return h('div', { class: 'notice bad', role: 'alert' }, icon('warn'), h('div', {},
@@ -13,7 +13,7 @@ export function problem(error) {
     error.charged ? h('div', {}, h('strong', {}, t('error.charged'))) : ''));
 }
 
-/** share is what part of a budget something costs, and what is left, both of 1. */
+/** share returns the share of a budget that something costs, and the share that is left, both in [0, 1]. */
 export function share(cost, remaining) {
   const pure = cost.accounting === 'pure';
   const left = pure ? remaining.epsilon : remaining.rho;
@@ -22,14 +22,14 @@ export function share(cost, remaining) {
   return { part, left: 1 - remaining.spent, enough: part <= 1 - remaining.spent + 1e-12 && cost.delta <= remaining.delta + 1e-15 || pure && part <= 1 - remaining.spent };
 }
 
-/** meter is a bar of a budget: what would be left, then what this takes; the rest is spent. */
+/** meter draws a budget as a bar: first what would be left, then this cost, then what is spent. */
 export function meter(spent, now, words) {
   const w = 1000;
   return s('svg', { class: 'meter', viewBox: `0 0 ${w} 12`, preserveAspectRatio: 'none', role: 'img', 'aria-label': words },
     s('rect', { class: 'left', width: w * Math.max(0, 1 - spent - now), height: 12 }), s('rect', { class: 'now', x: w * Math.max(0, 1 - spent - now), width: Math.max(now > 0 ? 3 : 0, w * Math.min(now, 1 - spent)), height: 12 }));
 }
 
-// What the server says in English of numbers and answers, and the message that says so in both languages.
+// The server's English sentences about numbers and answers, each with the message that translates it.
 const SAID = [
   [/^depends on the answer$/, 'cost.depends'],
   [/^computed from released numbers: its interval comes with the answer, and may be open$/, 'cost.computed'],
@@ -93,7 +93,7 @@ const SAID = [
   [/^(?<much>.+) of the values are outside of the limit that max_rows gives \((?<clamp>.+)\) and count as the nearest bound: /, 'bias.given'],
 ];
 
-// Parts of such texts.
+// Parts of these sentences.
 const PARTS = [
   [/^about (?<n>.+ ± .+)$/, 'part.about'],
   [/^0 to (?<n>.+)$/, 'part.upTo'],
@@ -117,7 +117,7 @@ const PARTS = [
   [/^the limit of (?<n>\d+) groups? a patient \(max_groups\)$/, 'part.limitGroups'],
 ];
 
-// What is said after a text: what to ask for instead.
+// Ends of sentences that say what to ask for instead.
 const WAYS = [
   [/^(?<text>.+); raise max_groups, or group more coarsely$/, 'bias.fewerGroups'],
   [/^(?<text>.+); COUNT\(DISTINCT patient\), and means of each patient's mean or first row, have no such bias, and a larger max_rows has less$/, 'bias.perPatient'],
@@ -131,13 +131,13 @@ function among(all, text, part) {
   return null;
 }
 
-/** inWords is such a text in the reader's language; null of one that is not known. */
+/** inWords translates such a sentence. It returns null for an unknown one. */
 export function inWords(text) {
   const part = (of) => among(PARTS, of, (x) => x) || among(SAID, of, part) || of;
   return among(WAYS, text, (of) => inWords(of) || of) || among(SAID, text, part);
 }
 
-/** told shows such a text; one that is not known is marked as English. */
+/** told shows such a sentence. It marks an unknown one as English. */
 export function told(text) {
   const said = inWords(text);
   return said === null ? h('span', { lang: 'en' }, text) : h('span', {}, said);

@@ -1,12 +1,13 @@
-// A request for a study: a form that becomes the document which an operator proposes. It gives nobody a right: the file is
-// saved here and sent by whatever way one writes to the operator, who proposes it, and each hospital's custodian decides.
+// The form for requesting a study. It writes the document that an operator proposes. The form itself gives no right:
+// the reader saves the file and sends it to the operator. The operator proposes it, and each hospital's custodian
+// decides.
 
 import { h, save, say } from './dom.js';
 import { t } from './language.js';
 
 const AGGREGATES = ['count', 'sum', 'distribution'];
 
-/** yaml writes a document as docs/study.yaml has it; every text is quoted, so that it stays a text. */
+/** yaml writes a document in the form of docs/study.yaml. It quotes every text, so that YAML reads it as a text. */
 export function yaml(d) {
   const text = (x) => JSON.stringify(x);
   const list = (all) => `[${all.map(text).join(', ')}]`;
@@ -19,7 +20,7 @@ export function yaml(d) {
   return `${lines.join('\n')}\n`;
 }
 
-const plain = (x) => { // YAML 1.1 reads 1e-6 as a text
+const plain = (x) => { // YAML 1.1 would read 1e-6 as a text
   const s = String(Number(x));
   return /e/.test(s) && !/\./.test(s) ? s.replace('e', '.0e') : s;
 };
@@ -63,7 +64,7 @@ export function request(state) {
   const expires = h('input', { type: 'date', required: true, min: new Date(Date.now() + 86400e3).toISOString().slice(0, 10) });
   const said = h('div', { role: 'alert' });
 
-  /** wrong tells the first fault, where there is one. */
+  /** wrong describes the first fault, if there is one. */
   function wrong(d) {
     if (!Object.keys(d.tables).length) return t('request.noTable');
     for (const { table, input, which } of columns) {

@@ -1,14 +1,14 @@
-// Questions that somebody keeps, by name, in this browser: texts and settings, never answers. A file of them goes to
-// another browser, or to a colleague; nothing in it is asked until somebody runs it.
+// Questions that the reader keeps by name in this browser: texts and settings, never answers. They can be saved to a
+// file for another browser or a colleague. Reading such a file runs none of its questions.
 
 import { h, icon, save, say } from './dom.js';
 import { t, time } from './language.js';
 
 const MOST = 500;
-const LONGEST = 262144; // characters of a question, as of a link
+const LONGEST = 262144; // the most characters of a question, as for a link
 const KIND = 'intramuros saved questions';
 
-/** clean is a question as the editor takes it, or null: a file may hold anything. */
+/** clean returns a question that the editor can take, or null. A file may contain anything. */
 function clean(x) {
   if (!x || typeof x.name !== 'string' || !x.name.trim() || typeof x.sql !== 'string' || !x.sql.trim() || x.sql.length > LONGEST) return null;
   const q = { name: x.name.trim().slice(0, 120), sql: x.sql, time: Number(x.time) || Date.now() };
@@ -18,7 +18,7 @@ function clean(x) {
   return q;
 }
 
-/** Saved keeps questions in this browser, the newest first. */
+/** Saved holds the questions kept in this browser, the newest first. */
 export class Saved {
   constructor(federation, researcher) {
     this.key = `intramuros.saved.${federation}.${researcher}`;
@@ -28,7 +28,7 @@ export class Saved {
     try { return (JSON.parse(localStorage.getItem(this.key)) || []).map(clean).filter(Boolean); } catch { return []; }
   }
 
-  /** put keeps questions; one of a name that is there takes its place. It tells whether there was room. */
+  /** put keeps questions. Each replaces the one with its name. It reports whether there was room. */
   put(questions) {
     const names = new Set(questions.map((q) => q.name));
     try {
@@ -41,13 +41,13 @@ export class Saved {
 
   file() { return new Blob([JSON.stringify({ kind: KIND, questions: this.all() }, null, 2)], { type: 'application/json' }); }
 
-  /** take reads such a file, and gives how many questions were kept; a file that is none is an error. */
+  /** take reads a file of questions and returns how many it kept. It throws if the file has another form. */
   take(text) {
     const file = JSON.parse(text);
     if (!file || file.kind !== KIND || !Array.isArray(file.questions)) throw new Error('another file');
     const own = new Map(this.all().map((q) => [q.name, q.sql]));
     const taken = file.questions.slice(0, MOST).map(clean).filter(Boolean);
-    for (const q of taken) { // nobody's file replaces a question of one's own
+    for (const q of taken) { // a file never replaces the reader's own question
       const name = q.name;
       for (let i = 2; own.has(q.name) && own.get(q.name) !== q.sql; i++) q.name = `${name} (${i})`;
       own.set(q.name, q.sql);
@@ -56,7 +56,7 @@ export class Saved {
   }
 }
 
-/** keep asks for a name, and keeps the question. */
+/** keep asks for a name and keeps the question under it. */
 export function keep(saved, request, done) {
   const field = h('input', { type: 'text', id: 'save-name', required: true, maxlength: 120, autocomplete: 'off' });
   const box = h('dialog', { class: 'narrow', 'aria-labelledby': 'save-title', onclose: () => box.remove() },
@@ -75,7 +75,7 @@ export function keep(saved, request, done) {
   field.focus();
 }
 
-/** list is the card of what is kept; open takes a question into the editor, again paints the page anew. */
+/** list makes the card of kept questions. open puts a question into the editor, and again draws the page anew. */
 export function list(saved, open, again) {
   const all = saved.all();
   const said = h('p', { class: 'small', role: 'status' });

@@ -1,5 +1,5 @@
-// The coordinator's HTTP API, and what the page keeps: a local account's token in this tab, the
-// history in this browser. Who signed in at a provider has a cookie that no script can read.
+// The coordinator's HTTP API. This tab keeps a local account's token, and this browser keeps the history.
+// A reader who signed in at a provider has a cookie that no script can read.
 
 const TOKEN = 'intramuros.token';
 
@@ -31,17 +31,17 @@ async function send(method, path, { body, accept = 'application/json', signal } 
   }
   if (response.ok) return response;
   let failure = null;
-  try { failure = (await response.json()).error; } catch { /* not ours */ }
+  try { failure = (await response.json()).error; } catch { /* the body is not the API's */ }
   throw new Refusal(response.status, failure || { code: 'INTERNAL', message: `the server answered ${response.status}` });
 }
 
 const get = async (path) => (await send('GET', path)).json();
 const inStudy = (path, study) => get(`${path}?study=${encodeURIComponent(study)}`);
 
-/** signIn tells the providers, {name, title, address}, and whether this browser is signed in at one. */
+/** signIn returns the providers, {name, title, address}, and whether this browser is signed in at one. */
 export const signIn = () => get('/signin');
 
-/** signOut forgets the token, and the cookie here; the provider's own session stays. */
+/** signOut deletes the token and this site's cookie. The provider's own session remains. */
 export async function signOut() {
   const local = token.get();
   token.clear();
@@ -52,18 +52,18 @@ export const me = () => get('/v1/me');
 export const catalog = () => get('/v1/catalog');
 export const hospitals = () => get('/v1/hospitals');
 export const permits = async (study) => (await inStudy('/v1/permits', study)).hospitals;
-/** operation is for operators: how the federation stands. */
+/** operation returns the state of the federation, for operators. */
 export const operation = () => get('/v1/operation');
-/** catalogFile is the catalog as synth and demo read it. */
+/** catalogFile returns the catalog in the form that synth and demo read. */
 export const catalogFile = async () => (await send('GET', '/v1/catalog.yaml', { accept: 'application/yaml' })).blob();
 export const budget = (study) => inStudy('/v1/budget', study);
 export const spending = async (study) => (await inStudy('/v1/spending', study)).charges;
 export const outline = async (body, signal) => (await send('POST', '/v1/outline', { body, signal })).json();
 export const explain = async (body) => (await send('POST', '/v1/explain', { body })).json();
-/** file is an answer that was given before, in another form: it costs nothing, or is refused. */
+/** file returns a stored answer in another form. It costs nothing, and is refused if no answer is stored. */
 export const file = async (body, accept) => (await send('POST', '/v1/query', { body: { ...body, stored_only: true }, accept })).blob();
 
-/** query asks, and tells of each step of a hospital as it comes. */
+/** query runs a question. It calls progress for each step of a hospital. */
 export async function query(body, progress, signal) {
   const response = await send('POST', '/v1/query', { body, accept: 'application/x-ndjson', signal });
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -87,7 +87,7 @@ export async function query(body, progress, signal) {
   return answer;
 }
 
-/** Past keeps what was asked in this browser: texts and costs, never answers. */
+/** Past holds the questions asked in this browser: texts and costs, never answers. */
 export class Past {
   constructor(federation, researcher) {
     this.key = `intramuros.past.${federation}.${researcher}`;
@@ -98,7 +98,7 @@ export class Past {
   }
 
   add(entry) {
-    try { localStorage.setItem(this.key, JSON.stringify([entry, ...this.all()].slice(0, 200))); } catch { /* no room: it is forgotten */ }
+    try { localStorage.setItem(this.key, JSON.stringify([entry, ...this.all()].slice(0, 200))); } catch { /* no room: the history loses this entry */ }
   }
 
   clear() { localStorage.removeItem(this.key); }

@@ -1,7 +1,7 @@
-// SQL as the editor sees it: tokens for colours, names for completion. What the text means,
-// and whether it is answered, only the coordinator knows.
+// SQL for the editor: tokens for colours and names for completion. Only the coordinator knows what a
+// text means and whether it can be answered.
 
-import { functions, words as KEYWORDS } from './words.js'; // which the coordinator makes of the planner's tables
+import { functions, words as KEYWORDS } from './words.js'; // the coordinator generates it from the planner's tables
 
 const keywords = new Set(KEYWORDS);
 const names = new Set(Object.keys(functions).map((f) => f.toLowerCase()));
@@ -25,7 +25,7 @@ export function tokens(text) {
   return all;
 }
 
-/** unitAt is the place in a text, in UTF-16 units, of a place in bytes of its UTF-8. */
+/** unitAt converts an offset in UTF-8 bytes into an offset in UTF-16 units. */
 export function unitAt(text, bytes) {
   let at = 0;
   for (const c of text) {
@@ -37,7 +37,7 @@ export function unitAt(text, bytes) {
   return at;
 }
 
-/** mentioned finds the tables of a query: {name or alias in lower case: table}. */
+/** mentioned finds the tables of a query. It maps names and aliases, in lower case, to tables. */
 export function mentioned(text, tables) {
   const byName = new Map(tables.map((table) => [table.name.toLowerCase(), table]));
   const words = tokens(text).filter((x) => x.kind !== 'space' && x.kind !== 'note');
@@ -52,7 +52,7 @@ export function mentioned(text, tables) {
   return found;
 }
 
-/** bounds writes what is known of a column's values. */
+/** bounds writes the domain or the bounds of a column. */
 export function bounds(column) {
   if (column.domain) return column.domain.length > 4 ? `{${column.domain.slice(0, 3).join(', ')}, … ${column.domain.length}}` : `{${column.domain.join(', ')}}`;
   if (column.lower !== null || column.upper !== null) return `[${column.lower ?? '−∞'}, ${column.upper ?? '∞'}]`;
@@ -61,7 +61,7 @@ export function bounds(column) {
 
 const SHOWN = 40;
 
-/** complete offers what may stand at a place: {from, options: [{text, kind, detail}]}. */
+/** complete returns completions for a place in a text: {from, options: [{text, kind, detail}]}. */
 export function complete(text, at, tables) {
   const before = text.slice(0, at);
   if (tokens(before).some((x) => (x.kind === 'note' || x.kind === 'string') && x.at + x.text.length === at && !/\*\/$|^'.*'$/s.test(x.text))) return { from: at, options: [] };

@@ -1,14 +1,14 @@
--- PostgreSQL's system catalogs, as far as clients read them. UINTEGER stands for oid, USMALLINT[] for int2vector
--- and UBIGINT[] for oidvector, which are written in another way than arrays.
+-- The part of PostgreSQL's system catalogs that clients read. UINTEGER stands for oid, USMALLINT[] for int2vector and
+-- UBIGINT[] for oidvector. PostgreSQL writes these vectors in another way than arrays.
 
 CREATE SCHEMA pgc;
 CREATE SCHEMA isc;
--- The federation's tables, without a row: of the columns of questions that ask for these alone.
+-- The federation's tables without rows. They answer clients that ask only for the columns of a query about patients.
 CREATE SCHEMA hollow;
 
--- The database of who asks; set for each question.
+-- The name of the asking user's database. It is set for each question.
 CREATE MACRO pgc.here() AS CAST(getvariable('here') AS VARCHAR);
--- And who asks.
+-- The name of the asking user.
 CREATE MACRO pgc.whom() AS CAST(getvariable('whom') AS VARCHAR);
 
 CREATE TABLE pgc.pg_namespace(oid UINTEGER, nspname VARCHAR, nspowner UINTEGER, nspacl VARCHAR[]);
@@ -66,7 +66,7 @@ INSERT INTO pgc.pg_collation VALUES (100, 'default', 11, 10, 'd', true, -1, NULL
 CREATE VIEW pgc.pg_database AS SELECT CAST(16384 AS UINTEGER) AS oid, pgc.here() AS datname, CAST(10 AS UINTEGER) AS datdba, 6 AS encoding, 'c' AS datlocprovider, false AS datistemplate,
   true AS datallowconn, -1 AS datconnlimit, CAST(0 AS UINTEGER) AS datfrozenxid, CAST(0 AS UINTEGER) AS datminmxid, CAST(1663 AS UINTEGER) AS dattablespace, 'C' AS datcollate, 'C' AS datctype,
   CAST(NULL AS VARCHAR) AS daticulocale, CAST(NULL AS VARCHAR) AS datcollversion, CAST(NULL AS VARCHAR[]) AS datacl, CAST(0 AS UINTEGER) AS datlastsysoid;
--- What is there is the federation's; whoever asks is a role that may sign in.
+-- The federation owns all objects. The asking user is a role that may sign in.
 CREATE VIEW pgc.pg_roles AS SELECT CAST(oid_ AS UINTEGER) AS oid, name_ AS rolname, false AS rolsuper, true AS rolinherit, false AS rolcreaterole, false AS rolcreatedb, oid_ > 10 AS rolcanlogin, false AS rolreplication,
   -1 AS rolconnlimit, '********' AS rolpassword, CAST(NULL AS TIMESTAMP) AS rolvaliduntil, false AS rolbypassrls, CAST(NULL AS VARCHAR[]) AS rolconfig FROM (VALUES (10, 'federation'), (16383, pgc.whom())) AS t(oid_, name_);
 CREATE VIEW pgc.pg_authid AS SELECT * FROM pgc.pg_roles;
@@ -137,7 +137,7 @@ CREATE TABLE pgc.pg_publication_tables(pubname VARCHAR, schemaname VARCHAR, tabl
 CREATE TABLE pgc.pg_available_extension_versions(name VARCHAR, version VARCHAR, installed BOOLEAN, superuser BOOLEAN, trusted BOOLEAN, relocatable BOOLEAN, schema VARCHAR, requires VARCHAR[], comment VARCHAR);
 CREATE TABLE pgc.pg_replication_slots(slot_name VARCHAR, plugin VARCHAR, slot_type VARCHAR, datoid UINTEGER, database VARCHAR, temporary BOOLEAN, active BOOLEAN, active_pid INTEGER, xmin UINTEGER, catalog_xmin UINTEGER, restart_lsn VARCHAR, confirmed_flush_lsn VARCHAR, wal_status VARCHAR, safe_wal_size BIGINT, two_phase BOOLEAN);
 CREATE TABLE pgc.pg_stat_replication(pid INTEGER, usesysid UINTEGER, usename VARCHAR, application_name VARCHAR, client_addr VARCHAR, client_hostname VARCHAR, client_port INTEGER, backend_start TIMESTAMP, backend_xmin UINTEGER, state VARCHAR, sent_lsn VARCHAR, write_lsn VARCHAR, flush_lsn VARCHAR, replay_lsn VARCHAR, write_lag VARCHAR, flush_lag VARCHAR, replay_lag VARCHAR, sync_priority INTEGER, sync_state VARCHAR, reply_time TIMESTAMP);
--- What else PostgreSQL 15 has, of which there is nothing here; no statistics of anybody's rows, above all.
+-- The other catalogs of PostgreSQL 15. They are empty here. Above all there are no statistics of anybody's rows.
 CREATE TABLE pgc.pg_backend_memory_contexts(name VARCHAR, ident VARCHAR, parent VARCHAR, level INTEGER, total_bytes BIGINT, total_nblocks BIGINT, free_bytes BIGINT, free_chunks BIGINT, used_bytes BIGINT);
 CREATE TABLE pgc.pg_config(name VARCHAR, setting VARCHAR);
 CREATE TABLE pgc.pg_cursors(name VARCHAR, statement VARCHAR, is_holdable BOOLEAN, is_binary BOOLEAN, is_scrollable BOOLEAN, creation_time TIMESTAMP);
@@ -204,10 +204,10 @@ CREATE VIEW pgc.pg_tables AS SELECT n.nspname AS schemaname, c.relname AS tablen
 CREATE VIEW pgc.pg_indexes AS SELECT n.nspname AS schemaname, t.relname AS tablename, c.relname AS indexname, CAST(NULL AS VARCHAR) AS tablespace, i.definition AS indexdef
   FROM pgc.pg_index i JOIN pgc.pg_class c ON c.oid = i.indexrelid JOIN pgc.pg_class t ON t.oid = i.indrelid JOIN pgc.pg_namespace n ON n.oid = c.relnamespace;
 
--- What functions look up. A macro's argument is a column of the caller's, such as oid, which must
--- not be taken for one of the table that the macro reads: so no name here is one of PostgreSQL's.
+-- The tables that functions read. A macro's argument can be a column of the caller, such as oid. DuckDB must not take
+-- it for a column of the table that the macro reads, so no column here has a name of PostgreSQL's.
 CREATE SCHEMA own;
--- The system catalogs that clients name are no rows of pg_class, where they would list them as tables.
+-- Clients refer to some system catalogs by name. They are not rows of pg_class, or clients would list them as tables.
 CREATE VIEW own.classes AS SELECT oid AS oid_, relname AS name_ FROM pgc.pg_class UNION ALL SELECT CAST(unnest([1247, 1249, 1255, 1259, 1260, 1213, 1262, 2601, 2604, 2606, 2615, 2618, 2620, 3079, 3466]) AS UINTEGER),
   unnest(['pg_type', 'pg_attribute', 'pg_proc', 'pg_class', 'pg_authid', 'pg_tablespace', 'pg_database', 'pg_am', 'pg_attrdef', 'pg_constraint', 'pg_namespace', 'pg_rewrite', 'pg_trigger', 'pg_extension', 'pg_event_trigger']);
 CREATE VIEW own.types AS SELECT oid AS oid_, typname AS name_ FROM pgc.pg_type;
@@ -216,7 +216,7 @@ CREATE VIEW own.indexes AS SELECT indexrelid AS oid_, indrelid AS table_, indkey
 CREATE VIEW own.attributes AS SELECT attrelid AS table_, attnum AS number_, attname AS name_ FROM pgc.pg_attribute;
 CREATE VIEW own.descriptions AS SELECT objoid AS object_, objsubid AS column_, description AS text_ FROM pgc.pg_description;
 
--- Functions. The first argument of those that depend on who asks is put in by the caller.
+-- Functions. Some depend on the asking user: the caller adds their first argument.
 
 CREATE MACRO pgc.version() AS 'PostgreSQL 15.0 (Intramuros, a federation behind PostgreSQL''s protocol)';
 CREATE MACRO pgc.current_database(x) AS x;
@@ -295,7 +295,7 @@ CREATE MACRO pgc.pg_tablespace_size(o) AS CAST(0 AS BIGINT);
 CREATE MACRO pgc.pg_tablespace_location(o) AS '';
 CREATE MACRO pgc.pg_size_pretty(n) AS CAST(n AS VARCHAR) || ' bytes';
 CREATE MACRO pgc.pg_stat_get_numscans(o) AS CAST(0 AS BIGINT);
--- Everything is read, and nothing written.
+-- Everything can be read and nothing can be written.
 CREATE MACRO pgc.has_table_privilege(a, b) AS contains(lower(b), 'select'), (a, b, c) AS contains(lower(c), 'select');
 CREATE MACRO pgc.has_any_column_privilege(a, b) AS contains(lower(b), 'select'), (a, b, c) AS contains(lower(c), 'select');
 CREATE MACRO pgc.has_column_privilege(a, b, c) AS contains(lower(c), 'select'), (a, b, c, d) AS contains(lower(d), 'select');
@@ -346,7 +346,7 @@ CREATE VIEW isc.table_privileges AS SELECT 'federation' AS grantor, 'PUBLIC' AS 
 CREATE VIEW isc.role_table_grants AS SELECT * FROM isc.table_privileges;
 CREATE VIEW isc.column_privileges AS SELECT 'federation' AS grantor, 'PUBLIC' AS grantee, table_catalog, table_schema, table_name, column_name, 'SELECT' AS privilege_type, 'NO' AS is_grantable FROM isc.columns;
 
--- The rest of PostgreSQL 15's information_schema, of which nothing is here.
+-- The rest of PostgreSQL 15's information_schema. It is empty here.
 CREATE TABLE isc.administrable_role_authorizations(grantee VARCHAR, role_name VARCHAR, is_grantable VARCHAR);
 CREATE TABLE isc.applicable_roles(grantee VARCHAR, role_name VARCHAR, is_grantable VARCHAR);
 CREATE TABLE isc.attributes(udt_catalog VARCHAR, udt_schema VARCHAR, udt_name VARCHAR, attribute_name VARCHAR, ordinal_position INTEGER, attribute_default VARCHAR, is_nullable VARCHAR, data_type VARCHAR, character_maximum_length INTEGER, character_octet_length INTEGER, character_set_catalog VARCHAR, character_set_schema VARCHAR, character_set_name VARCHAR, collation_catalog VARCHAR, collation_schema VARCHAR, collation_name VARCHAR, numeric_precision INTEGER, numeric_precision_radix INTEGER, numeric_scale INTEGER, datetime_precision INTEGER, interval_type VARCHAR, interval_precision INTEGER, attribute_udt_catalog VARCHAR, attribute_udt_schema VARCHAR, attribute_udt_name VARCHAR, scope_catalog VARCHAR, scope_schema VARCHAR, scope_name VARCHAR, maximum_cardinality INTEGER, dtd_identifier VARCHAR, is_derived_reference_attribute VARCHAR);
@@ -401,7 +401,7 @@ CREATE TABLE isc.view_column_usage(view_catalog VARCHAR, view_schema VARCHAR, vi
 CREATE TABLE isc.view_routine_usage(table_catalog VARCHAR, table_schema VARCHAR, table_name VARCHAR, specific_catalog VARCHAR, specific_schema VARCHAR, specific_name VARCHAR);
 CREATE TABLE isc.view_table_usage(view_catalog VARCHAR, view_schema VARCHAR, view_name VARCHAR, table_catalog VARCHAR, table_schema VARCHAR, table_name VARCHAR);
 CREATE TABLE isc.views(table_catalog VARCHAR, table_schema VARCHAR, table_name VARCHAR, view_definition VARCHAR, check_option VARCHAR, is_updatable VARCHAR, is_insertable_into VARCHAR, is_trigger_updatable VARCHAR, is_trigger_deletable VARCHAR, is_trigger_insertable_into VARCHAR);
--- Nobody is granted anything by name, so that a list of grants has no rows.
+-- Nobody has a grant by name, so a list of grants has no rows.
 CREATE MACRO pgc.aclexplode(x) AS unnest(CAST([] AS STRUCT(grantor UINTEGER, grantee UINTEGER, privilege_type VARCHAR, is_grantable BOOLEAN)[]));
 CREATE MACRO pgc.aclexplode(x) AS TABLE SELECT CAST(NULL AS UINTEGER) AS grantor, CAST(NULL AS UINTEGER) AS grantee, CAST(NULL AS VARCHAR) AS privilege_type, CAST(NULL AS BOOLEAN) AS is_grantable WHERE false;
 CREATE MACRO pgc.acldefault(a, b) AS CAST([] AS VARCHAR[]);

@@ -1,14 +1,14 @@
-"""What SmartNoise SQL and OpenDP err by, on the rows of the questions that each can express, at the same price.
+"""Measures the errors of SmartNoise SQL and OpenDP on the questions that each can express, at the same price.
 
 usage: others.py FOLDER
 
 FOLDER/questions.json lists {name, kind, low, high, exact: {group: number}}, and FOLDER/NAME.csv has a question's rows:
 patient, k, x. Prints a JSON object: by question and library, the root mean square error over draws and groups.
 
-Both see all rows in one database, where a patient is one patient whatever the hospital, so that no factor m is needed.
-Price: rho = 1/8. SmartNoise spends epsilon on each number that an answer is made of (Laplace noise on sums, geometric on
-counts), which is epsilon^2/2 of rho: of n numbers each has 0.5/sqrt(n). OpenDP's Context has rho itself. How many rows a
-patient may have is tried on a ladder, and the best is taken, as our expert does.
+Both libraries see all rows in one database. A patient of several hospitals has one id there, so no factor m is needed.
+The price is rho = 1/8. SmartNoise spends epsilon on each number of an answer: Laplace noise on sums, geometric noise on
+counts. Each number costs rho = epsilon^2/2, so each of n numbers gets epsilon = 0.5/sqrt(n). OpenDP takes rho itself.
+The script tries several limits of a patient's rows and keeps the best, as our expert does.
 """
 import json
 import math
@@ -22,11 +22,11 @@ import pandas as pd
 
 warnings.filterwarnings("ignore")
 RHO, DRAWS, LADDER = 0.125, 20, (1, 3, 10, 100, 1000)
-MOST_ROWS = 20_000  # beyond, a draw takes SmartNoise seconds: such a question is not asked
+MOST_ROWS = 20_000  # with more rows SmartNoise takes seconds for a draw, so the question is left out
 
 
 def truncated(rows, most, rng):
-    """At most that many rows of a patient, drawn at random."""
+    """Keeps at most that many rows of each patient, drawn at random."""
     shuffled = rows.iloc[rng.permutation(len(rows))]
     return shuffled[shuffled.groupby("patient").cumcount() < most]
 
@@ -91,7 +91,8 @@ def opendp(question, rows, most, rng):
         return m(kept["k"].tolist())
 
     def sums(rho, lower, upper, values):
-        # A patient's rows may all be in one group, so that each group's sum costs as much: parallel in k, as the counts.
+        # A patient's rows may all be in one group, so each group's sum has the noise of the whole limit. The groups
+        # have no rows in common, so the price is paid once, as for the counts.
         m = dp.binary_search_chain(
             lambda s: space >> dp.t.then_clamp((lower, upper)) >> dp.t.then_sum() >> dp.m.then_gaussian(s),
             d_in=most, d_out=rho, T=float)

@@ -1,4 +1,4 @@
-// Elements without markup: text is always text, so no answer can become a page.
+// Makes elements without markup. Text is always inserted as text, so no answer can add elements to the page.
 
 const SVG = 'http://www.w3.org/2000/svg';
 
@@ -14,13 +14,13 @@ function fill(element, attributes, children) {
   return element;
 }
 
-/** h makes an HTML element: attributes, on… listeners, css properties; then its children. */
+/** h makes an HTML element from attributes, on… listeners, css properties, and its children. */
 export const h = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
 
 /** s makes an SVG element. */
 export const s = (tag, attributes, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
 
-/** icon is one of a few line drawings, which say nothing that the text beside them does not. */
+/** icon makes one of a few line drawings. It repeats what the text beside it says. */
 export function icon(name) {
   const paths = {
     play: 'M5 3.5v9l7.5-4.5z', stop: 'M4 4h8v8H4z', copy: 'M5.5 5.5v-3h8v8h-3M2.5 5.5h8v8h-8z', down: 'M8 2v8m-3.5-3.5L8 10l3.5-3.5M2.5 13.5h11',
@@ -30,12 +30,12 @@ export function icon(name) {
   return s('svg', { class: 'icon', viewBox: '0 0 16 16', width: 16, height: 16, 'aria-hidden': 'true', focusable: 'false' }, s('path', { d: paths[name] }));
 }
 
-/** wall is the sign of the project: a town within its walls. */
+/** wall makes the project's logo: a town within its walls. */
 export const wall = () => s('svg', { class: 'wall', viewBox: '0 0 32 32', width: 30, height: 30, 'aria-hidden': 'true', focusable: 'false' },
   s('path', { class: 'wall-stone', d: 'M3 10h4v3h3v-3h4v3h4v-3h4v3h3v-3h4v18h-9v-6a4 4 0 0 0-8 0v6H3z' }),
   s('path', { class: 'wall-cross', d: 'M14.6 2.5h2.8v2.2h2.2v2.6h-2.2v2.2h-2.8V7.3h-2.2V4.7h2.2z' }));
 
-/** debounce calls f once nothing has called for that many milliseconds. */
+/** debounce delays f until no call has come for that many milliseconds. */
 export function debounce(f, milliseconds) {
   let timer;
   return (...args) => {
@@ -44,7 +44,7 @@ export function debounce(f, milliseconds) {
   };
 }
 
-/** save hands a file to the reader. */
+/** save downloads a file to the reader's computer. */
 export function save(blob, name) {
   const url = URL.createObjectURL(blob);
   const a = h('a', { href: url, download: name });
@@ -54,7 +54,7 @@ export function save(blob, name) {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-/** say tells a reader who does not see the page. */
+/** say announces a text to screen readers. */
 export function say(text) {
   const region = document.getElementById('say');
   if (region) region.textContent = text;

@@ -1,12 +1,12 @@
-// Two languages: the browser's, until the reader chooses. Messages are looked up in the
-// console's own table; numbers and times follow the language.
+// Two languages. The browser's language holds until the reader chooses. Each console has its own table
+// of messages. Numbers and times follow the language.
 
 const KEY = 'intramuros.language';
 export const languages = ['en', 'fr'];
 
 function preferred() {
   let chosen = null;
-  try { chosen = localStorage.getItem(KEY); } catch { /* no storage: the browser's */ }
+  try { chosen = localStorage.getItem(KEY); } catch { /* no storage: the browser's language holds */ }
   if (languages.includes(chosen)) return chosen;
   for (const l of navigator.languages || []) {
     const short = l.slice(0, 2).toLowerCase();
@@ -29,10 +29,10 @@ export const language = () => current;
 export function choose(l) {
   current = l;
   document.documentElement.lang = l;
-  try { localStorage.setItem(KEY, l); } catch { /* it holds until the page is left */ }
+  try { localStorage.setItem(KEY, l); } catch { /* no storage: the choice lasts until the page is closed */ }
 }
 
-/** t is a message, with {name} filled in. */
+/** t returns a message with each {name} filled in. */
 export function t(key, values) {
   const pair = table[key];
   if (!pair) return key;
@@ -41,10 +41,10 @@ export function t(key, values) {
 
 export const has = (key) => key in table;
 
-/** locale is how the reader's own country writes numbers and times, in the language that is shown. */
+/** locale returns the shown language as the reader's country writes it, for numbers and times. */
 const locale = () => (navigator.languages || []).find((l) => l.slice(0, 2).toLowerCase() === current) || current;
 
-/** number writes a number as people read it: four significant digits unless whole. */
+/** number formats a number for people: four significant digits, unless it is whole. */
 export function number(x, options) {
   if (x === null || x === undefined || Number.isNaN(Number(x))) return '–';
   const v = Number(x);

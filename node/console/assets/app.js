@@ -10,7 +10,7 @@ load(messages);
 const TOKEN = 'intramuros.custodian';
 const app = document.getElementById('app');
 let state = null; // {standing, entries, next, kind, study, checked}
-let providers = []; // at which one can sign in
+let providers = []; // the sign-in providers
 
 class Refusal extends Error {
   constructor(status, body) {
@@ -60,12 +60,12 @@ function login(error) {
   (app.querySelector('.providers a') || field).focus();
 }
 
-/** arrive is the first thing: back from a provider, signed in at one, with a token in this tab, or new. */
+/** arrive runs first. The custodian comes back from a provider, is signed in, has a token in this tab, or is new. */
 async function arrive() {
   const failure = new URLSearchParams(location.hash.slice(1)).get('signin');
   if (failure !== null) history.replaceState(null, '', location.pathname);
   let told = { providers: [], signed_in: false };
-  try { told = await send('GET', '/signin'); } catch { /* then with a token */ }
+  try { told = await send('GET', '/signin'); } catch { /* the reader can still use a token */ }
   providers = told.providers;
   if (failure === null && (sessionStorage.getItem(TOKEN) || told.signed_in)) enter();
   else login(failure !== null && has(`login.${failure}`) ? bad(t(`login.${failure}`)) : '');
@@ -86,7 +86,7 @@ async function enter(place) {
   }
 }
 
-/** ended is where the token or the session is no longer good. */
+/** ended shows the sign-in when the token or the session has ended. */
 function ended() {
   sessionStorage.removeItem(TOKEN);
   state = null;
@@ -97,11 +97,11 @@ async function leave() {
   const local = sessionStorage.getItem(TOKEN);
   sessionStorage.removeItem(TOKEN);
   state = null;
-  if (!local) { try { await send('DELETE', '/signin'); } catch { /* it ends with the browser */ } }
+  if (!local) { try { await send('DELETE', '/signin'); } catch { /* the node cannot be reached: the session expires later */ } }
   login();
 }
 
-let asked = 0; // how many times entries were asked for: what was asked before counts no longer
+let asked = 0; // the number of requests for entries: only the last one's answer is used
 
 async function entries(more) {
   const mine = ++asked;
@@ -115,7 +115,7 @@ async function entries(more) {
   state.next = answer.next;
 }
 
-/** settled shows how the node stands after something was done. */
+/** settled shows the node's state after an act. */
 async function settled(standing, words) {
   state.standing = standing;
   await entries(false);
@@ -123,7 +123,7 @@ async function settled(standing, words) {
   say(words);
 }
 
-// A box in front of the page, which the keyboard cannot leave but by closing it.
+// box opens a dialog in front of the page. The keyboard stays within it until it is closed.
 function box(title, ...content) {
   const dialog = h('dialog', { 'aria-labelledby': 'box-title', onclose: () => dialog.remove() }, h('h2', { id: 'box-title' }, title), content);
   document.body.append(dialog);
@@ -152,7 +152,7 @@ async function release(place) {
   } catch (error) { place.replaceChildren(problem(error)); }
 }
 
-/** signature is the form in which a custodian says who signs, why, and with which key, which open reads; null: it said what is wrong. */
+/** signature makes the form for who signs, why, and with which key. open reads the key, and returns null after a fault. */
 function signature() {
   const reason = h('input', { id: 'sign-reason', type: 'text', maxlength: 1000 });
   const key = h('input', { id: 'sign-key', type: 'file', accept: '.key,.pem' });
@@ -173,7 +173,7 @@ function signature() {
   return { reason, by, place, view, open };
 }
 
-/** signRelease lets a custodian sign that the hospital answers again, where more than one must. */
+/** signRelease lets a custodian sign that the hospital answers again, if several custodians must sign. */
 function signRelease() {
   const st = state.standing, form = signature();
   const dialog = box(t('hold.release'), h('p', { class: 'notice warn' }, icon('key'), t('hold.rule', { n: number(st.signatures_required) })),
@@ -193,10 +193,10 @@ function signRelease() {
   }
 }
 
-/** least is the least price of a release, as the node reads a document. */
+/** least returns the least price of a release, as the node reads it from a document. */
 const least = (d) => d.min_epsilon || Math.min(0.01, d.max_epsilon);
 
-/** terms are a study's document in plain words. */
+/** terms shows a study's document in plain words. */
 function terms(d) {
   const tables = Object.entries(d.tables).map(([name, columns]) => `${name === '*' ? t('term.allTables') : name} (${columns.map((c) => (c === '*' ? t('term.allColumns') : c)).join(', ')})`);
   const lines = [
@@ -207,7 +207,7 @@ function terms(d) {
   return h('dl', { class: 'terms' }, lines.map(([name, words]) => [h('dt', {}, t(name)), h('dd', {}, words)]));
 }
 
-/** narrower are the fields with which an approval or a narrowing allows less than a document; read gives what was chosen. */
+/** narrower makes the fields with which a decision allows less than a document. read returns the choices. */
 function narrower(of, sealedBefore) {
   const field = (id, words, attributes) => { const input = h('input', { id, ...attributes }); return [input, h('label', { for: id }, t(words), input)]; };
   const [epsilon, epsilonLabel] = field('sign-epsilon', 'sign.epsilon', { type: 'number', min: 0, step: 'any', max: of.budget.epsilon, value: of.budget.epsilon });
@@ -247,7 +247,7 @@ const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 const sorted = (list) => [...new Set(list)].sort();
 const tablesSorted = (tables) => Object.fromEntries(Object.keys(tables).sort().map((name) => [name, sorted(tables[name])]));
 
-/** decision is what the node is to draft; of is the document that a choice narrows. */
+/** decision returns the decision that the node shall draft. of is the document that the choices narrow. */
 function decision(act, st, of, chosen) {
   const d = { act, study: st.id };
   if (!chosen) return d;
@@ -261,7 +261,7 @@ function decision(act, st, of, chosen) {
   return d;
 }
 
-/** meant tells whether a document that would be signed allows no more than was shown and chosen. */
+/** meant reports whether a document to be signed allows no more than what was shown and chosen. */
 function meant(d, of, chosen) {
   if (!d || !of) return !d && !of;
   if (['id', 'version', 'title', 'purpose', 'legal_basis'].some((k) => d[k] !== of[k]) || !same(sorted(d.hospitals || []), sorted(of.hospitals || []))) return false;
@@ -270,7 +270,7 @@ function meant(d, of, chosen) {
     && !(want.sealed && !d.sealed) && same(sorted(d.investigators), sorted(want.investigators)) && same(sorted(d.aggregates), sorted(want.aggregates)) && same(tablesSorted(d.tables), tablesSorted(want.tables));
 }
 
-/** decide lets the custodian sign a decision; join: what another has signed already. */
+/** decide lets the custodian sign a decision. With join it is one that another custodian has signed already. */
 function decide(act, st, join = false) {
   const of = join ? st.pending.document : { approve: st.proposal, narrow: st.holds, resume: st.holds }[act];
   const narrowed = !join && (act === 'approve' || act === 'narrow') ? narrower(of, act === 'approve' && st.holds?.sealed) : null;
@@ -283,7 +283,7 @@ function decide(act, st, join = false) {
     if (!secret) return;
     try {
       const draft = await send('POST', '/v1/draft', { ...decision(act, st, of, chosen), join, by: by.value, reason: reason.value });
-      // What is signed is what the bytes say, and they must say what was chosen.
+      // The signature is over the bytes, so the bytes must contain what was chosen.
       const record = said(draft);
       if (record.act !== act || record.study !== st.id || record.hospital !== state.standing.hospital || record.by !== by.value || !meant(record.document, of, chosen)) {
         place.replaceChildren(bad(t('sign.changed')));
@@ -301,7 +301,7 @@ function decide(act, st, join = false) {
     h('div', { class: 'row' }, h('button', { type: 'button', class: act === 'end' ? 'danger' : 'main', onclick: go }, t('sign.go')), h('button', { type: 'button', onclick: () => dialog.close() }, t('app.cancel'))));
 }
 
-/** failuresOf is why a study's queries failed, in the log below. */
+/** failuresOf makes a button that shows a study's failed queries in the log below. */
 const failuresOf = (st) => h('button', { type: 'button', onclick: async () => {
   Object.assign(state, { kind: 'failure', study: st.id });
   await entries(false);
@@ -310,7 +310,7 @@ const failuresOf = (st) => h('button', { type: 'button', onclick: async () => {
   document.getElementById('log-kind').focus();
 } }, t('failures.show'));
 
-/** closed says why a study is suspended, and what to do. */
+/** closed explains why a study is suspended, and what to do. */
 function closed(st) {
   if (st.status !== 'suspended' || !st.holds) return '';
   const why = st.failed ? [h('strong', {}, t('failures.suspended', { n: number(st.failures) })), h('div', {}, t('failures.why')), h('div', {}, t('failures.lift'))]
@@ -319,7 +319,7 @@ function closed(st) {
   return h('div', { class: 'notice bad' }, icon('warn'), h('div', {}, why, st.failed ? h('div', { css: { 'margin-top': '8px' } }, failuresOf(st)) : ''));
 }
 
-/** waitsFor says whose signature is there, and lets another one sign the same. */
+/** waitsFor shows who has signed, and lets another custodian sign the same decision. */
 function waitsFor(st) {
   const p = st.pending;
   if (!p || st.status === 'ended') return '';
@@ -332,7 +332,7 @@ function studyCard(st, waits) {
   const expired = Date.parse(d.expires) <= Date.now() && st.status !== 'ended';
   const chip = st.status === 'approved' || st.status === 'amended' ? (expired ? 'warn' : 'good') : st.status === 'proposed' ? 'warn' : 'bad';
   const button = (act, words, kind) => h('button', { type: 'button', class: kind, onclick: () => decide(act, st) }, t(words));
-  const mine = !st.pending || (st.pending.act === 'approve') === waits; // where it is told
+  const mine = !st.pending || (st.pending.act === 'approve') === waits; // whether this card shows the waiting decision
   const last = st.last_act && acted(st.last_act);
   return h('article', { class: `card study ${waits ? 'waits' : ''}`, 'aria-label': d.title },
     h('div', { class: 'row' }, h('span', { class: 'title' }, d.title), h('span', { class: 'mono muted' }, st.id), h('span', { class: 'chip' }, t('study.version', { n: d.version })), h('span', { class: `chip right ${chip}` }, t(expired ? 'status.expired' : `status.${st.status}`))),
@@ -358,7 +358,7 @@ function entry(e) {
 function log() {
   const kinds = ['reserve', 'charge', 'answer', 'failure', 'refuse', 'abandon', 'study', 'config', 'data', 'checkpoint', 'recover', 'open'];
   const again = async () => {
-    more.classList.add('hidden'); // it would go on from other entries
+    more.classList.add('hidden'); // it would continue the old list
     try { await entries(false); fill(); } catch (error) { list.replaceChildren(problem(error)); }
   };
   const kind = h('select', { id: 'log-kind', onchange: () => { state.kind = kind.value; again(); } }, h('option', { value: '' }, t('log.all')), kinds.map((k) => h('option', { value: k, selected: k === state.kind }, t(`kind.${k}`))));

@@ -1,4 +1,4 @@
-// What the custodian's console says: [English, French].
+// The texts of the custodian's console: [English, French].
 
 export const messages = {
   'app.skip': ['Skip to the content', 'Aller au contenu'],

@@ -1,5 +1,5 @@
-// The ledger in the reader's words. An entry's own sentence is English, and part of what is hashed; what it means is said
-// from its details, or where an entry has none, from the few forms that its sentence has.
+// Translates the ledger. An entry's own sentence is English and part of the hash. The translation is made from the
+// entry's details. If it has none, it is made from the sentence, which has one of a few forms.
 
 import { day, language, number, t } from './language.js';
 
@@ -39,7 +39,7 @@ function terms(d) {
   });
 }
 
-/** acted says what somebody did with a study: a record, or what the node tells of one, which has no document. */
+/** acted says what somebody did with a study. r is a signed record, or the node's summary of one, without document. */
 export function acted(r) {
   const reason = r.reason ? t('plain.reason', { reason: r.reason.replace(/\.$/u, '') }) : '';
   const d = r.document;
@@ -76,7 +76,7 @@ function configured(d) {
   return t(d.suspended ? 'plain.stopped' : 'plain.released', { who: d.by || t('plain.custodian'), reason: d.reason || '' });
 }
 
-// Entries without details, by their sentences.
+// The sentences of entries without details.
 const SENTENCES = [
   [/^(?:(?<n>\d+) refusals before this one are not recorded: there were too many\. )?Refused to (?<what>\w+) for (?<peer>\S+): this hospital .*?\((?<code>NODE_\w+)\)\./su, (g) => (g.n ? `${t('plain.unrecorded', { n: number(g.n) })} ` : '') + t('plain.refused', { code: g.code, why: t(`code.${g.code}`) })],
   [/^The ledger of (?<who>.+) is at entry (?<n>\d+)\.$/u, (g) => t('plain.checkpoint', g)],
@@ -107,13 +107,13 @@ function detailed(e) {
   }
 }
 
-/** plain says in the reader's language what an entry means; null where only its own sentence does. */
+/** plain translates an entry. It returns null if the entry's own sentence shall be shown. */
 export function plain(e) {
   if (e.kind === 'charge') return t('plain.charge', { epsilon: number(e.epsilon) });
   return detailed(e) || (language() === 'en' ? null : told(e.text));
 }
 
-// Why a decision is refused, as the node says it in English.
+// The node's English reasons for refusing a decision.
 const WIDER = {
   'it is another study; only limits can be narrowed': 'study', 'the accounting differs': 'accounting', 'the budget': 'budget', max_epsilon: 'max', 'it expires later': 'until',
   'min_epsilon: the least price can be raised and not lowered': 'least', 'the investigators': 'people', 'the hospitals': 'hospitals', 'the aggregates': 'kinds',
@@ -133,7 +133,7 @@ const REFUSALS = [
   [/only what was approved and is suspended can be resumed$|it resumes other terms of study \S+ than held here last$|nothing of study \S+ waits for a signature|nothing of the study \S+ holds here|the study \S+ has ended/u, () => t('refusal.since')],
 ];
 
-/** refusal is why the node refuses a decision, in the reader's language; null where only its own words say it. */
+/** refusal translates why the node refuses a decision. It returns null if the node's own words shall be shown. */
 export function refusal(message) {
   if (language() === 'en') return null;
   for (const [pattern, words] of REFUSALS) {

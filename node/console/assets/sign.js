@@ -1,9 +1,8 @@
-// Signing with the custodian's key, in the browser: the key is read from its file, used,
-// and sent nowhere.
+// Signs with the custodian's key in the browser. The key is read from its file and never sent.
 
 const bytes = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
 
-/** openKey reads a signing key, PEM as `intramuros pki key` writes it. */
+/** openKey reads a signing key, in the PEM form that `intramuros pki key` writes. */
 export async function openKey(file) {
   const text = await file.text();
   const body = text.match(/^-----BEGIN PRIVATE KEY-----\s+([A-Za-z0-9+/=\s]+)-----END PRIVATE KEY-----\s*$/);
@@ -11,7 +10,7 @@ export async function openKey(file) {
   return crypto.subtle.importKey('pkcs8', bytes(body[1].replace(/\s/g, '')), { name: 'Ed25519' }, false, ['sign']);
 }
 
-/** said is what a draft's signature would be of: the record, as it stands in the bytes, of the kind that is meant. */
+/** said returns the record that a draft's signature would cover, read from its bytes. It throws for another kind. */
 export function said(draft, kind = 'study') {
   const text = new TextDecoder().decode(bytes(draft.message));
   const [prefix, ...rest] = text.split('\n');
@@ -19,7 +18,7 @@ export function said(draft, kind = 'study') {
   return JSON.parse(rest.join('\n'));
 }
 
-/** sign gives the record of a draft with its signature. */
+/** sign returns the record of a draft with its signature. */
 export async function sign(draft, key, kind = 'study') {
   const signature = new Uint8Array(await crypto.subtle.sign({ name: 'Ed25519' }, key, bytes(draft.message)));
   return { ...said(draft, kind), signature: btoa(String.fromCharCode(...signature)) };

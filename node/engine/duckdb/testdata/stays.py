@@ -1,7 +1,7 @@
-"""Writes the right values of enginetest.Stays as pyarrow does, for TestRightValues: python3 stays.py, with pyarrow 26.
+"""Writes the right values of enginetest.Stays with pyarrow, for TestRightValues: python3 stays.py, with pyarrow 26.
 
-Two row groups, a dictionary, large strings, decimals for ids as Oracle exports have them, nanoseconds as pandas has them.
-zones: the same instants with the zone of the hospital.
+The file has two row groups, a dictionary and large strings. Ids are decimals, as in exports of Oracle. Times are in
+nanoseconds, as pandas writes them. zones has the same instants with the hospital's time zone.
 """
 
 from datetime import date, datetime, timezone
