@@ -130,14 +130,14 @@ test-superset: ## Superset's own questions and charts against a federation; inst
 # minutes); this is the Python of an environment with coordinator/testdata/utility's requirements.txt. The task fails if
 # a question misses the goal.
 SIZES ?= all
-utility: ## how accurate answers are beside an expert's: writes docs/accuracy.md; EICU=folder has the eICU demo's Parquet files
+utility: ## compare the accuracy of answers with an expert's, and write docs/accuracy.md; EICU=folder of the eICU demo's Parquet files
 	INTRAMUROS_UTILITY=$(strip $(SIZES)) INTRAMUROS_EICU='$(strip $(EICU))' INTRAMUROS_UTILITY_OTHERS='$(if $(OTHERS),$(abspath $(OTHERS)))' $(GO) test -count=1 -v -timeout 60m -run '^TestUtility$$' ./coordinator
 
 # FORM=MEDIAN draws only one form.
-coverage: ## how often intervals cover, of 10,000 draws each: writes the table of docs/privacy.md (an hour)
+coverage: ## measure how often intervals cover the exact value, and write the table of docs/privacy.md; takes an hour
 	INTRAMUROS_COVERAGE=10000 INTRAMUROS_TABLE=1 $(GO) test -count=1 -timeout 12h -v -run 'TestIntervalCoverage$(if $(FORM),/^$(FORM)$$)' ./planner
 
-statements: ## how many statements of others are answered: DIR=folder of *.sql, with a catalog.yaml where it is not OMOP
+statements: ## count the SQL statements of a folder that are answered; DIR=folder of *.sql, with a catalog.yaml unless it is OMOP
 	INTRAMUROS_STATEMENTS='$(abspath $(DIR))' $(GO) test -count=1 -v -run '^TestStatements$$' ./planner
 
 # The tables compare the time of each question with the time of the same question without privacy, and show the goal.
@@ -145,32 +145,32 @@ statements: ## how many statements of others are answered: DIR=folder of *.sql, 
 # smallest query, a release of many numbers, many hospitals' answers, and 200 researchers at once. ROWS=2000000 makes a
 # short run. The task fails if a row misses its goal by half, so run it on an idle machine.
 ROWS ?= 20000000
-bench: ## each question beside the same one without privacy, with goals; ROWS=2000000 for a short run
+bench: ## time each question with and without privacy, and check the goals; ROWS=2000000 for a short run
 	INTRAMUROS_BENCH=1 INTRAMUROS_BENCH_ROWS=$(strip $(ROWS)) $(GO) test -p 1 -count=1 -v -timeout 60m -run '^TestBench' ./node/engine/duckdb ./node/engine/postgres ./coordinator ./integration
 
 # Packages run one at a time, so that they do not slow each other down.
-bench-parts: ## Go's benchmarks of single parts
+bench-parts: ## Go's benchmarks of single functions
 	$(GO) test -p 1 -count=1 -v -run '^$$' -bench . -benchmem -timeout 60m $(PACKAGES)
 
 # Other engines, in a virtual environment with pinned versions, get the same rows, question and epsilon.
 PEERS := .cache/peers
-bench-peers: ## the same question asked of SmartNoise and OpenDP in a virtual environment; ROWS=2000000
+bench-peers: ## time SmartNoise and OpenDP on a question of the benchmark; ROWS=2000000 for a short run
 	integration/peers/install.sh $(abspath $(PEERS))
 	$(PEERS)/bin/python integration/peers/peers.py $(strip $(ROWS))
 
-bench-trino: $(TRINO)/.done ## the same with Trino; needs Java 17 (JDK) and Maven
+bench-trino: $(TRINO)/.done ## time the benchmark's questions on Trino; needs Java 17 (JDK) and Maven
 	INTRAMUROS_TRINO=$(abspath $(TRINO)) $(GO) test -count=1 -v -run '^$$' -bench . -benchtime 5x -timeout 60m ./node/engine/trino
 
-fuzz: ## each fuzz target for FUZZTIME, with one worker; as many at once as there are processors
+fuzz: ## run each fuzz target for FUZZTIME, with one worker; as many targets at once as there are processors
 	@.ci/fuzz '$(strip $(FUZZTIME))' '$(strip $(FUZZ))'
 
-vulncheck: $(VULN) ## known vulnerabilities in what is linked; needs the network, so CI does not run it
+vulncheck: $(VULN) ## find known vulnerabilities in the linked modules; needs the network, so CI does not run it
 	$(VULN) ./...
 
-package: build ## packages of both roles for Debian and its kin, or archives, in dist; VERSION=1.2.3
+package: build ## packages of both roles in dist, for Debian and its derivatives, or archives; VERSION=1.2.3
 	packaging/build $(VERSION)
 
-check-package: package ## both packages: what is in them, their units, a real install and an upgrade (as root, apart from this machine), and daemons from it
+check-package: package ## check both packages: contents, units, an isolated install and upgrade (as root), and the installed daemons
 	packaging/check $(VERSION)
 
 clean: ## remove what was built here

@@ -35,7 +35,7 @@
 //     patient counts with, prove.go its proof. release.go prices it, plan.go is the result, and describe.go writes it
 //     for people. beyond.go and clamps.go measure what limits and bounds leave out, with package clamp;
 //   - answer.go turns noisy partial aggregates into rows; interval.go and means.go give their intervals; finish.go and
-//     computed.go do so for numbers computed from released rows, and expected.go before anything is released;
+//     derived_intervals.go do so for numbers computed from released rows, and expected.go before anything is released;
 //   - consistent.go and reconcile.go make numbers agree with each other, with packages overlap (which numbers those
 //     are) and estimate.
 package planner

@@ -67,8 +67,9 @@ var ada = Session{User: "ada", Database: "trial", Process: 7, Setting: func(name
 	return map[string]string{"epsilon": "0.5", "server_version_num": "150000", "search_path": "public"}[name]
 }}
 
-// TestQuestions reads testdata: a question (hollow: about patients, only for its columns), with its columns, their OIDs
-// and rows, or why it is not covered. It runs in this process and in workers.
+// TestQuestions reads testdata. Each question is answered with its columns, their OIDs and rows, or with why it is not
+// covered. columns_only marks a question about patients that asks for columns alone. It runs in this process and in
+// workers.
 func TestQuestions(t *testing.T) {
 	t.Run("here", func(t *testing.T) { testQuestions(t, open(t)) })
 	t.Run("apart", func(t *testing.T) { testQuestions(t, start(t, Memory)) })
@@ -78,11 +79,11 @@ func testQuestions(t *testing.T, d *Dictionary) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		datadriven.RunTest(t, path, func(t *testing.T, td *datadriven.TestData) string {
 			statement := sqltoken.Statements(td.Input)[0]
-			if !About(statement.Tokens) && td.Cmd != "hollow" {
+			if !About(statement.Tokens) && td.Cmd != "columns_only" {
 				return "about patients\n"
 			}
 			prepare := d.Prepare
-			if td.Cmd == "hollow" {
+			if td.Cmd == "columns_only" {
 				prepare = d.PrepareSchema
 			}
 			q, err := prepare(context.Background(), statement, ada)

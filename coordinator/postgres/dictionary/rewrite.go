@@ -305,7 +305,7 @@ func (r *rewriter) table(after bool) bool {
 	}
 	r.at = at + 1
 	if r.from[len(r.from)-1] && (before.Is("from") || before.Is("join") || before.Is(",") || before.Is("(")) {
-		r.emit("hollow."+quoteName(name), true)
+		r.emit("columns_only."+quoteName(name), true)
 		return true
 	}
 	r.emit(quoteName(name), true)

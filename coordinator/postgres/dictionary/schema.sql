@@ -4,7 +4,7 @@
 CREATE SCHEMA pgc;
 CREATE SCHEMA isc;
 -- The federation's tables without rows. They answer clients that ask only for the columns of a query about patients.
-CREATE SCHEMA hollow;
+CREATE SCHEMA columns_only;
 
 -- The name of the asking user's database. It is set for each question.
 CREATE MACRO pgc.here() AS CAST(getvariable('here') AS VARCHAR);

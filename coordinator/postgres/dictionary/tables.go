@@ -142,7 +142,7 @@ func (f *filler) emptyTable(t *catalog.Table) {
 		}
 		columns = append(columns, quoteName(c.Name)+" "+kind)
 	}
-	f.do("CREATE TABLE hollow." + quoteName(t.Name) + "(" + strings.Join(columns, ", ") + ")")
+	f.do("CREATE TABLE columns_only." + quoteName(t.Name) + "(" + strings.Join(columns, ", ") + ")")
 }
 
 // class writes a row of pg_class. psql asks for foreign keys only if there may be triggers.
