@@ -332,11 +332,11 @@ func TestAccountingsCompared(t *testing.T) {
 	}
 }
 
-// TestRenyiFilterCompared: how many answers a Rényi filter (Feldman & Zrnic 2021) would pay for, of which each is as
-// accurate as Laplace noise of epsilon makes it. Of Gaussian noise it pays for as many as zcdp: its Rényi divergence is
-// alpha times rho at each order, so that no order is better than zcdp's. Laplace noise's, which zcdp bounds by alpha
-// epsilon²/2, is at most epsilon; so of Laplace noise the filter pays for about as many as pure accounting does where
-// epsilon is large. docs/privacy.md has the table.
+// TestRenyiFilterCompared counts the answers that a Rényi filter (Feldman & Zrnic 2021) would pay for. Each answer is
+// as accurate as Laplace noise of epsilon makes it. With Gaussian noise the filter pays for as many as zcdp: the Rényi
+// divergence is alpha times rho at each order, so no order is better than zcdp's. With Laplace noise the divergence is
+// at most epsilon, and zcdp bounds it by alpha epsilon²/2. So for large epsilon the filter pays for about as many as
+// pure accounting. docs/privacy.md has the table.
 func TestRenyiFilterCompared(t *testing.T) {
 	b := Budget{ZCDP, 10, 1e-6}
 	limit, _ := b.limits()
@@ -365,14 +365,14 @@ func TestRenyiFilterCompared(t *testing.T) {
 			t.Errorf("epsilon %v: a filter pays for %+v, the table says %+v", epsilon, got, want)
 		}
 	}
-	// Mixed work: five answers at 0.1 to each at 1. Here zcdp and pure accounting pay for 6 rounds each.
+	// A mix: five answers at 0.1 for each one at 1. Here zcdp and pure accounting pay for 6 rounds each.
 	if got := b.filtered(func(alpha float64) float64 { return cost[1](alpha) + 5*cost[0.1](alpha) }); got != 8 {
 		t.Errorf("of five answers at 0.1 and one at 1, a filter pays for %d rounds, not 8", got)
 	}
 }
 
-// filtered is how many releases of that Rényi divergence a filter pays for, at the order that turns out best, by the
-// conversion of EpsilonFromRho.
+// filtered returns how many releases of that Rényi divergence a filter pays for at the best order. It converts as
+// EpsilonFromRho does.
 func (b Budget) filtered(divergence func(alpha float64) float64) (most int) {
 	for u := -4.0; u < 8; u += 0.001 {
 		order := math.Exp(u) // alpha-1

@@ -67,7 +67,7 @@ func (c *compiler) barrier() string {
 	return c.target.Dialect.apart
 }
 
-// counted writes the lengths of what is counted, which a sum has at least.
+// counted writes the lengths of the counts. A sum is at least as long as its count.
 func (c *compiler) counted(f *fragment.Fragment, p *fragment.Proof) []string {
 	var all []string
 	for i, partial := range f.Partials {

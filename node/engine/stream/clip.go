@@ -15,7 +15,7 @@ func (a *adder) clip() error {
 	some.norms, some.counted = zeros(some.norms, len(some.groups)), zeros(some.counted, len(some.groups))
 	a.pair()
 	a.measure(func(p *Part) bool { return p.Kind != fragment.PartialSum })
-	a.measure(func(p *Part) bool { return p.Kind == fragment.PartialSum }) // at least as long as what is counted
+	a.measure(func(p *Part) bool { return p.Kind == fragment.PartialSum }) // a sum is at least as long as its count
 	a.factors()
 	for k, i := range a.scalars {
 		parts := some.parts[k]
@@ -36,7 +36,7 @@ func (a *adder) clip() error {
 	return nil
 }
 
-// measure computes some of the parts of one integer, of each entry, and adds up their lengths.
+// measure computes some of the one-integer parts of each entry and adds up their lengths.
 func (a *adder) measure(which func(p *Part) bool) {
 	some := &a.some
 	for k, i := range a.scalars {
@@ -157,8 +157,8 @@ func (p *Part) of(into []int64, some *entries, plan *Plan, weight int64) {
 	}
 }
 
-// lengths adds the length of each entry's part, or its square, to the norm, which cannot overflow within a group: see
-// fragment.Clip. It keeps the greatest of what is counted, which a sum has at least.
+// lengths adds the length of each entry's part, or its square, to the norm. The norm cannot overflow within a group:
+// see fragment.Clip. It keeps the greatest length of a count, because a sum is at least as long.
 func (p *Part) lengths(some *entries, parts []int64, weight uint64, squared bool) {
 	size := uint64(p.Size) //nolint:gosec // at least 1
 	divide := math.MaxUint64 / size
