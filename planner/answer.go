@@ -238,6 +238,9 @@ func quotientOf(e *expr.Expr, argument, column func(*expr.Expr) (estimate.Quotie
 		if e.Type.Numeric() && e.Args[0].Type == value.TypeInt {
 			return argument(e.Args[0])
 		}
+	case expr.OpCoalesce: // of counts and sums, which are never NULL
+		x, ok := argument(e.Args[0])
+		return x, ok && x.Bottom.IsConstant()
 	case expr.OpAdd, expr.OpSubtract, expr.OpMultiply, expr.OpDivide:
 		x, okX := argument(e.Args[0])
 		if !okX {

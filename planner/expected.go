@@ -59,7 +59,11 @@ func (p *Plan) Expected(confidence float64) (all []Expected) {
 		}
 		if x.Note == "" && math.IsNaN(x.HalfWidth) {
 			x = g.expected(c, confidence)
-			x.Values, x.Note = n, strings.TrimPrefix(x.Note+", "+note, ", ")
+			if q, ok := g.quotient(scalar.Unrounded(c.expr)); ok && q.Bottom.IsConstant() { // as wide, however many values there are
+				x.Note = ""
+			} else {
+				x.Values, x.Note = n, strings.TrimPrefix(x.Note+", "+note, ", ")
+			}
 		}
 		switch known := !math.IsNaN(x.HalfWidth); {
 		case known && c.Type == value.TypeInt: // ends are rounded outward
