@@ -38,10 +38,21 @@ func selecting(f *fragment.Fragment, p *fragment.Proof) int {
 func (c *compiler) clip(f *fragment.Fragment, p *fragment.Proof, keys []string, parts map[int]string) string {
 	how := p.Single(f)
 	var kept []string
-	measured, terms, counted := plain(append([]string{"patient"}, keys...)), []string(nil), c.counted(f, p)
+	measured := plain(append([]string{"patient"}, keys...))
 	for _, i := range c.scalars(f) {
 		a := "a" + strconv.Itoa(i)
 		kept, measured = append(kept, a), append(measured, column{parts[i], a})
+	}
+	inner := selectFrom(measured, "parts", "", nil) + c.barrier()
+	counted := c.counted(f, p)
+	if len(counted) > 1 { // written once: in each sum, it would make a long statement
+		all := plain(slices.Concat([]string{"patient"}, keys, kept))
+		all = append(all, column{"greatest(" + strings.Join(counted, ", ") + ")", "counted"})
+		inner = selectFrom(all, "(\n  "+indent(inner)+"\n) AS p", "", nil) + c.barrier()
+		counted = []string{"counted"}
+	}
+	var terms []string
+	for _, i := range c.scalars(f) {
 		if f.Partials[i].Kind != fragment.PartialBeyond {
 			terms = append(terms, c.measure(f, p, i, counted))
 		}
@@ -54,7 +65,6 @@ func (c *compiler) clip(f *fragment.Fragment, p *fragment.Proof, keys []string, 
 	if selecting(f, p) >= 0 && len(kept) < len(f.Partials) { // trees leave out the patients that this step leaves out
 		columns = append([]string{"patient"}, columns...)
 	}
-	inner := selectFrom(measured, "parts", "", nil) + c.barrier()
 	inner = "SELECT " + strings.Join(columns, ", ") + ", " + norm + " AS norm\nFROM (\n  " + indent(inner) + "\n) AS p" + c.barrier()
 	return step("clipped", "SELECT "+strings.Join(columns, ", ")+", "+c.factor(how)+" AS f\nFROM (\n  "+indent(inner)+"\n) AS p")
 }
@@ -67,9 +77,12 @@ func (c *compiler) barrier() string {
 	return c.target.Dialect.apart
 }
 
-// counted writes the lengths of the counts. A sum is at least as long as its count.
+// counted writes the lengths of the counts. A sum is at least as long as its count. It writes none if there is no sum.
 func (c *compiler) counted(f *fragment.Fragment, p *fragment.Proof) []string {
 	var all []string
+	if !slices.ContainsFunc(f.Partials, func(p fragment.Partial) bool { return p.Kind == fragment.PartialSum }) {
+		return nil
+	}
 	for i, partial := range f.Partials {
 		if u := c.length(f, p, i); partial.Counts() && !slices.Contains(all, u) {
 			all = append(all, u)

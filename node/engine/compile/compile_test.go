@@ -353,3 +353,39 @@ func TestPulled(t *testing.T) {
 		}
 	}
 }
+
+// Each sum is at least as long as all that is counted, which is written once for all of them: the statement of 40 means
+// is about 4 times as long as that of 10.
+func TestManyMeans(t *testing.T) {
+	to := target(t, compile.Trino)
+	length := func(n int) int {
+		f := enginetest.Shapes()["no-keys"]
+		var sum fragment.Partial
+		for _, p := range f.Partials {
+			if p.Kind == fragment.PartialSum {
+				sum = p
+			}
+		}
+		f.Partials = nil
+		for i := range n {
+			x := sum.Expr
+			is := &expr.Expr{Op: expr.OpGreater, Type: value.TypeBool, Args: []*expr.Expr{x, expr.Literal(value.Int(int64(i)))}}
+			one := &expr.Expr{Op: expr.OpCase, Type: x.Type, Args: []*expr.Expr{is, x, expr.Literal(value.Null(x.Type))}}
+			of := sum
+			of.Expr = one
+			f.Partials = append(f.Partials, fragment.Partial{Kind: fragment.PartialValues, Expr: one, Share: 1}, of)
+		}
+		p, err := fragment.Check(f, to.Catalog)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := to.Fragment(f, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(s)
+	}
+	if few, many := length(10), length(40); many > 5*few {
+		t.Errorf("10 means make a statement of %d bytes, and 40 one of %d", few, many)
+	}
+}
