@@ -106,8 +106,13 @@ func (c *Coordinator) exchangeDue(ctx context.Context) {
 		}
 	}
 	c.custody.mu.Unlock()
-	each(due, func(p *part) {
-		within, cancel := context.WithTimeout(ctx, exchangeTime)
+	c.exchangeWithAll(ctx, due, exchangeTime)
+}
+
+// exchangeWithAll exchanges states with hospitals at once, for at most that long, and records who answered.
+func (c *Coordinator) exchangeWithAll(ctx context.Context, hospitals []*part, limit time.Duration) {
+	each(hospitals, func(p *part) {
+		within, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
 		err := c.exchangeWith(within, p.hospital)
 		c.custody.mu.Lock()
@@ -272,25 +277,21 @@ func (c *Coordinator) certified() error {
 }
 
 // lookAgain asks hospitals again if this coordinator believes that a study is not open there. A custodian may have
-// opened it in the meantime. It takes at most lookTime.
+// opened it in the meantime. It takes at most lookTime. A hospital that did not answer last time is not asked, so that
+// it does not delay each query: exchangeDue asks it.
 func (c *Coordinator) lookAgain(ctx context.Context, id string) {
 	present, _ := c.Federation().split()
 	var closed []*part
 	c.custody.mu.Lock()
 	for _, h := range present {
 		all, met := c.custody.statuses[h.Name]
-		if met && !slices.Contains([]study.Status{study.Approved, study.Amended, study.Ended}, all[id]) {
+		answers := c.custody.exchange[h.Name+h.address].vain == 0
+		if met && answers && !slices.Contains([]study.Status{study.Approved, study.Amended, study.Ended}, all[id]) {
 			closed = append(closed, &part{hospital: h})
 		}
 	}
 	c.custody.mu.Unlock()
-	within, cancel := context.WithTimeout(ctx, lookTime)
-	defer cancel()
-	each(closed, func(p *part) {
-		if err := c.exchangeWith(within, p.hospital); err != nil {
-			c.log.Debug("no exchange with a hospital", slog.String("hospital", p.hospital.Name), slog.Any("error", err))
-		}
-	})
+	c.exchangeWithAll(ctx, closed, lookTime)
 }
 
 // closed says why a hospital is not asked under a study, as far as the coordinator knows. The hospital itself decides.
