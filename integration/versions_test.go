@@ -263,8 +263,9 @@ func TestLastRelease(t *testing.T) {
 					absent = a.Hospitals.Missing
 				case errors.As(err, &no):
 					absent = no.Hospitals
-					if len(absent) == 0 && way.programs["coordinator"] == "" {
-						t.Errorf("%s: %v", r.title, err) // an older coordinator may not know the page's SQL
+					// An older coordinator may not know the page's SQL. Noise may hide a number with which a query compares.
+					if len(absent) == 0 && way.programs["coordinator"] == "" && no.Code != "ACCURACY" {
+						t.Errorf("%s: %v", r.title, err)
 					}
 				default:
 					t.Fatalf("%s: %v", r.title, err)
