@@ -2,6 +2,7 @@
 // the table, and every entry of a hospital's ledger has a French translation.
 
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -35,6 +36,15 @@ after(() => folders.forEach((f) => fs.rmSync(f, { recursive: true })));
 const same = /^(?:Laplace|version \{n\}|\{.*\}|[^\p{L}]*|Chart|CSV|Parquet|SVG|PNG|Table|Distribution|Questions?|Exact|Budget|Version|Minimum|Maximum|Plan|Source|Intramuros|Pages|Catalogue|Type|patients|\{n\} s|1 table|\{n\} tables)$/u;
 
 for (const name of Object.keys(pages)) {
+  test(`every module of the ${name}’s page can be read`, () => {
+    for (const from of ['internal/web/assets', pages[name]]) {
+      for (const file of fs.readdirSync(path.join(root, from)).filter((f) => f.endsWith('.js'))) {
+        const r = spawnSync(process.execPath, ['--check', '--input-type=module'], { input: fs.readFileSync(path.join(root, from, file)) });
+        assert.equal(r.status, 0, `${file}: ${r.stderr}`);
+      }
+    }
+  });
+
   test(`every text of the ${name}’s page is there in both languages`, async () => {
     const { sources, messages } = await page(name);
     const wrong = [];

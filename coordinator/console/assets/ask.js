@@ -124,7 +124,7 @@ export function build(state) {
     if (!all.length) seen.push({ column: o.columns.filter((c) => c.noisy).map((c) => c.name).join(', '), half_width: null, note: '' });
     parts.push(h('div', { class: 'expected' }, h('h3', {}, t('cost.error', { confidence: percent(o.confidence) })), h('ul', {}, seen.map((x) => h('li', {},
       h('span', { class: 'mono' }, x.column), x.half_width === null ? '' : h('strong', {}, `± ${number(x.half_width)}`),
-      x.half_width === null || x.note ? h('span', { class: 'muted' }, ' ', told(x.note || 'depends on the answer')) : ''))),
+      x.half_width === null || x.note ? h('span', { class: 'muted' }, ' ', told(x.note || 'depends on the answer')) : '')),
     all.length > seen.length ? h('li', { class: 'muted' }, `… ${all.length}`) : '')));
     parts.push(h('p', { class: 'muted small' }, t('cost.noise', { mechanism: NAMES[o.cost.mechanism] || o.cost.mechanism, accounting: NAMES[o.cost.accounting] || o.cost.accounting }), '. ', o.stored ? '' : t('cost.free')));
     parts.push(h('button', { type: 'button', class: 'quiet plan', onclick: plan }, t('cost.plan')));
