@@ -110,9 +110,9 @@ func (c *Coordinator) exchangeDue(ctx context.Context) {
 }
 
 // exchangeWithAll exchanges states with hospitals at once, for at most that long, and records who answered.
-func (c *Coordinator) exchangeWithAll(ctx context.Context, hospitals []*part, limit time.Duration) {
-	each(hospitals, func(p *part) {
-		within, cancel := context.WithTimeout(ctx, limit)
+func (c *Coordinator) exchangeWithAll(ctx context.Context, parts []*part, most time.Duration) {
+	each(parts, func(p *part) {
+		within, cancel := context.WithTimeout(ctx, most)
 		defer cancel()
 		err := c.exchangeWith(within, p.hospital)
 		c.custody.mu.Lock()
@@ -285,8 +285,8 @@ func (c *Coordinator) lookAgain(ctx context.Context, id string) {
 	c.custody.mu.Lock()
 	for _, h := range present {
 		all, met := c.custody.statuses[h.Name]
-		answers := c.custody.exchange[h.Name+h.address].vain == 0
-		if met && answers && !slices.Contains([]study.Status{study.Approved, study.Amended, study.Ended}, all[id]) {
+		lastAnswered := c.custody.exchange[h.Name+h.address].vain == 0
+		if met && lastAnswered && !slices.Contains([]study.Status{study.Approved, study.Amended, study.Ended}, all[id]) {
 			closed = append(closed, &part{hospital: h})
 		}
 	}
