@@ -19,7 +19,10 @@ func (r *Resolver) refuseNobody(where *syntax.Expr) {
 		expr.Range
 	}
 	var all []asked
-	for _, t := range comparisons(where) {
+	for _, t := range where.Conjuncts() {
+		if !comparesOne(t) {
+			continue
+		}
 		e := scalar.Normalized(r.Row(t))
 		if !comparesConstants(e) {
 			continue
@@ -46,28 +49,20 @@ func (r *Resolver) refuseNobody(where *syntax.Expr) {
 // maxCompared is the maximum number of terms in one WHERE whose conditions are compared with each other.
 const maxCompared = 100
 
-// comparisons lists the parts of a condition that compare one term with constants and that must all be true.
-func comparisons(t *syntax.Expr) (all []*syntax.Expr) {
-	switch {
-	case t.Kind != syntax.Operator:
-	case t.Name == "and":
-		for _, a := range t.Args {
-			all = append(all, comparisons(a)...)
-		}
-	case t.Name == "in", syntax.IsComparison(t.Name) && t.Name != "<>" && t.Name != "!=":
-		terms := 0
-		for _, a := range t.Args {
-			if a.Kind != syntax.Literal {
-				terms++
-			}
-		}
-		// A term with a subquery would be joined, so it is not resolved twice.
-		joined := func(x *syntax.Expr) bool { return x.Query != nil }
-		if terms == 1 && t.Find(joined) == nil {
-			all = append(all, t)
+// comparesOne reports whether a condition compares one term with constants.
+func comparesOne(t *syntax.Expr) bool {
+	if t.Kind != syntax.Operator || t.Name != "in" && (!syntax.IsComparison(t.Name) || t.Name == "<>" || t.Name == "!=") {
+		return false
+	}
+	terms := 0
+	for _, a := range t.Args {
+		if a.Kind != syntax.Literal {
+			terms++
 		}
 	}
-	return all
+	// A term with a subquery would be joined, so it is not resolved twice.
+	joined := func(x *syntax.Expr) bool { return x.Query != nil }
+	return terms == 1 && t.Find(joined) == nil
 }
 
 // compared returns the term that a comparison compares with constants.

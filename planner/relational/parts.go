@@ -20,30 +20,22 @@ func (r *Resolver) parts(f syntax.From) []*catalog.Table {
 		return nil
 	}
 	left := all
-	var narrow func(t *syntax.Expr)
-	narrow = func(t *syntax.Expr) {
-		switch {
-		case t == nil || t.Kind != syntax.Operator:
-		case t.Name == "and":
-			for _, a := range t.Args {
-				narrow(a)
-			}
-		case t.Name == "=" || t.Name == "in":
-			column, values := t.Args[0], t.Args[1:]
-			if t.Name == "=" && column.Kind == syntax.Literal {
-				column, values = t.Args[1], t.Args[:1]
-			}
-			if column.Kind != syntax.Column || column.Qualifier != "" && column.Qualifier != f.Alias || !strings.EqualFold(column.Name, all[0].Part.Column) ||
-				slices.ContainsFunc(values, func(v *syntax.Expr) bool { return v.Kind != syntax.Literal || !v.Literal.Valid() }) {
-				return
-			}
-			left = slices.DeleteFunc(slices.Clone(left), func(p *catalog.Table) bool {
-				return !slices.ContainsFunc(values, func(v *syntax.Expr) bool { return v.Literal.String() == p.Part.Value })
-			})
+	for _, t := range slices.Concat(r.where.Conjuncts(), f.On.Conjuncts()) {
+		if t.Kind != syntax.Operator || t.Name != "=" && t.Name != "in" {
+			continue
 		}
+		column, values := t.Args[0], t.Args[1:]
+		if t.Name == "=" && column.Kind == syntax.Literal {
+			column, values = t.Args[1], t.Args[:1]
+		}
+		if column.Kind != syntax.Column || column.Qualifier != "" && column.Qualifier != f.Alias || !strings.EqualFold(column.Name, all[0].Part.Column) ||
+			slices.ContainsFunc(values, func(v *syntax.Expr) bool { return v.Kind != syntax.Literal || !v.Literal.Valid() }) {
+			continue
+		}
+		left = slices.DeleteFunc(slices.Clone(left), func(p *catalog.Table) bool {
+			return !slices.ContainsFunc(values, func(v *syntax.Expr) bool { return v.Literal.String() == p.Part.Value })
+		})
 	}
-	narrow(r.where)
-	narrow(f.On)
 	if len(left) == 0 { // no row satisfies it, which the condition itself shows
 		return all
 	}

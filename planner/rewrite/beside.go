@@ -54,7 +54,7 @@ func isOneRow(f syntax.From, names []syntax.With) bool {
 
 // isAlways reports whether a join has no condition, or TRUE, or 1 = 1.
 func isAlways(on *syntax.Expr) bool {
-	return !slices.ContainsFunc(conjuncts(on), func(t *syntax.Expr) bool {
+	return !slices.ContainsFunc(on.Conjuncts(), func(t *syntax.Expr) bool {
 		return t.Kind != syntax.Operator || t.Name != "=" || t.Args[0].Kind != syntax.Literal || !t.Args[0].Literal.Valid() || !t.Args[0].Equal(t.Args[1])
 	})
 }

@@ -363,7 +363,7 @@ func largestJoined(q *syntax.Query, names []syntax.With) *syntax.Query {
 	one := *s
 	one.Where = nil
 	found := false
-	for _, t := range conjuncts(s.Where) {
+	for _, t := range s.Where.Conjuncts() {
 		if t.Kind == syntax.InSubquery && len(t.Args) == 1 && !found {
 			if top := passed(t.Query, names); top.Limit != nil && top.Select != nil && len(top.Select.GroupBy) == 1 && len(t.Query.Select.Items) == 1 {
 				on := syntax.NewOperator("=", t.Args[0], column(largest, t.Query.Select.Items[0].Name(), t.At))

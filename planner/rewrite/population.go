@@ -3,7 +3,6 @@ package rewrite
 import (
 	"slices"
 
-	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
@@ -81,7 +80,7 @@ func beside(s, ranking *syntax.Select, names []syntax.With) bool {
 	}
 	// Each key must be compared with the same column of the ranking query, and nothing else may be compared.
 	compared := map[int]bool{}
-	for _, t := range conjuncts(second.On) {
+	for _, t := range second.On.Conjuncts() {
 		if t.Kind != syntax.Operator || t.Name != "=" || t.Args[0].Kind != syntax.Column || t.Args[1].Kind != syntax.Column ||
 			t.Args[0].Name != t.Args[1].Name || t.Args[0].Qualifier == t.Args[1].Qualifier || key(t.Args[0].Name) < 0 {
 			return false
@@ -181,19 +180,4 @@ func sameRows(a, b *syntax.Select) bool {
 
 func countOver(at syntax.Position, keys []*syntax.Expr) *syntax.Expr {
 	return &syntax.Expr{Kind: syntax.Call, Name: "count", Star: true, At: at, Over: &syntax.Window{At: at, Partition: keys}}
-}
-
-// conjuncts lists the conditions that AND joins; none for nil or TRUE.
-func conjuncts(t *syntax.Expr) []*syntax.Expr {
-	switch {
-	case t == nil || t.Kind == syntax.Literal && t.Literal == value.Bool(true):
-		return nil
-	case t.Kind == syntax.Operator && t.Name == "and":
-		var all []*syntax.Expr
-		for _, a := range t.Args {
-			all = append(all, conjuncts(a)...)
-		}
-		return all
-	}
-	return []*syntax.Expr{t}
 }

@@ -100,13 +100,10 @@ func (t *Expr) Of(table string) *Expr {
 
 // equalities calls fn with both sides of each equality that must hold.
 func equalities(on *Expr, fn func(a, b *Expr)) {
-	switch {
-	case on.Kind == Operator && on.Name == "and":
-		for _, a := range on.Args {
-			equalities(a, fn)
+	for _, c := range on.Conjuncts() {
+		if c.Kind == Operator && c.Name == "=" {
+			fn(c.Args[0], c.Args[1])
 		}
-	case on.Kind == Operator && on.Name == "=":
-		fn(on.Args[0], on.Args[1])
 	}
 }
 

@@ -1,6 +1,10 @@
 package syntax
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/intramuros/intramuros/internal/value"
+)
 
 // Walk calls visit for the expression. If visit returns true, it does the same for its parts: the arguments, the
 // condition of FILTER, and the terms of OVER. It does not enter subqueries.
@@ -26,6 +30,21 @@ func (t *Expr) Walk(visit func(*Expr) bool) {
 	for _, o := range t.Over.OrderBy {
 		o.Term.Walk(visit)
 	}
+}
+
+// Conjuncts lists the conditions that AND joins, also in parentheses. It lists none for nil and for TRUE.
+func (t *Expr) Conjuncts() []*Expr {
+	switch {
+	case t == nil || t.Kind == Literal && t.Literal == value.Bool(true):
+		return nil
+	case t.Kind == Operator && t.Name == "and":
+		var all []*Expr
+		for _, a := range t.Args {
+			all = append(all, a.Conjuncts()...)
+		}
+		return all
+	}
+	return []*Expr{t}
 }
 
 // Find returns the first expression, in the order of Walk, for which is returns true, or nil.
