@@ -43,11 +43,8 @@ func ofOneRow(q *syntax.Query, names []syntax.With) bool {
 // isOneRow reports whether an item of FROM is a query of one row, joined without a condition.
 func isOneRow(f syntax.From, names []syntax.With) bool {
 	q := f.Query
-	for i, w := range slices.Backward(names) {
-		if q == nil && f.Function == nil && w.Name == f.Table {
-			q, names = w.Query, names[:i] // it can read only the queries before it
-			break
-		}
+	if w, before := f.Named(names); w != nil {
+		q, names = w.Query, before
 	}
 	return q != nil && !f.Lateral && !f.Natural && f.Using == nil && isAlways(f.On) && f.Alias != "" && ofOneRow(q, names)
 }

@@ -202,7 +202,7 @@ func (j *joining) owner(t *syntax.Expr) int {
 // columnsOf names the columns of a table or of a query, as far as its text tells.
 func (j *joining) columnsOf(f syntax.From) (names []string) {
 	q := f.Query
-	if w := f.Named(j.names); w != nil {
+	if w, _ := f.Named(j.names); w != nil {
 		if w.Columns != nil {
 			return w.Columns
 		}

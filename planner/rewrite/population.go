@@ -129,7 +129,7 @@ func beside(s, ranking *syntax.Select, names []syntax.With) bool {
 
 // named returns the query of a derived table or of a name of WITH; nil for another table.
 func named(f syntax.From, names []syntax.With) *syntax.Query {
-	if w := f.Named(names); w != nil && w.Columns == nil {
+	if w, _ := f.Named(names); w != nil && w.Columns == nil {
 		return w.Query
 	}
 	return f.Query

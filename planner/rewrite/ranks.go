@@ -231,7 +231,7 @@ func ranksOf(q *syntax.Query, names []syntax.With) *syntax.Query {
 func (r *ranked) read(f syntax.From, names []syntax.With) *syntax.Query {
 	query, columns := f.Query, f.Columns
 	if query == nil {
-		w := f.Named(names)
+		w, _ := f.Named(names)
 		if w == nil {
 			return nil
 		}

@@ -92,7 +92,7 @@ func (s *subscripted) element(t *Expr, from []From, names []With) *Expr {
 			continue
 		}
 		query := f.Query
-		if w := f.Named(names); w != nil && w.Columns == nil {
+		if w, _ := f.Named(names); w != nil && w.Columns == nil {
 			query = w.Query
 		}
 		if query == nil || query.Select == nil || f.Columns != nil {

@@ -164,17 +164,18 @@ type From struct {
 	Written int // its order in the text among all tables; joins may reorder tables
 }
 
-// Named returns the query of WITH that a table means, or nil. names are in scope, the innermost last.
-func (f From) Named(names []With) *With {
+// Named returns the query of WITH that a table means, or nil. names are in scope, the innermost last. before are the
+// names that the query itself may read.
+func (f From) Named(names []With) (w *With, before []With) {
 	if f.Query != nil || f.Function != nil {
-		return nil
+		return nil, nil
 	}
 	for i, w := range slices.Backward(names) {
 		if w.Name == f.Table {
-			return &names[i]
+			return &names[i], names[:i]
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 // Join is a way to join a table with the earlier ones.
