@@ -208,12 +208,15 @@ func (l Ladder) Groups(scale float64, groups, possible int, euclidean bool) int 
 // Apportion divides shares, of which one below 1 counts as 1, by what they have in common. Equal ones are the default,
 // all 0.
 func Apportion(shares []int) []int {
-	all, common := make([]int, len(shares)), 0
-	for _, s := range shares {
-		common = Divisor(common, max(1, s))
+	all, common, equal := make([]int, len(shares)), 0, true
+	for i, s := range shares {
+		all[i] = max(1, s)
+		common, equal = Divisor(common, all[i]), equal && all[i] == all[0]
 	}
-	for i := 0; i < len(shares) && slices.Max(shares) > common; i++ {
-		all[i] = max(1, shares[i]) / common
+	for i := range all {
+		if all[i] /= common; equal {
+			all[i] = 0
+		}
 	}
 	return all
 }
