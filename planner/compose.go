@@ -57,29 +57,11 @@ func Compose(q Query, fed Federation) (program *Program, err error) {
 	}
 	program, err = planBound(q, fed, bound, ahead{})
 	var refused *Error
-	if errors.As(err, &refused) && slices.Contains([]Code{CodePatientsMixed, CodeRowLevel, CodeNotSupported}, refused.Code) {
-		if again, ok := rewrite.Quantiles(bound); ok {
-			if other, err := planBound(q, fed, again, ahead{}); err == nil {
-				return other, nil
-			}
-		}
-	}
-	for _, again := range fed.joinAfterRelease(refused, bound) {
-		if other, err := planBound(q, fed, again, ahead{}); err == nil {
-			return other, nil
-		}
-	}
-	return program, err
-}
-
-// joinAfterRelease lists other ways to write a query that was refused for how it joins patients, or for rows of
-// patients.
-func (f Federation) joinAfterRelease(refused *Error, q *syntax.Query) (all []*syntax.Query) {
-	if refused == nil {
-		return nil
+	if !errors.As(err, &refused) {
+		return program, err
 	}
 	columns := func(table string) (names []string) {
-		if t, ok := f.Catalog.Table(table); ok {
+		if t, ok := fed.Catalog.Table(table); ok {
 			for _, c := range t.Columns {
 				names = append(names, strings.ToLower(c.Name))
 			}
@@ -87,19 +69,22 @@ func (f Federation) joinAfterRelease(refused *Error, q *syntax.Query) (all []*sy
 		return names
 	}
 	for _, write := range rewritings[refused.Code] {
-		if again, ok := write(q, columns); ok {
-			all = append(all, again)
+		if again, ok := write(bound, columns); ok {
+			if other, err := planBound(q, fed, again, ahead{}); err == nil {
+				return other, nil
+			}
 		}
 	}
-	return all
+	return program, err
 }
 
-// rewritings are what may help a query that was refused so.
+// rewritings lists, for the code of a refusal, other ways to write the query. They are tried in order.
 var rewritings = map[Code][]func(*syntax.Query, rewrite.Columns) (*syntax.Query, bool){
 	CodeNoPatient:     {rewrite.PublicFirst},
 	CodeNested:        {rewrite.LargestGroups, rewrite.OneRow},
-	CodeRowLevel:      {rewrite.Distinct, rewrite.OneRow},
-	CodePatientsMixed: {rewrite.Distinct},
+	CodeRowLevel:      {rewrite.Quantiles, rewrite.Distinct, rewrite.OneRow},
+	CodePatientsMixed: {rewrite.Quantiles, rewrite.Distinct},
+	CodeNotSupported:  {rewrite.Quantiles},
 }
 
 // planBound plans a query whose parameters are already bound.
@@ -115,13 +100,13 @@ func planBound(q Query, fed Federation, bound *syntax.Query, first ahead) (progr
 	c.catalog = relational.NewVocabulary(&extended, fed.memo)
 	c.lookups = lookup.NewPlanner(c.catalog)
 	program = c.program(bound, relational.NewScope())
-	if len(c.ahead.releases) > 0 && program.post == nil {
-		return planBound(q, fed, bound, ahead{given: first.given, apart: true})
-	}
-	c.price()
 	again := func(given []value.Value) (*Program, error) {
 		return planBound(q, fed, bound, ahead{given: given, apart: true})
 	}
+	if len(c.ahead.releases) > 0 && program.post == nil {
+		return again(first.given)
+	}
+	c.price()
 	program.ahead, program.again = c.ahead, again
 	return program, nil
 }

@@ -30,7 +30,7 @@ func ExampleGroupingSets() {
 func ExampleQuantiles() {
 	q, found := rewrite.Quantiles(parse(`
 		WITH ranked AS (SELECT age, ROW_NUMBER() OVER (ORDER BY age) AS r, COUNT(*) OVER () AS n FROM person)
-		SELECT MIN(CASE WHEN r >= 0.5 * n THEN age END) AS middle FROM ranked`))
+		SELECT MIN(CASE WHEN r >= 0.5 * n THEN age END) AS middle FROM ranked`), nil)
 	median := q.Select.Items[0].Term
 	fmt.Println(found, median.Name, median.Args[0].Name, median.Args[1].Literal)
 	// Output: true quantile age 0.5

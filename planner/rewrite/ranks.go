@@ -24,7 +24,7 @@ import (
 // quantiles do not. In the same way, SELECT DISTINCT k, f OVER (PARTITION BY k) becomes SELECT k, f GROUP BY k.
 
 // Quantiles replaces ranks in the query by quantiles, and reports whether it found any.
-func Quantiles(q *syntax.Query) (*syntax.Query, bool) {
+func Quantiles(q *syntax.Query, _ Columns) (*syntax.Query, bool) {
 	r := &ranking{}
 	out := r.query(q, nil)
 	return out, r.found
