@@ -25,7 +25,7 @@ const hidden = 0.5
 func (p Part) LeftOut(l Limit) string {
 	const without = "intervals hold the value without that part"
 	var much string
-	switch half := math.Max(p.High-p.Share, p.Share-p.Low); {
+	switch {
 	case math.IsNaN(p.Share) && math.Abs(p.Amount) <= p.HalfWidth:
 		return fmt.Sprintf("a part of %s may be beyond %s and left out, up to %s either way: noise hides how much, a larger epsilon would tell, and %s; %s",
 			l.What, l.Limit, estimate.Plain(math.Abs(p.Amount)+p.HalfWidth), without, l.Instead)
@@ -35,10 +35,8 @@ func (p Part) LeftOut(l Limit) string {
 		return ""
 	case p.Low <= 0 && p.High >= hidden:
 		return fmt.Sprintf("a part of %s may be beyond %s and left out: noise hides how much, a larger epsilon would tell, and %s; %s", l.What, l.Limit, without, l.Instead)
-	case p.Low <= 0:
-		much = upTo(p.High)
 	default:
-		much = fmt.Sprintf("about %s ± %s", percent(p.Share), percent(math.Ceil(1000*half)/1000))
+		much = p.share()
 	}
 	text := fmt.Sprintf("%s of %s %s beyond %s and left out (more, if some have over %d times the limit): %s", much, l.What, l.Are, l.Limit, l.Times, without)
 	if math.IsNaN(p.High) || p.High > 0.01 {
@@ -51,7 +49,7 @@ func (p Part) LeftOut(l Limit) string {
 // (age from 0 to 90)". It returns an empty text if this is certainly less than a thousandth of the values.
 func (p Part) Outside(of string) string {
 	var much string
-	switch half := math.Max(p.High-p.Share, p.Share-p.Low); {
+	switch {
 	case math.IsNaN(p.Share) && p.Amount > p.HalfWidth:
 		much = fmt.Sprintf("about %s ± %s of the values", estimate.Plain(math.Round(p.Amount)), estimate.Plain(math.Ceil(p.HalfWidth)))
 	case math.IsNaN(p.Share):
@@ -60,15 +58,22 @@ func (p Part) Outside(of string) string {
 		return ""
 	case p.Low <= 0 && p.High >= hidden:
 		return fmt.Sprintf("some of the values may be outside of %s and count as the nearest bound: noise hides how many, and a larger epsilon would tell", of)
-	case p.Low <= 0:
-		much = upTo(p.High) + " of the values"
 	default:
-		much = fmt.Sprintf("about %s ± %s of the values", percent(p.Share), percent(math.Ceil(1000*half)/1000))
+		much = p.share() + " of the values"
 	}
 	return fmt.Sprintf("%s are outside of %s and count as the nearest bound: sums and averages are of what it makes of them", much, of)
 }
 
 // percent formats a share as a percentage.
+// share says how large the share is: its interval, from 0 if that may be.
+func (p Part) share() string {
+	if p.Low <= 0 {
+		return upTo(p.High)
+	}
+	half := math.Max(p.High-p.Share, p.Share-p.Low)
+	return fmt.Sprintf("about %s ± %s", percent(p.Share), percent(math.Ceil(1000*half)/1000))
+}
+
 func percent(x float64) string { return estimate.Plain(math.Round(1000*x)/10) + " %" }
 
 // upTo formats a share between 0 and high. high counts as at least a thousandth, because smaller shares are not
