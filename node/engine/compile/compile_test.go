@@ -29,6 +29,20 @@ func target(t *testing.T, d *compile.Dialect) *compile.Target {
 	}}
 }
 
+// compiled returns the SQL of a fragment.
+func compiled(t *testing.T, to *compile.Target, f *fragment.Fragment) string {
+	t.Helper()
+	p, err := fragment.Check(f, to.Catalog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sql, err := to.Fragment(f, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sql
+}
+
 func TestFragment(t *testing.T) {
 	for _, d := range []*compile.Dialect{compile.DuckDB, compile.PostgreSQL, compile.Trino} {
 		to, fragments := target(t, d), enginetest.Shapes()
@@ -38,15 +52,7 @@ func TestFragment(t *testing.T) {
 				t.Fatalf("there is no fragment %s", at.CmdArgs[0].Key)
 			}
 			delete(fragments, at.CmdArgs[0].Key)
-			p, err := fragment.Check(f, to.Catalog)
-			if err != nil {
-				t.Fatal(err)
-			}
-			s, err := to.Fragment(f, p)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return s
+			return compiled(t, to, f)
 		})
 		for name := range fragments {
 			t.Errorf("testdata/%s lacks %s", d.String(), name)
@@ -310,14 +316,7 @@ func TestLinesOfTexts(t *testing.T) {
 		}
 		f.Filter = equal
 		to := target(t, d)
-		p, err := fragment.Check(f, to.Catalog)
-		if err != nil {
-			t.Fatal(err)
-		}
-		sql, err := to.Fragment(f, p)
-		if err != nil {
-			t.Fatal(err)
-		}
+		sql := compiled(t, to, f)
 		if n := strings.Count(sql, "'"+text+"'"); n != 2 || strings.Contains(sql, "\x00") {
 			t.Errorf("%s: the text stands %d times in\n%s", d, n, sql)
 		}
@@ -375,15 +374,7 @@ func TestManyMeans(t *testing.T) {
 			of.Expr = one
 			f.Partials = append(f.Partials, fragment.Partial{Kind: fragment.PartialValues, Expr: one, Share: 1}, of)
 		}
-		p, err := fragment.Check(f, to.Catalog)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := to.Fragment(f, p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return len(s)
+		return len(compiled(t, to, f))
 	}
 	if few, many := length(10), length(40); many > 5*few {
 		t.Errorf("10 means make a statement of %d bytes, and 40 one of %d", few, many)
